@@ -1,0 +1,113 @@
+//! Settings: defaults from `default.toml` (which is the documentation), then the user's file, then the environment.
+//!
+//! Fails with [`Kind::Misconfigured`](crate::domain::Kind) and the name of the key. This is the only place that reads
+//! the environment.
+
+mod settings;
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::{Error, Result};
+
+pub use settings::{Database, Deliveries, Git, Http, Keys, Server, Settings, Sweep, Vault, Workers};
+
+/// The commented defaults, compiled in; `refward init` writes them out.
+pub const DEFAULT: &str = include_str!("default.toml");
+
+/// Prefix of environment variables that override settings: `REFWARD__SECTION__KEY`.
+const ENV_PREFIX: &str = "REFWARD";
+
+impl Settings {
+    /// Reads `file`, lays the environment over it and makes its paths absolute.
+    pub fn load(file: &Path) -> Result<Self> {
+        if !file.is_file() {
+            return Err(Error::misconfigured(format!("there is no settings file at {}", file.display()))
+                .hint("run `refward init --dir DIR` first, or name the file with --config or REFWARD_CONFIG"));
+        }
+        let file = std::path::absolute(file).map_err(|error| unreadable(file, &error))?;
+        let folder = file.parent().unwrap_or(Path::new("/")).to_path_buf();
+        let source = config::Config::builder()
+            .add_source(config::File::from_str(DEFAULT, config::FileFormat::Toml))
+            .add_source(config::File::from(file.as_path()).format(config::FileFormat::Toml))
+            .add_source(
+                config::Environment::with_prefix(ENV_PREFIX).prefix_separator("__").separator("__").try_parsing(true),
+            );
+        let mut settings: Self =
+            source.build().and_then(config::Config::try_deserialize).map_err(|error| unreadable(&file, &error))?;
+        settings.resolve_paths(&folder);
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn resolve_paths(&mut self, folder: &Path) {
+        for path in [&mut self.keys.identity, &mut self.keys.signing, &mut self.keys.credentials] {
+            *path = folder.join(&*path);
+        }
+        for (url, scheme) in [(&mut self.database.url, "sqlite://"), (&mut self.vault.url, "file://")] {
+            if let Some(path) = url.strip_prefix(scheme) {
+                *url = format!("{scheme}{}", folder.join(path).display());
+            }
+        }
+        for path in [&mut self.http.ca_file, &mut self.git.scratch_dir] {
+            if !path.as_os_str().is_empty() {
+                *path = folder.join(&*path);
+            }
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let refuse = |key: &str, why: &str| Err(Error::misconfigured(format!("the setting `{key}` {why}")));
+        if self.workers.count == 0 {
+            return refuse("workers.count", "must be at least 1");
+        }
+        if self.workers.lease.as_secs() < 5 {
+            return refuse("workers.lease", "must be at least 5s, or jobs are taken away while they run");
+        }
+        if self.sweep.interval.is_zero() || self.sweep.discovery.is_zero() {
+            return refuse("sweep", "intervals must be longer than 0");
+        }
+        if self.database.max_connections == 0 {
+            return refuse("database.max_connections", "must be at least 1");
+        }
+        let database = ["sqlite://", "postgres://", "postgresql://"];
+        if !database.iter().any(|scheme| self.database.url.starts_with(scheme)) {
+            return refuse("database.url", "must start with sqlite:// or postgres://");
+        }
+        Ok(())
+    }
+
+    /// The settings in force, as TOML, with passwords in addresses blotted out.
+    pub fn redacted(&self) -> Result<String> {
+        let mut shown = self.clone();
+        shown.database.url = redact(&shown.database.url);
+        shown.vault.url = redact(&shown.vault.url);
+        shown.http.proxy = redact(&shown.http.proxy);
+        for (name, value) in &mut shown.vault.options {
+            if ["key", "secret", "token", "password", "credential", "sas"].iter().any(|word| name.contains(word)) {
+                "(set)".clone_into(value);
+            }
+        }
+        toml::to_string(&shown).map_err(|error| Error::bug("cannot print the settings").detail(error))
+    }
+}
+
+fn redact(address: &str) -> String {
+    match url::Url::parse(address) {
+        Ok(mut url) if url.password().is_some() => {
+            // Cannot fail: a URL that has a password can have another.
+            let _ = url.set_password(Some("(set)"));
+            url.into()
+        }
+        _ => address.to_owned(),
+    }
+}
+
+fn unreadable(file: &Path, error: &dyn std::error::Error) -> Error {
+    Error::misconfigured(format!("cannot use the settings in {}: {error}", file.display()))
+        .hint("`refward init` writes a file with every setting explained")
+}
+
+/// Where the settings file is looked for when nobody says.
+pub fn default_file() -> PathBuf {
+    PathBuf::from("refward.toml")
+}

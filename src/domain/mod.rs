@@ -1,0 +1,21 @@
+//! The words of the product. Plain data, no I/O: every other module speaks in these types.
+
+mod actor;
+mod error;
+mod event;
+mod ids;
+mod object_id;
+mod point;
+mod refs;
+mod repository;
+mod snapshot;
+
+pub use actor::Actor;
+pub use error::{Error, Kind, Result};
+pub use event::{Change, Event};
+pub use ids::{ConnectionId, DeliveryId, RepoId, Seq};
+pub use object_id::{ObjectFormat, ObjectId};
+pub use point::Point;
+pub use refs::{Head, RefChange, RefName, RefState};
+pub use repository::{RemoteRepository, RepoAddress};
+pub use snapshot::{Coverage, Ledger, RefCounts, Skipped, Snapshot, Trigger};

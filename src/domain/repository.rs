@@ -1,0 +1,66 @@
+//! Repositories as forges describe them and as people name them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Result};
+
+/// A repository as a forge lists it or names it in an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemoteRepository {
+    /// The forge's own id: survives renames and transfers.
+    pub forge_id: String,
+    /// `OWNER/NAME` at this moment.
+    pub full_name: String,
+    /// Not visible to everyone.
+    pub private: bool,
+    /// Read-only on the forge.
+    pub archived: bool,
+    /// `None` where it is empty or not told.
+    pub default_branch: Option<String>,
+}
+
+impl RemoteRepository {
+    /// The part before the first slash.
+    pub fn owner(&self) -> &str {
+        self.full_name.split_once('/').map_or(self.full_name.as_str(), |(owner, _)| owner)
+    }
+}
+
+/// How a person names a repository: `OWNER/NAME`, or `CONNECTION:OWNER/NAME` where that is ambiguous.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepoAddress {
+    /// The connection's name, if given.
+    pub connection: Option<String>,
+    /// `OWNER/NAME`.
+    pub full_name: String,
+}
+
+impl FromStr for RepoAddress {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (connection, full_name) = match text.split_once(':') {
+            Some((connection, rest)) => (Some(connection.to_owned()), rest),
+            None => (None, text),
+        };
+        let complete = full_name.split_once('/').is_some_and(|(owner, name)| !owner.is_empty() && !name.is_empty());
+        if !complete || connection.as_deref() == Some("") {
+            return Err(Error::bad_request(format!(
+                "`{text}` is not a repository: write OWNER/NAME or CONNECTION:OWNER/NAME"
+            )));
+        }
+        Ok(Self { connection, full_name: full_name.to_owned() })
+    }
+}
+
+impl fmt::Display for RepoAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(connection) = &self.connection {
+            write!(f, "{connection}:")?;
+        }
+        f.write_str(&self.full_name)
+    }
+}

@@ -1,0 +1,7 @@
+//! Refward: git-native incremental backup for GitHub and Azure DevOps. The architecture is told in `src/README.md`.
+//!
+//! A module may use only the modules above it; `tests/architecture.rs` enforces that.
+
+pub mod domain;
+
+pub mod config;

@@ -1,0 +1,3 @@
+//! The `refward` program.
+
+fn main() {}
