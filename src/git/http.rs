@@ -1,0 +1,213 @@
+//! HTTP as git uses it: one address, one credential that never leaves for another host, refusals in clear words.
+
+use std::io::Write;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{RequestBuilder, Response, StatusCode};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::answer::{Answer, causes};
+use super::{Credential, Remote};
+use crate::domain::{Error, Kind, Result};
+
+const SERVICE: &str = "git-upload-pack";
+const AGENT: &str = concat!("refward/", env!("CARGO_PKG_VERSION"));
+
+/// Bodies above this are compressed, as git does it.
+const COMPRESS_ABOVE: usize = 1024;
+
+const MOST_REDIRECTS: usize = 5;
+
+/// One repository on one host.
+pub(super) struct Http {
+    client: reqwest::Client,
+    /// Ends with a slash.
+    base: Url,
+    credential: Option<Credential>,
+}
+
+impl Http {
+    pub fn new(client: reqwest::Client, remote: &Remote) -> Result<Self> {
+        let mut base = remote.url.clone();
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(Error::misconfigured(format!("{} repositories cannot be fetched", base.scheme()))
+                .hint("Use the repository's https address."));
+        }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(Error::bug("a git address with credentials in it"));
+        }
+        base.set_query(None);
+        base.set_fragment(None);
+        if !base.path().ends_with('/') {
+            let path = format!("{}/", base.path());
+            base.set_path(&path);
+        }
+        Ok(Self { client, base, credential: remote.credential.clone() })
+    }
+
+    /// The repository's address for messages: host and path.
+    fn place(&self) -> String {
+        let path = self.base.path().trim_end_matches('/');
+        format!("{}{path}", self.base.host_str().unwrap_or_default())
+    }
+
+    /// Asks what the server can do. Follows redirects within the host, and remembers where they led.
+    pub async fn discover(&mut self) -> Result<Answer> {
+        let mut url = self.at("info/refs");
+        url.set_query(Some("service=git-upload-pack"));
+        for _ in 0..=MOST_REDIRECTS {
+            let request = self.client.get(url.clone()).header(ACCEPT, "*/*");
+            let response = self.send(request, true).await?;
+            if response.status().is_redirection() {
+                url = self.follow(&url, response.headers())?;
+                continue;
+            }
+            return self.accept(response, "advertisement").await;
+        }
+        Err(Error::remote(format!("{} redirects in circles", self.place())))
+    }
+
+    /// Sends a request of the protocol and returns the frames of the answer.
+    pub async fn post(&self, body: Vec<u8>, version_2: bool) -> Result<Answer> {
+        let url = self.at(SERVICE);
+        let request = self
+            .client
+            .post(url)
+            .header(CONTENT_TYPE, "application/x-git-upload-pack-request")
+            .header(ACCEPT, "application/x-git-upload-pack-result");
+        let request = if body.len() > COMPRESS_ABOVE {
+            request.header(CONTENT_ENCODING, "gzip").body(gzip(&body)?)
+        } else {
+            request.body(body)
+        };
+        let response = self.send(request, version_2).await?;
+        self.accept(response, "result").await
+    }
+
+    fn at(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path()));
+        url
+    }
+
+    async fn send(&self, mut request: RequestBuilder, version_2: bool) -> Result<Response> {
+        request = request.header("User-Agent", AGENT);
+        if version_2 {
+            request = request.header("Git-Protocol", "version=2");
+        }
+        if let Some(credential) = &self.credential {
+            request = request.basic_auth(&credential.username, Some(credential.password.expose_secret()));
+        }
+        request.send().await.map_err(|error| {
+            let why = if error.is_timeout() {
+                "did not answer in time"
+            } else if error.is_connect() {
+                "cannot be reached"
+            } else {
+                "broke the connection"
+            };
+            Error::remote(format!("{} {why}", self.place())).detail(causes(&error.without_url()))
+        })
+    }
+
+    /// Where a redirect of the first request leads. Only within the host: the credential belongs to it.
+    fn follow(&mut self, from: &Url, headers: &HeaderMap) -> Result<Url> {
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let target = location
+            .and_then(|location| from.join(location).ok())
+            .ok_or_else(|| Error::remote(format!("{} redirects to nowhere", self.place())))?;
+        if target.origin() != self.base.origin() {
+            let host = target.host_str().unwrap_or("another place").to_owned();
+            return Err(Error::misconfigured(format!(
+                "{} redirects to {host}; credentials stay with their host",
+                self.place()
+            ))
+            .hint("If the repository really moved there, connect that host instead."));
+        }
+        let Some(path) = target.path().strip_suffix("info/refs") else {
+            return Err(self.not_git("it redirects to a page that is not a repository"));
+        };
+        self.base.set_path(path);
+        Ok(target)
+    }
+
+    async fn accept(&self, response: Response, what: &str) -> Result<Answer> {
+        if response.status() != StatusCode::OK {
+            return Err(self.refusal(response).await);
+        }
+        let expected = format!("application/x-{SERVICE}-{what}");
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !kind.eq_ignore_ascii_case(&expected) {
+            return Err(self.not_git(&format!("it answers with {kind} instead of {expected}")));
+        }
+        Ok(Answer::new(response))
+    }
+
+    fn not_git(&self, why: &str) -> Error {
+        Error::misconfigured(format!("{} does not speak git's protocol: {why}", self.place())).hint(
+            "A login page or a proxy may stand in between: check the address, the credential and the proxy settings.",
+        )
+    }
+
+    async fn refusal(&self, response: Response) -> Error {
+        let place = self.place();
+        let status = response.status();
+        let retry_after = retry_after(response.headers());
+        let error = match status {
+            _ if status.is_redirection() => self.not_git("it redirects in the middle of a conversation"),
+            StatusCode::UNAUTHORIZED if self.credential.is_none() => {
+                Error::misconfigured(format!("{place} asks for a credential and there is none"))
+            }
+            StatusCode::UNAUTHORIZED => Error::misconfigured(format!("the credential was refused by {place}"))
+                .hint("It may have expired or been revoked: put in a new one."),
+            StatusCode::FORBIDDEN if retry_after.is_none() => {
+                Error::misconfigured(format!("the credential may not read {place}"))
+                    .hint("Give it read access to the repository's contents, or authorize it for the organization.")
+            }
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                Error::not_found(format!("there is no repository {place}, or the credential may not see it"))
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::FORBIDDEN => {
+                Error::new(Kind::Remote { retry_after }, format!("{place} asks us to slow down"))
+            }
+            StatusCode::PROXY_AUTHENTICATION_REQUIRED => Error::misconfigured("the proxy asks for a credential"),
+            _ => Error::new(Kind::Remote { retry_after }, format!("{place} answered HTTP {status}")),
+        };
+        let told = beginning(response).await;
+        if told.is_empty() { error } else { error.detail(told) }
+    }
+}
+
+/// The first words of a refusal, for the log. HTML is of no use there.
+async fn beginning(mut response: Response) -> String {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !kind.starts_with("text/plain") {
+        return String::new();
+    }
+    let bytes = response.chunk().await.ok().flatten().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Seconds or a date, as RFC 9110 has it.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = chrono::DateTime::parse_from_rfc2822(value).ok()?;
+    Some((date.to_utc() - chrono::Utc::now()).to_std().unwrap_or_default())
+}
+
+fn gzip(body: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder
+        .write_all(body)
+        .and_then(|()| encoder.finish())
+        .map_err(|error| Error::bug("compressing a request failed").detail(error))
+}

@@ -1,0 +1,109 @@
+//! Git: its wire protocol, its pack files, and the one place that runs the `git` program.
+//!
+//! A backup keeps no clone. [`Session::refs`] tells where a repository's references stand, [`Session::fetch`] receives
+//! what is new as one [`Pack`]: verified, indexed, and able to say what it leans on.
+//!
+//! This module never: asks for a thin pack (every pack stands on its own as to deltas), sends a credential to another
+//! host than the one it was given for, holds a whole pack in memory, runs a hook, or reads the machine's git settings.
+
+mod answer;
+//pub mod bare;
+mod delta;
+mod http;
+mod index;
+mod inflate;
+mod ingest;
+mod input;
+mod links;
+mod listing;
+mod objects;
+mod pack;
+mod pkt_line;
+//pub mod program;
+mod resolve;
+mod scratch;
+mod session;
+mod side_band;
+mod v1;
+mod v2;
+
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use url::Url;
+
+pub use listing::Listing;
+pub use pack::{Lineage, Pack};
+pub use scratch::Reader;
+pub use session::Session;
+
+use crate::domain::{Error, Kind, Result};
+
+/// Where a repository is fetched from and pushed to.
+#[derive(Clone)]
+pub struct Remote {
+    /// Its https address, without credentials.
+    pub url: Url,
+    /// What opens it. `None` for public repositories.
+    pub credential: Option<Credential>,
+}
+
+/// HTTP basic authentication.
+#[derive(Clone)]
+pub struct Credential {
+    /// Many forges take any word here.
+    pub username: String,
+    /// Password or token.
+    pub password: SecretString,
+}
+
+/// What receiving a pack may cost.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Packs up to this many bytes stay in memory, larger ones go to a temporary file.
+    pub memory_scratch: usize,
+    /// Folder for temporary files. `None`: the system's.
+    pub scratch_dir: Option<PathBuf>,
+    /// Objects larger than this when inflated are refused.
+    pub max_object: u64,
+    /// Threads that resolve the deltas of one pack. 0: as many as there are processors.
+    pub threads: usize,
+}
+
+/// How far a fetch is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the pack received.
+    pub bytes: u64,
+    /// Objects whose ids are known.
+    pub indexed: u64,
+    /// Objects in the pack; 0 until the server has told.
+    pub objects: u64,
+}
+
+/// Opens sessions with git servers.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    limits: Limits,
+}
+
+impl Client {
+    /// `http` must not follow redirects by itself (this module decides that) and should have a read timeout, which is
+    /// what ends a stalled transfer.
+    pub fn new(http: reqwest::Client, limits: Limits) -> Self {
+        Self { http, limits }
+    }
+
+    /// Asks the server what it can do.
+    pub async fn open(&self, remote: &Remote) -> Result<Session> {
+        Session::open(http::Http::new(self.http.clone(), remote)?, self.limits.clone()).await
+    }
+}
+
+/// The repository changed between listing and fetching: an object that was wanted is gone. List again and retry.
+///
+/// True of the errors of [`Session`] only: nothing else in there is [`Kind::Busy`].
+pub fn is_moved(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Busy { .. })
+}

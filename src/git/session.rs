@@ -1,0 +1,127 @@
+//! A conversation with one repository on a server.
+
+use super::http::Http;
+use super::ingest;
+use super::listing::Listing;
+use super::pack::Pack;
+use super::side_band::SideBand;
+use super::v1::Version1;
+use super::v2::Version2;
+use super::{Limits, Progress};
+use crate::domain::{Error, ObjectFormat, ObjectId, RefName, Result};
+
+/// A server that has said which protocol it speaks. Stateless underneath: it may be kept as long as one likes, but a
+/// server of version 0 or 1 has told its references when the session was opened.
+pub struct Session {
+    http: Http,
+    limits: Limits,
+    dialect: Dialect,
+}
+
+enum Dialect {
+    Version1(Version1),
+    Version2(Version2),
+}
+
+/// What a fetch asks for.
+pub(super) struct Question<'a> {
+    pub wants: &'a [ObjectId],
+    pub haves: &'a [ObjectId],
+    /// Trees and files are of no interest, if the server can leave them out.
+    pub commits_only: bool,
+}
+
+impl Session {
+    pub(super) async fn open(mut http: Http, limits: Limits) -> Result<Self> {
+        let mut answer = http.discover().await?;
+        let mut first = answer.line().await?;
+        if first.as_deref().is_some_and(|line| line.starts_with(b"# service=")) {
+            if answer.line().await?.is_some() {
+                return Err(Error::remote("the git server's greeting is not git's protocol"));
+            }
+            first = answer.line().await?;
+        }
+        let dialect = if first.as_deref() == Some(b"version 2") {
+            Dialect::Version2(Version2::read(&mut answer).await?)
+        } else {
+            Dialect::Version1(Version1::read(&mut answer, first).await?)
+        };
+        answer.expect_end().await?;
+        Ok(Self { http, limits, dialect })
+    }
+
+    /// The hash that the repository names its objects with.
+    pub fn object_format(&self) -> ObjectFormat {
+        match &self.dialect {
+            Dialect::Version1(server) => server.format,
+            Dialect::Version2(server) => server.format,
+        }
+    }
+
+    /// The references, or only those named (a server of version 0 or 1 sends all regardless). HEAD is always asked for.
+    pub async fn refs(&self, only: Option<&[RefName]>) -> Result<Listing> {
+        match &self.dialect {
+            Dialect::Version1(server) => Ok(server.refs(only)),
+            Dialect::Version2(server) => server.refs(&self.http, only).await,
+        }
+    }
+
+    /// Receives all objects that `wants` reach and `haves` do not, verified and indexed.
+    ///
+    /// Every one of `haves` must be held with everything that it reaches. Without any, the pack must be complete in
+    /// itself; with some, [`Pack::external`] names what it leans on. An error for which [`super::is_moved`] holds means
+    /// that a wanted object is gone: list again.
+    pub async fn fetch(
+        &self,
+        wants: &[ObjectId],
+        haves: &[ObjectId],
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Pack> {
+        let mut wants = wants.to_vec();
+        wants.sort_unstable();
+        wants.dedup();
+        let question = Question { wants: &wants, haves, commits_only: false };
+        let stream = self.ask(&question).await?;
+        ingest::receive(stream, self.object_format(), &self.limits, &question, progress).await
+    }
+
+    /// Whether `old` is an ancestor of `new`, or `new` itself. Not if the server no longer knows `old`.
+    ///
+    /// Asks for `old` while claiming to have `new`: there is nothing to send exactly if `new` contains it.
+    pub async fn contains(&self, new: ObjectId, old: ObjectId) -> Result<bool> {
+        let question = Question { wants: &[old], haves: &[new], commits_only: true };
+        match self.first_objects(&question).await {
+            Ok(objects) => Ok(objects == 0),
+            Err(error) if super::is_moved(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How many objects the pack announces. The connection is dropped as soon as that is known.
+    async fn first_objects(&self, question: &Question<'_>) -> Result<u32> {
+        let mut stream = self.ask(question).await?;
+        let mut beginning = Vec::new();
+        while beginning.len() < ingest::HEADER {
+            let piece = stream.next().await?.ok_or_else(|| ingest::damaged("it ends too early"))?;
+            beginning.extend_from_slice(&piece);
+        }
+        let header = beginning.first_chunk().expect("the loop above waits for a whole header");
+        ingest::object_count(header)
+    }
+
+    async fn ask(&self, question: &Question<'_>) -> Result<SideBand> {
+        let format = self.object_format();
+        if question.wants.is_empty() || question.wants.iter().chain(question.haves).any(|id| id.format() != format) {
+            return Err(Error::bug(format!("a fetch that names no {format} object")));
+        }
+        match &self.dialect {
+            Dialect::Version1(server) => server.fetch(&self.http, question).await,
+            Dialect::Version2(server) => server.fetch(&self.http, question).await,
+        }
+    }
+}
+
+pub(super) fn shallow() -> Error {
+    Error::misconfigured("the repository on the server is shallow: it does not hold its own history")
+        .hint("On the server, run `git fetch --unshallow`; until then there is nothing whole to back up.")
+}
