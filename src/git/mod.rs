@@ -7,7 +7,7 @@
 //! host than the one it was given for, holds a whole pack in memory, runs a hook, or reads the machine's git settings.
 
 mod answer;
-//pub mod bare;
+pub mod bare;
 mod delta;
 mod http;
 mod index;
@@ -19,7 +19,7 @@ mod listing;
 mod objects;
 mod pack;
 mod pkt_line;
-//pub mod program;
+pub mod program;
 mod resolve;
 mod scratch;
 mod session;
@@ -91,8 +91,8 @@ pub struct Client {
 impl Client {
     /// `http` must not follow redirects by itself (this module decides that) and should have a read timeout, which is
     /// what ends a stalled transfer.
-    pub fn new(http: reqwest::Client, limits: Limits) -> Self {
-        Self { http, limits }
+    pub fn new(http: reqwest::Client, limits: &Limits) -> Self {
+        Self { http, limits: limits.clone() }
     }
 
     /// Asks the server what it can do.

@@ -14,7 +14,7 @@ pub struct Pack {
     objects: u32,
     checksum: ObjectId,
     sha256: [u8; 32],
-    pack: Scratch,
+    content: Scratch,
     index: Scratch,
     external: Vec<ObjectId>,
     /// Commit and parent, sorted: positions in the index; above those, positions in `external`.
@@ -38,7 +38,7 @@ impl Pack {
 
     /// Its size.
     pub fn bytes(&self) -> u64 {
-        self.pack.len()
+        self.content.len()
     }
 
     /// The hash at its end, by which git names it: `pack-<checksum>.pack`.
@@ -53,7 +53,7 @@ impl Pack {
 
     /// Reads it from its beginning.
     pub fn reader(&self) -> Reader {
-        self.pack.reader()
+        self.content.reader()
     }
 
     /// Reads its index (`.idx`, version 2).
@@ -164,8 +164,8 @@ impl<const N: usize> Contents<N> {
 
         let index = index::write(&objects, &order, &received.checksum, Writer::new(limits))?;
         let checksum = objects::object_id_of(&received.checksum).ok_or_else(|| damaged("its checksum is zero"))?;
-        let (pack, sha256) = (received.scratch, received.sha256);
-        Ok(Pack { objects: count, checksum, sha256, pack, index, external, parents })
+        let (content, sha256) = (received.scratch, received.sha256);
+        Ok(Pack { objects: count, checksum, sha256, content, index, external, parents })
     }
 }
 

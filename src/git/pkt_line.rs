@@ -24,7 +24,7 @@ pub(super) enum Pkt {
 
 /// Cuts the first frame off `buffer`. `None`: it is not complete yet.
 pub(super) fn take(buffer: &mut BytesMut) -> Result<Option<Pkt>> {
-    let Some(digits) = buffer.first_chunk::<4>() else { return Ok(None) };
+    let Some(digits) = buffer.first_chunk::<4>().copied() else { return Ok(None) };
     let length = length(digits)?;
     let special = match length {
         0 => Pkt::Flush,
@@ -49,11 +49,11 @@ pub(super) fn line(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(format!("{length:04x}{text}\n").as_bytes());
 }
 
-fn length(digits: &[u8; 4]) -> Result<usize> {
+fn length(digits: [u8; 4]) -> Result<usize> {
     let mut length = 0;
-    for &digit in digits {
+    for digit in digits {
         let value = char::from(digit).to_digit(16).ok_or_else(|| {
-            let text = String::from_utf8_lossy(digits).escape_debug().to_string();
+            let text = String::from_utf8_lossy(&digits).escape_debug().to_string();
             Error::remote(format!("the server's answer is not git's protocol: it has `{text}` where a length belongs"))
         })?;
         length = length * 16 + value as usize;

@@ -1,0 +1,53 @@
+//! The `git` program: the one place that runs it, for what only it can do (pushing, checking, checking out).
+//!
+//! It runs in an environment of our making: no settings of the machine or the user, no prompts, no hooks, no redirects.
+//! Credentials reach it through its environment, never through its arguments, which every user of the machine can see.
+
+mod command;
+mod push;
+mod refs;
+
+use std::path::{Path, PathBuf};
+
+pub use command::{Net, version};
+pub use push::{Outcome, Pushed, Refspec, push};
+pub use refs::{RefUpdate, refs, update_refs};
+
+use command::Git;
+
+use crate::domain::{Error, Result};
+
+/// Checks every object and every connection of a repository. What git found is quoted in the error.
+pub async fn fsck(folder: &Path) -> Result<()> {
+    let output =
+        Git::new(folder).await?.args(["fsck", "--full", "--no-dangling", "--no-progress"]).output(None).await?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let found = output.excerpt();
+    Err(Error::damaged(format!("git fsck finds fault with {}: {found}", folder.display())))
+}
+
+/// Verifies a pack on its own and writes its index beside it. Returns the index's path.
+pub async fn index_pack(pack: &Path) -> Result<PathBuf> {
+    let index = pack.with_extension("idx");
+    let folder = pack.parent().unwrap_or_else(|| Path::new("."));
+    let git = Git::new(folder).await?.args(["index-pack", "--strict", "-o"]).arg(&index).arg(pack);
+    let output = git.output(None).await?;
+    if output.status.success() {
+        Ok(index)
+    } else {
+        Err(Error::damaged(format!("git refuses the pack {}: {}", pack.display(), output.excerpt())))
+    }
+}
+
+/// Turns a bare repository that lies in `folder/.git` into one with the files of `HEAD` beside it. An unborn `HEAD` has
+/// no files.
+pub async fn checkout(folder: &Path) -> Result<()> {
+    Git::new(folder).await?.args(["config", "core.bare", "false"]).succeed("preparing the files").await?;
+    let head = Git::new(folder).await?.args(["rev-parse", "--verify", "--quiet", "HEAD"]).output(None).await?;
+    if !head.status.success() {
+        return Ok(());
+    }
+    Git::new(folder).await?.args(["reset", "--hard", "--quiet"]).succeed("checking out the files").await
+}

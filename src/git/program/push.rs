@@ -1,0 +1,126 @@
+//! Pushing references to a remote, each with what became of it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::command::{Git, Net, Output};
+use crate::domain::{Error, ObjectId, RefName, Result};
+use crate::git::Remote;
+
+/// References per run of git: a command line has its limits.
+const BATCH: usize = 2000;
+
+/// One reference to push.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refspec {
+    /// What it becomes; `None`: it is deleted.
+    pub local: Option<ObjectId>,
+    /// Its name on the remote.
+    pub name: RefName,
+    /// `Some`: move it whatever the history says, but only if this is its value there (`None`: it does not exist).
+    /// Without, it moves only forward.
+    pub expected: Option<Option<ObjectId>>,
+}
+
+/// What became of one reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// Its name on the remote.
+    pub name: RefName,
+    /// What happened.
+    pub outcome: Outcome,
+}
+
+/// What happened to a reference that was pushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is where it should be.
+    Done,
+    /// It was there already.
+    UpToDate,
+    /// It is where it was; in the words of git or the server (a protected branch, a hook, a moved reference).
+    Rejected(String),
+}
+
+/// Pushes from the repository in `folder`. A rejected reference is an outcome, not an error: the others go through.
+pub async fn push(folder: &Path, remote: &Remote, refspecs: &[Refspec], net: &Net) -> Result<Vec<Pushed>> {
+    let mut pushed = Vec::with_capacity(refspecs.len());
+    for batch in refspecs.chunks(BATCH) {
+        pushed.extend(push_batch(folder, remote, batch, net).await?);
+    }
+    Ok(pushed)
+}
+
+async fn push_batch(folder: &Path, remote: &Remote, batch: &[Refspec], net: &Net) -> Result<Vec<Pushed>> {
+    let mut git =
+        Git::new(folder).await?.with_network(remote, net).args(["push", "--porcelain", "--no-verify", "--no-thin"]);
+    for Refspec { name, expected, .. } in batch {
+        if let Some(expected) = expected {
+            let expected = expected.map(|id| id.to_string()).unwrap_or_default();
+            git = git.arg(format!("--force-with-lease={name}:{expected}"));
+        }
+    }
+    git = git.arg("--").arg(remote.url.as_str());
+    for Refspec { local, name, .. } in batch {
+        let local = local.map(|id| id.to_string()).unwrap_or_default();
+        git = git.arg(format!("{local}:{name}"));
+    }
+    let output = git.output(None).await?;
+    let mut told = outcomes(&output);
+    if told.is_empty() && !output.status.success() {
+        return Err(failure(remote, &output));
+    }
+    let silent = || Outcome::Rejected("the server did not say what became of it".to_owned());
+    let pushed = batch.iter().map(|refspec| {
+        let outcome = told.remove(refspec.name.as_str()).unwrap_or_else(silent);
+        Pushed { name: refspec.name.clone(), outcome }
+    });
+    Ok(pushed.collect())
+}
+
+/// `<flag>\t<from>:<to>\t<summary>`, by `<to>`. What a server's hooks print goes to standard error and belongs to every
+/// rejection by it.
+fn outcomes(output: &Output) -> HashMap<String, Outcome> {
+    let words: Vec<&str> =
+        output.stderr.lines().filter_map(|line| line.strip_prefix("remote:")).map(str::trim).collect();
+    let words = words.join(" ").trim().to_owned();
+    let mut outcomes = HashMap::new();
+    for line in output.stdout.lines() {
+        let mut columns = line.split('\t');
+        let (Some(flag), Some(names), Some(summary)) = (columns.next(), columns.next(), columns.next()) else {
+            continue;
+        };
+        let Some((_, to)) = names.rsplit_once(':') else { continue };
+        let outcome = match flag {
+            "!" if summary.starts_with("[remote rejected]") && !words.is_empty() => {
+                Outcome::Rejected(format!("{summary}: {words}"))
+            }
+            "!" => Outcome::Rejected(summary.to_owned()),
+            "=" => Outcome::UpToDate,
+            _ => Outcome::Done,
+        };
+        outcomes.insert(to.to_owned(), outcome);
+    }
+    outcomes
+}
+
+/// A push that did not get as far as its references.
+fn failure(remote: &Remote, output: &Output) -> Error {
+    let words = output.excerpt();
+    let place = remote.url.host_str().unwrap_or_default();
+    let has = |needle: &str| words.contains(needle);
+    if has("Authentication failed") || has("could not read Username") || has("returned error: 401") {
+        Error::misconfigured(format!("the credential was refused by {place} when pushing"))
+            .hint("It may have expired, or it may only be allowed to read.")
+            .detail(words)
+    } else if has("returned error: 403") {
+        Error::misconfigured(format!("the credential may not push to {}", remote.url))
+            .hint("Give it write access to the repository's contents.")
+            .detail(words)
+    } else if has("not found") || has("returned error: 404") {
+        Error::not_found(format!("there is no repository {}, or the credential may not see it", remote.url))
+            .detail(words)
+    } else {
+        Error::remote(format!("pushing to {} failed: {words}", remote.url))
+    }
+}

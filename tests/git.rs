@@ -1,0 +1,15 @@
+//! The git module against a real `git http-backend`: what is received equals what git itself would have, and what is
+//! broken is refused.
+
+#[path = "git/faults.rs"]
+mod faults;
+#[path = "git/fetch.rs"]
+mod fetch;
+#[path = "git/index.rs"]
+mod index;
+#[path = "git/local.rs"]
+mod local;
+#[path = "git/repository.rs"]
+mod repository;
+#[path = "git/server.rs"]
+mod server;
