@@ -10,7 +10,7 @@ async fn same_as_git(format: ObjectFormat, manner: Manner, commits: usize) {
     let root = tempfile::tempdir().unwrap();
     let mut repository = Repository::create(root.path(), "r.git", format);
     repository.commit("main", commits);
-    repository.commit("other", commits / 3);
+    repository.commit("other", (commits / 3).max(1));
     repository.git(&["tag", "-a", "-m", "tag", "v1", "main"]);
     repository.repack();
     let server = Server::start(root.path());

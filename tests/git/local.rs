@@ -51,8 +51,9 @@ async fn pushing_says_what_became_of_each_reference() {
     assert_eq!(target.refs().await.refs.len(), 1);
 
     let nowhere = Remote { url: server.url.join("nowhere.git").unwrap(), credential: None };
-    let error = program::push(&source.path, &nowhere, &[spec("refs/heads/main", Some(tip), None)], &Net::default());
-    assert_eq!(error.await.unwrap_err().kind(), Kind::NotFound);
+    let specs = [spec("refs/heads/main", Some(tip), None)];
+    let error = program::push(&source.path, &nowhere, &specs, &Net::default()).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound, "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,9 +81,11 @@ async fn damage_is_found_and_quoted() {
     let root = tempfile::tempdir().unwrap();
     let mut repository = Repository::create(root.path(), "r.git", ObjectFormat::Sha1);
     let tip = repository.commit("main", 2);
+    repository.repack();
     program::fsck(&repository.path).await.unwrap();
     let pack = std::fs::read_dir(repository.path.join("objects/pack")).unwrap();
-    let pack = pack.map(|entry| entry.unwrap().path()).find(|path| path.extension().unwrap() == "pack").unwrap();
+    let mut packs = pack.map(|entry| entry.unwrap().path());
+    let pack = packs.find(|path| path.extension().is_some_and(|extension| extension == "pack")).unwrap();
     let copy = root.path().join("copy.pack");
     std::fs::copy(&pack, &copy).unwrap();
     let index = program::index_pack(&copy).await.unwrap();
