@@ -8,3 +8,5 @@ pub mod config;
 
 pub mod git;
 pub mod vault;
+
+pub mod cli;

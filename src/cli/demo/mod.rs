@@ -1,0 +1,3 @@
+//! `refward demo`: a guided tour on this machine alone.
+
+pub mod git_server;
