@@ -219,7 +219,8 @@ impl Cgi {
             match line.split_once(':') {
                 Some((name, value)) if name.eq_ignore_ascii_case("status") => {
                     let code = value.trim().split(' ').next().and_then(|code| code.parse().ok());
-                    response.status(code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(broken("has no status"))?);
+                    response
+                        .status(code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or(broken("has no status"))?);
                 }
                 Some((name, value)) => {
                     response.insert_header((name, value.trim()));
