@@ -15,11 +15,15 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::domain::{ConnectionId, DeliveryId, Event, Error, RemoteRepository, Result};
+use crate::domain::{ConnectionId, DeliveryId, Error, Event, RemoteRepository, Result};
 use crate::git::Remote;
 
+/// Makes a forge that calls out with the given client, which must not follow redirects: adapters do, and only within
+/// the host that a credential belongs to.
+pub type Connect = fn(reqwest::Client) -> Box<dyn Forge>;
+
 /// Every forge that this program knows, by slug.
-pub const ALL: &[(&str, fn(reqwest::Client) -> Box<dyn Forge>)] = &[(github::SLUG, github::connect)];
+pub const ALL: &[(&str, Connect)] = &[(github::SLUG, github::connect)];
 
 /// A kind of forge. One value serves all connections to forges of that kind.
 #[async_trait]
