@@ -9,4 +9,6 @@ pub mod config;
 pub mod git;
 pub mod vault;
 
+pub mod forge;
+
 pub mod cli;

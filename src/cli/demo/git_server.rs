@@ -312,7 +312,7 @@ async fn is_ancestor(folder: &Path, old: ObjectId, new: ObjectId) -> bool {
 }
 
 /// A git that no configuration of the machine or the user influences, and that does not outlive us.
-fn git(folder: &Path) -> Command {
+pub(super) fn git(folder: &Path) -> Command {
     let mut command = Command::new("git");
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_gits(name)) {
         command.env_remove(name);
@@ -365,5 +365,5 @@ fn same(given: &SecretString, wanted: &SecretString) -> bool {
 /// One folder below another, never a way out of it.
 fn is_plain_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    !name.is_empty() && !name.starts_with('.') && name.bytes().all(plain)
+    !matches!(name, "" | "." | "..") && name.bytes().all(plain)
 }

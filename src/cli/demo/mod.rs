@@ -1,3 +1,4 @@
 //! `refward demo`: a guided tour on this machine alone.
 
+pub mod forge;
 pub mod git_server;

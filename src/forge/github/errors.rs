@@ -1,0 +1,202 @@
+//! What went wrong between GitHub and us, in words that say what to do.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
+use serde::Deserialize;
+
+use super::api::Answer;
+use super::hosts::Host;
+use crate::domain::{Error, Kind};
+
+/// How long a limit lasts that GitHub does not put a time to.
+const UNKNOWN_LIMIT: Duration = Duration::from_mins(1);
+
+/// The longest piece of a foreign message that we repeat.
+const MAX_QUOTE: usize = 300;
+
+/// What is wrong with an answer, if anything is.
+pub(super) fn refusal(host: &Host, answer: &Answer) -> Option<Error> {
+    let Answer { status, .. } = answer;
+    let name = host.name();
+    if is_web_page(answer) {
+        return Some(web_page(&name, *status));
+    }
+    Some(match status.as_u16() {
+        200..=299 => return partial_results(&name, answer),
+        401 => Error::misconfigured(format!("{name} refuses the token: {}", said(answer)))
+            .hint(format!("it is mistyped, expired or revoked; make a new one at {}", host.page("settings/tokens"))),
+        403 | 429 => forbidden(host, answer),
+        407 => proxy_wants_password(),
+        404 => Error::not_found(format!("{name} has no such thing, or the token may not see it")),
+        410 | 451 => Error::not_found(format!("{name} no longer gives it out: {}", said(answer))),
+        500.. => Error::new(
+            Kind::Remote { retry_after: retry_after(answer) },
+            format!("{name} is in trouble: it answers {status}"),
+        ),
+        _ => Error::remote(format!("{name} answers {status}: {}", said(answer))),
+    })
+}
+
+/// No answer at all: name resolution, connection, TLS, time.
+pub(super) fn silence(host: &Host, error: &(dyn StdError + 'static)) -> Error {
+    let mut chain = vec![error];
+    while let Some(cause) = chain[chain.len() - 1].source() {
+        chain.push(cause);
+    }
+    let told: Vec<String> =
+        chain.iter().map(|error| error.to_string().lines().next().unwrap_or_default().to_owned()).collect();
+    let client = chain.iter().find_map(|error| error.downcast_ref::<reqwest::Error>());
+    let mentions = |word: &str| told.iter().any(|text| text.to_ascii_lowercase().contains(word));
+    let why = if client.is_some_and(reqwest::Error::is_timeout) {
+        "does not answer in time"
+    } else if mentions("certificate") || mentions("tls") {
+        "cannot prove who it is (TLS)"
+    } else if mentions("dns error") || mentions("lookup address") {
+        "is a name that cannot be resolved"
+    } else if client.is_some_and(reqwest::Error::is_connect) {
+        "cannot be reached"
+    } else {
+        "breaks the connection off"
+    };
+    let error = Error::remote(format!("{} {why}", host.name())).detail(told.join(": "));
+    if why.ends_with("(TLS)") {
+        return error
+            .hint("if its certificate is signed by your own authority, name that in the setting `http.ca_file`");
+    }
+    error
+}
+
+/// A link or redirect that would take the token to another host.
+pub(super) fn sent_away(host: &Host, target: &str) -> Error {
+    let name = host.name();
+    Error::misconfigured(format!("{name} sends us to {target}, where the token does not belong"))
+        .hint(format!("if the forge has moved, connect it by its new address; the token was sent to {name} alone"))
+}
+
+fn forbidden(host: &Host, answer: &Answer) -> Error {
+    let (name, said) = (host.name(), said(answer));
+    let lower = said.to_ascii_lowercase();
+    let misconfigured = |message: String, hint: String| Error::misconfigured(message).hint(hint);
+    if let Some(sso) = header(answer, "x-github-sso").filter(|sso| sso.starts_with("required")) {
+        let link =
+            sso.split_once("url=").map_or_else(|| host.page("settings/tokens"), |(_, link)| link.trim().to_owned());
+        return misconfigured(
+            "the organization wants the token to be authorized for single sign-on (SAML)".to_owned(),
+            format!("open this within the hour: {link}"),
+        );
+    }
+    if let Some(limited) = limited(&name, answer, &lower) {
+        return limited;
+    }
+    if lower.contains("ip allow list") {
+        return misconfigured(
+            format!("{name} refuses this machine's address: {said}"),
+            "an owner of the organization has to add it: organization settings, Authentication security, IP allow list"
+                .to_owned(),
+        );
+    }
+    if lower.contains("forbids access via") {
+        return misconfigured(
+            format!("the organization refuses this kind of token: {said}"),
+            format!(
+                "make one that it accepts, mostly a fine-grained one: {}",
+                host.page("settings/personal-access-tokens/new")
+            ),
+        );
+    }
+    if lower.contains("resource not accessible by") {
+        let wanted = header(answer, "x-accepted-github-permissions").unwrap_or("(not told)");
+        return misconfigured(
+            format!("the token lacks a permission: {}", wanted.replace("; ", " or ").replace('=', ": ")),
+            format!("edit the token's permissions: {}", host.page("settings/personal-access-tokens")),
+        );
+    }
+    if let Some(wanted) = header(answer, "x-accepted-oauth-scopes") {
+        let held = header(answer, "x-oauth-scopes").unwrap_or("none");
+        return misconfigured(
+            format!("the token lacks a scope: one of {wanted} is needed, it has {held} ({said})"),
+            format!("tick the scope and save, the token stays the same: {}", host.page("settings/tokens")),
+        );
+    }
+    Error::misconfigured(format!("{name} refuses: {said}"))
+}
+
+/// A limit that was hit. What GitHub says about the time counts in this order; a secondary limit may say nothing.
+fn limited(name: &str, answer: &Answer, said: &str) -> Option<Error> {
+    let secondary = said.contains("secondary rate") || said.contains("abuse");
+    let used_up = header(answer, "x-ratelimit-remaining") == Some("0");
+    let told = retry_after(answer);
+    if !secondary && !used_up && told.is_none() && answer.status != StatusCode::TOO_MANY_REQUESTS {
+        return None;
+    }
+    let wait = told.or_else(|| used_up.then(|| until_reset(answer)).flatten()).unwrap_or(UNKNOWN_LIMIT);
+    let what =
+        if used_up && !secondary { "the hourly limit of requests is used up" } else { "too many requests at once" };
+    Some(Error::new(
+        Kind::Remote { retry_after: Some(wait) },
+        format!("{name} asks us to wait {} s: {what}", wait.as_secs()),
+    ))
+}
+
+fn partial_results(name: &str, answer: &Answer) -> Option<Error> {
+    let sso = header(answer, "x-github-sso").filter(|sso| sso.starts_with("partial-results"))?;
+    let organizations = sso.split_once("organizations=").map_or("unknown", |(_, ids)| ids.trim());
+    Some(
+        Error::misconfigured(format!(
+            "{name} leaves out what belongs to organizations with single sign-on (ids {organizations})"
+        ))
+        .hint("authorize the token for them: token settings, Configure SSO"),
+    )
+}
+
+fn web_page(name: &str, status: StatusCode) -> Error {
+    if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        return proxy_wants_password();
+    }
+    let message = format!("{name} answers {status} with a web page instead of data");
+    if status.is_server_error() {
+        return Error::remote(message);
+    }
+    Error::misconfigured(message)
+        .hint("a login page or a proxy stands in between, or this is no GitHub: check the address and the setting `http.proxy`")
+}
+
+fn proxy_wants_password() -> Error {
+    Error::misconfigured("the HTTP proxy wants a password").hint("put it into the setting `http.proxy`")
+}
+
+fn is_web_page(answer: &Answer) -> bool {
+    let declared = header(answer, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("text/html"));
+    declared || answer.body.trim_ascii_start().starts_with(b"<")
+}
+
+/// GitHub's own words, without control characters.
+fn said(answer: &Answer) -> String {
+    #[derive(Deserialize)]
+    struct Body {
+        message: String,
+    }
+    let message = serde_json::from_slice::<Body>(&answer.body).map(|body| body.message).unwrap_or_default();
+    let message: String = message.chars().filter(|c| !c.is_control()).take(MAX_QUOTE).collect();
+    if message.is_empty() { answer.status.to_string() } else { message }
+}
+
+fn retry_after(answer: &Answer) -> Option<Duration> {
+    header(answer, RETRY_AFTER.as_str())?.parse().ok().map(Duration::from_secs)
+}
+
+/// By the host's clock where it tells the time, so that ours may be wrong.
+fn until_reset(answer: &Answer) -> Option<Duration> {
+    let reset = DateTime::from_timestamp(header(answer, "x-ratelimit-reset")?.parse().ok()?, 0)?;
+    let now = header(answer, DATE.as_str()).and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+    let wait = reset - now.map_or_else(Utc::now, |now| now.to_utc());
+    Some(wait.to_std().unwrap_or_default().max(Duration::from_secs(1)))
+}
+
+fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+    answer.headers.get(name)?.to_str().ok().map(str::trim).filter(|value| !value.is_empty())
+}
