@@ -9,6 +9,7 @@ pub mod config;
 pub mod git;
 pub mod vault;
 
+pub mod catalog;
 pub mod forge;
 
 pub mod cli;

@@ -1,1 +1,17 @@
-//! Database schema.
+//! Database schema. The rules are in `migrations/README.md`.
+
+pub use sea_orm_migration::prelude::MigratorTrait;
+
+use sea_orm_migration::prelude::*;
+
+mod m0001_catalog;
+
+/// Brings a database to the schema that this version of the program expects.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_catalog::Migration)]
+    }
+}

@@ -1,0 +1,91 @@
+//! The catalog: what makes Refward quick, in SQLite or PostgreSQL.
+//!
+//! Everything about snapshots can be rebuilt from the vault; connections, secrets, deliveries and queued jobs live only
+//! here. Several processes use one catalog at the same time: every change is one transaction, and what two could do at
+//! once is guarded by a condition in the statement itself. Fails with `Busy` while the database is locked, full or
+//! away.
+
+mod connect;
+mod connections;
+mod deliveries;
+mod error;
+mod history;
+mod queue;
+mod rebuild;
+mod repositories;
+mod snapshots;
+mod status;
+mod tables;
+mod upsert;
+mod values;
+
+use std::sync::Arc;
+
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, QueryTrait,
+};
+use tokio::sync::watch;
+
+use crate::config;
+use crate::domain::Result;
+
+use error::During;
+
+pub use connections::{Connection, ConnectionSettings, NewConnection, SealedSecret, SecretKind};
+pub use deliveries::{CONSUMED, EventCount, NewDelivery, NewEvent, PendingEvent, StoredDelivery, Subscription};
+pub use history::JournalEntry;
+pub use queue::{DISCOVER, Hold, Job, JobState, Lease, NewJob, Priority, SYNC_REPO};
+pub use rebuild::RestoredRepository;
+pub use repositories::{Repository, RepositoryFilter, RepositoryState};
+pub use snapshots::{Commit, Intent, SyncState};
+pub use status::RepositoryStatus;
+pub use upsert::{Outcome, Upserted};
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Catalog {
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+    /// Rung after jobs were added by this process, so that its workers need not wait for their next look.
+    bell: Arc<watch::Sender<()>>,
+}
+
+impl Catalog {
+    /// Opens the database, creates it where SQLite's file does not exist yet, and brings its schema up to date.
+    pub async fn connect(settings: &config::Database) -> Result<Self> {
+        let connect::Pools { read, write } = connect::open(settings).await?;
+        Ok(Self { read, write, bell: Arc::new(watch::Sender::new(())) })
+    }
+
+    /// The database answers.
+    pub async fn check(&self) -> Result<()> {
+        self.read.ping().await.during("asking the database for a sign of life")
+    }
+
+    /// Finishes what is under way and closes all connections.
+    pub async fn close(&self) -> Result<()> {
+        self.write.close_by_ref().await.during("closing the database")?;
+        self.read.close_by_ref().await.during("closing the database")
+    }
+
+    async fn begin(&self, doing: &str) -> Result<DatabaseTransaction> {
+        connect::begin(&self.write).await.during(doing)
+    }
+}
+
+/// Bound values per statement; PostgreSQL takes 65 535, SQLite 32 766.
+const MAX_VALUES: usize = 30_000;
+
+/// Inserts rows of one table with that many columns, as many per statement as fit.
+async fn insert_all<A: ActiveModelTrait>(
+    db: &impl ConnectionTrait,
+    rows: impl IntoIterator<Item = A>,
+    columns: usize,
+) -> Result<(), DbErr> {
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let chunk: Vec<A> = rows.by_ref().take(MAX_VALUES / columns).collect();
+        db.execute(&A::Entity::insert_many(chunk).into_query()).await?;
+    }
+    Ok(())
+}

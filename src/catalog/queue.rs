@@ -1,0 +1,383 @@
+//! The durable job queue.
+//!
+//! A job is a kind and a subject. At most one per kind and subject is ready and at most one is running (unique indexes
+//! see to it), so ten wishes while one runs are one more run. A worker holds a job by a lease that it renews; when it
+//! falls silent the job is given to another, and the fence counts up: whatever the first one still says is refused.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Expr, OnConflict, Query};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, DbErr, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    Statement, Value,
+};
+use tokio::sync::watch;
+
+use crate::domain::Result;
+
+use super::Catalog;
+use super::error::{During, is_duplicate};
+use super::tables::job::{self, Column};
+use super::values::{now, time};
+
+/// Compares a repository with the forge; the subject is its id.
+pub const SYNC_REPO: &str = "sync_repo";
+
+/// Lists a connection's repositories; the subject is its number.
+pub const DISCOVER: &str = "discover";
+
+const READY: &str = "ready";
+const RUNNING: &str = "running";
+const FAILED: &str = "failed";
+
+/// What goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Somebody waits for it. Does not wait for a retry's time either.
+    Manual = 0,
+    /// A forge told us.
+    Event = 1,
+    /// Looking whether anything was missed.
+    Sweep = 2,
+}
+
+/// Work to be queued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// What to do.
+    pub kind: &'static str,
+    /// To what.
+    pub subject: String,
+    /// What goes first.
+    pub priority: Priority,
+    /// Not before.
+    pub run_at: DateTime<Utc>,
+}
+
+impl NewJob {
+    /// A job to run as soon as possible.
+    pub fn now(kind: &'static str, subject: impl ToString, priority: Priority) -> Self {
+        Self { kind, subject: subject.to_string(), priority, run_at: Utc::now() }
+    }
+}
+
+/// Where a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// It waits for a worker, or for its time.
+    Ready,
+    /// A worker holds it.
+    Running,
+    /// It failed in a way that only a person or a new event can change.
+    Failed,
+}
+
+/// A job as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// Its number.
+    pub id: i64,
+    /// What to do.
+    pub kind: String,
+    /// To what.
+    pub subject: String,
+    /// Where it is.
+    pub state: JobState,
+    /// How often it was started since it last succeeded.
+    pub attempts: u32,
+    /// Not before.
+    pub run_at: DateTime<Utc>,
+    /// Who runs it.
+    pub holder: Option<String>,
+    /// Why the last attempt failed.
+    pub last_error: Option<String>,
+    /// When it was first asked for.
+    pub created_at: DateTime<Utc>,
+    fence: i64,
+}
+
+impl Job {
+    /// What the worker that claimed it acts with.
+    pub fn lease(&self) -> Lease {
+        Lease { job: self.id, holder: self.holder.clone().unwrap_or_default(), fence: self.fence }
+    }
+}
+
+/// A worker's hold on a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    job: i64,
+    holder: String,
+    fence: i64,
+}
+
+/// Whether a lease was still good when it was acted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Hold {
+    /// It was, and what was asked is done.
+    Kept,
+    /// The job was given to another worker; nothing was done.
+    Lost,
+}
+
+impl Catalog {
+    /// Queues jobs. One that is ready already is not queued again, and one that failed for good is tried anew.
+    pub async fn enqueue(&self, jobs: &[NewJob]) -> Result<()> {
+        const DOING: &str = "queueing jobs";
+        let tx = self.begin(DOING).await?;
+        enqueue(&tx, jobs).await?;
+        tx.commit().await.during(DOING)?;
+        self.ring();
+        Ok(())
+    }
+
+    /// Changes whenever this process queues jobs; other processes' jobs have to be looked for.
+    pub fn new_jobs(&self) -> watch::Receiver<()> {
+        self.bell.subscribe()
+    }
+
+    pub(super) fn ring(&self) {
+        self.bell.send_replace(());
+    }
+
+    /// Takes the next job that is due, for `lease`.
+    pub async fn claim(&self, holder: &str, lease: Duration) -> Result<Option<Job>> {
+        self.claim_where("", vec![], holder, lease).await
+    }
+
+    /// Takes this job if it is due, for `lease`.
+    pub async fn claim_only(&self, kind: &str, subject: &str, holder: &str, lease: Duration) -> Result<Option<Job>> {
+        self.claim_where("AND kind = $4 AND subject = $5", vec![kind.into(), subject.into()], holder, lease).await
+    }
+
+    async fn claim_where(&self, only: &str, wanted: Vec<Value>, holder: &str, lease: Duration) -> Result<Option<Job>> {
+        let database = self.write.get_database_backend();
+        let lock = if database == DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
+        // One statement, so that it is atomic on both databases. An abandoned job goes first: until it has run, no other
+        // with its subject can.
+        let sql = format!(
+            "UPDATE job SET state = 'running', holder = $1, lease_until = $2, attempts = attempts + 1, fence = fence + 1
+             WHERE id = COALESCE(
+                 (SELECT id FROM job WHERE state = 'running' AND lease_until <= $3 {only}
+                  ORDER BY lease_until LIMIT 1 {lock}),
+                 (SELECT id FROM job WHERE state = 'ready' AND run_at <= $3 {only}
+                      AND NOT EXISTS (SELECT 1 FROM job AS other WHERE other.state = 'running'
+                                      AND other.kind = job.kind AND other.subject = job.subject)
+                  ORDER BY priority, run_at, id LIMIT 1 {lock}))
+             RETURNING *"
+        );
+        let now = now();
+        let values = [holder.into(), until(now, lease).into(), now.into()].into_iter().chain(wanted);
+        let claim = Statement::from_sql_and_values(database, sql, values);
+        match self.write.query_one_raw(claim).await {
+            Ok(row) => row.map(|row| job::Model::from_query_result(&row, "").map(Job::from)).transpose(),
+            // PostgreSQL only: the subject began to run between our look and our write.
+            Err(error) if is_duplicate(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+        .during("claiming a job")
+    }
+
+    /// Keeps the job for another `lease` from now. A lease that has run out cannot be renewed.
+    pub async fn renew(&self, lease: &Lease, length: Duration) -> Result<Hold> {
+        let now = now();
+        let renewed = job::Entity::update_many()
+            .col_expr(Column::LeaseUntil, until(now, length).into())
+            .filter(held_by(lease))
+            .filter(Column::LeaseUntil.gt(now))
+            .exec(&self.write)
+            .await
+            .during("renewing the lease of a job")?;
+        Ok(Hold::of(renewed.rows_affected))
+    }
+
+    /// The job is done.
+    pub async fn finish(&self, lease: &Lease) -> Result<Hold> {
+        let finished = job::Entity::delete_many().filter(held_by(lease)).exec(&self.write).await;
+        Ok(Hold::of(finished.during("finishing a job")?.rows_affected))
+    }
+
+    /// The attempt failed; try again at `run_at`. Merged into a younger wish for the same, if there is one.
+    pub async fn retry(&self, lease: &Lease, run_at: DateTime<Utc>, error: &str) -> Result<Hold> {
+        self.give_back(lease, run_at.timestamp_millis(), Some(error)).await
+    }
+
+    /// The attempt was broken off by us; somebody should go on at once.
+    pub async fn release(&self, lease: &Lease) -> Result<Hold> {
+        self.give_back(lease, now(), None).await
+    }
+
+    async fn give_back(&self, lease: &Lease, run_at: i64, error: Option<&str>) -> Result<Hold> {
+        const DOING: &str = "giving a job back";
+        let tx = self.begin(DOING).await?;
+        let held = job::Entity::delete_many().filter(held_by(lease)).exec_with_returning(&tx).await.during(DOING)?;
+        let Some(held) = held.into_iter().next() else {
+            return Ok(Hold::Lost);
+        };
+        let back = job::Model {
+            state: READY.to_owned(),
+            run_at,
+            // An attempt that we broke off ourselves does not count.
+            attempts: held.attempts - i32::from(error.is_none()),
+            last_error: error.map(str::to_owned).or(held.last_error),
+            holder: None,
+            lease_until: None,
+            ..held
+        };
+        put_back(&tx, back).await.during(DOING)?;
+        tx.commit().await.during(DOING)?;
+        Ok(Hold::Kept)
+    }
+
+    /// The attempt failed for good. Only a new wish for the same wakes the job; one that waits already stays.
+    pub async fn park(&self, lease: &Lease, error: &str) -> Result<Hold> {
+        let parked = job::Entity::update_many()
+            .col_expr(Column::State, FAILED.into())
+            .col_expr(Column::LastError, error.into())
+            .col_expr(Column::Holder, Option::<String>::None.into())
+            .col_expr(Column::LeaseUntil, Option::<i64>::None.into())
+            .filter(held_by(lease))
+            .exec(&self.write)
+            .await
+            .during("putting a failed job aside")?;
+        Ok(Hold::of(parked.rows_affected))
+    }
+
+    /// Every job there is, in the order in which they would run.
+    pub async fn jobs(&self) -> Result<Vec<Job>> {
+        let rows = job::Entity::find()
+            .order_by_asc(Column::Priority)
+            .order_by_asc(Column::RunAt)
+            .order_by_asc(Column::Id)
+            .all(&self.read)
+            .await
+            .during("listing the jobs")?;
+        Ok(rows.into_iter().map(Job::from).collect())
+    }
+}
+
+impl Hold {
+    fn of(rows: u64) -> Self {
+        if rows == 1 { Self::Kept } else { Self::Lost }
+    }
+}
+
+/// Queues jobs within the caller's transaction.
+pub(super) async fn enqueue(db: &impl ConnectionTrait, jobs: &[NewJob]) -> Result<()> {
+    let mut jobs: Vec<&NewJob> = jobs.iter().collect();
+    // The most urgent wish for each stays. The order keeps two transactions from waiting for each other.
+    jobs.sort_by(|a, b| (a.kind, &a.subject, a.priority, a.run_at).cmp(&(b.kind, &b.subject, b.priority, b.run_at)));
+    jobs.dedup_by(|later, first| (later.kind, &later.subject) == (first.kind, &first.subject));
+    for chunk in jobs.chunks(1000) {
+        wake_failed(db, chunk).await.during("queueing jobs")?;
+        let rows = chunk.iter().map(|job| {
+            let priority = job.priority as i32;
+            (job.kind.to_owned(), job.subject.clone(), priority, job.run_at.timestamp_millis(), 0, None)
+        });
+        insert_ready(db, rows).await.during("queueing jobs")?;
+    }
+    Ok(())
+}
+
+async fn wake_failed(db: &impl ConnectionTrait, jobs: &[&NewJob]) -> Result<(), DbErr> {
+    let subjects = || jobs.iter().map(|job| job.subject.as_str());
+    let kinds = jobs.iter().map(|job| job.kind);
+    let woken = job::Entity::delete_many()
+        .filter(Expr::cust("state = 'failed'"))
+        .filter(Column::Kind.is_in(kinds))
+        .filter(Column::Subject.is_in(subjects()));
+    woken.exec(db).await.map(drop)
+}
+
+async fn put_back(db: &impl ConnectionTrait, back: job::Model) -> Result<(), DbErr> {
+    let job::Model { kind, subject, priority, run_at, attempts, last_error, .. } = back;
+    insert_ready(db, [(kind, subject, priority, run_at, attempts, last_error)]).await
+}
+
+type ReadyRow = (String, String, i32, i64, i32, Option<String>);
+
+async fn insert_ready(db: &impl ConnectionTrait, rows: impl IntoIterator<Item = ReadyRow>) -> Result<(), DbErr> {
+    let mut insert = Query::insert();
+    insert.into_table(job::Entity).columns([
+        Column::Kind,
+        Column::Subject,
+        Column::State,
+        Column::Priority,
+        Column::RunAt,
+        Column::Attempts,
+        Column::LastError,
+        Column::CreatedAt,
+    ]);
+    let created_at = now();
+    for (kind, subject, priority, run_at, attempts, last_error) in rows {
+        insert.values_panic([
+            kind.into(),
+            subject.into(),
+            READY.into(),
+            priority.into(),
+            run_at.into(),
+            attempts.into(),
+            last_error.into(),
+            created_at.into(),
+        ]);
+    }
+    insert.on_conflict(merge_into_ready());
+    db.execute(&insert).await.map(drop)
+}
+
+/// Two wishes for the same become one, with the more urgent priority. A retry keeps its time, because being asked again
+/// is no reason to hammer on a forge that is down, unless somebody waits for it; otherwise the earlier time counts.
+///
+/// The row is written, and so locked, even if nothing changes: on PostgreSQL a worker must not claim it before the
+/// events that came with the wish are visible.
+fn merge_into_ready() -> OnConflict {
+    const RUN_AT: &str = "CASE
+        WHEN excluded.attempts > 0 AND (job.attempts > 0 OR job.priority > 0) THEN excluded.run_at
+        WHEN job.attempts > 0 AND excluded.priority > 0 THEN job.run_at
+        WHEN excluded.run_at < job.run_at THEN excluded.run_at ELSE job.run_at END";
+    const PRIORITY: &str = "CASE WHEN excluded.priority < job.priority THEN excluded.priority ELSE job.priority END";
+    const ATTEMPTS: &str = "CASE WHEN excluded.attempts > job.attempts THEN excluded.attempts ELSE job.attempts END";
+    OnConflict::columns([Column::Kind, Column::Subject])
+        // A literal: as a bound value SQLite does not recognize the index's condition.
+        .target_and_where(Expr::cust("state = 'ready'"))
+        .value(Column::RunAt, Expr::cust(RUN_AT))
+        .value(Column::Priority, Expr::cust(PRIORITY))
+        .value(Column::Attempts, Expr::cust(ATTEMPTS))
+        .value(Column::LastError, Expr::cust("COALESCE(excluded.last_error, job.last_error)"))
+        .to_owned()
+}
+
+fn held_by(lease: &Lease) -> Condition {
+    Condition::all()
+        .add(Column::Id.eq(lease.job))
+        .add(Column::State.eq(RUNNING))
+        .add(Column::Holder.eq(&lease.holder))
+        .add(Column::Fence.eq(lease.fence))
+}
+
+fn until(now: i64, lease: Duration) -> i64 {
+    now.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX))
+}
+
+impl From<job::Model> for Job {
+    fn from(row: job::Model) -> Self {
+        Self {
+            id: row.id,
+            kind: row.kind,
+            subject: row.subject,
+            state: match row.state.as_str() {
+                RUNNING => JobState::Running,
+                FAILED => JobState::Failed,
+                _ => JobState::Ready,
+            },
+            attempts: u32::try_from(row.attempts).unwrap_or(0),
+            run_at: time(row.run_at),
+            holder: row.holder,
+            last_error: row.last_error,
+            created_at: time(row.created_at),
+            fence: row.fence,
+        }
+    }
+}

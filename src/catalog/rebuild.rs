@@ -1,0 +1,119 @@
+//! Filling the catalog again from what the vault holds.
+
+use sea_orm::sea_query::Expr;
+use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, Set};
+
+use crate::domain::{Error, RepoId, Result};
+
+use super::Catalog;
+use super::error::During;
+use super::repositories::GONE;
+use super::snapshots::{self, Commit};
+use super::tables::{connection, current_ref, intent, ref_change, repository, snapshot};
+use super::values::{column, now};
+
+/// A repository as a record in the vault names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RestoredRepository {
+    /// The forge's slug.
+    pub forge: String,
+    /// The forge's web host.
+    pub host: String,
+    /// The forge's own id.
+    pub forge_id: String,
+    /// `OWNER/NAME` when the record was written.
+    pub full_name: String,
+}
+
+impl Catalog {
+    /// Forgets everything about the repository's snapshots.
+    pub async fn forget_all(&self, repo: &RepoId) -> Result<()> {
+        const DOING: &str = "forgetting the repository's snapshots";
+        let id = repo.as_str();
+        let tx = self.begin(DOING).await?;
+        snapshot::Entity::delete_many().filter(snapshot::Column::RepoId.eq(id)).exec(&tx).await.during(DOING)?;
+        intent::Entity::delete_many().filter(intent::Column::RepoId.eq(id)).exec(&tx).await.during(DOING)?;
+        ref_change::Entity::delete_many().filter(ref_change::Column::RepoId.eq(id)).exec(&tx).await.during(DOING)?;
+        current_ref::Entity::delete_many().filter(current_ref::Column::RepoId.eq(id)).exec(&tx).await.during(DOING)?;
+        let nothing = || Expr::val(Option::<String>::None);
+        repository::Entity::update_many()
+            .col_expr(repository::Column::ObjectFormat, nothing())
+            .col_expr(repository::Column::Head, nothing())
+            .col_expr(repository::Column::LastSeq, 0.into())
+            .col_expr(repository::Column::LastSealed, Option::<Vec<u8>>::None.into())
+            .col_expr(repository::Column::RefsFingerprint, Option::<Vec<u8>>::None.into())
+            .col_expr(repository::Column::RefsTotal, 0.into())
+            .col_expr(repository::Column::RecordsSinceCheckpoint, 0.into())
+            .col_expr(repository::Column::ChangesSinceCheckpoint, 0.into())
+            .col_expr(repository::Column::LastSnapshotAt, Option::<i64>::None.into())
+            .filter(repository::Column::Id.eq(id))
+            .exec(&tx)
+            .await
+            .during(DOING)?;
+        tx.commit().await.during(DOING)
+    }
+
+    /// Takes over one snapshot that the vault holds; call it in the order of their numbers. The repository is added
+    /// where it is not known, as gone: a connection that lists it makes it active again.
+    pub async fn restore_row(&self, known_as: &RestoredRepository, commit: Commit) -> Result<()> {
+        const DOING: &str = "taking over a snapshot from the vault";
+        let tx = self.begin(DOING).await?;
+        let known = repository::Entity::find_by_id(commit.repo.as_str()).one(&tx).await.during(DOING)?;
+        if known.is_none() {
+            add(&tx, &commit.repo, known_as).await?;
+        }
+        let (repo, seq) = (commit.repo.clone(), commit.snapshot.seq);
+        let later = Expr::col(repository::Column::LastSeq).lt(column(seq.get()));
+        if !snapshots::write(&tx, commit, later).await? {
+            return Err(Error::busy(format!("snapshot {seq} of {repo} is in the catalog already"))
+                .hint("stop the service while the catalog is rebuilt"));
+        }
+        tx.commit().await.during(DOING)
+    }
+}
+
+async fn add(tx: &DatabaseTransaction, id: &RepoId, known_as: &RestoredRepository) -> Result<()> {
+    const DOING: &str = "adding a repository from the vault";
+    let connection = lost_connection(tx, known_as).await?;
+    let row = repository::ActiveModel {
+        id: Set(id.to_string()),
+        connection_id: Set(connection),
+        forge: Set(known_as.forge.clone()),
+        host: Set(known_as.host.clone()),
+        forge_id: Set(known_as.forge_id.clone()),
+        full_name: Set(known_as.full_name.clone()),
+        private: Set(true),
+        archived: Set(false),
+        selected: Set(true),
+        state: Set(GONE.to_owned()),
+        gone_at: Set(Some(now())),
+        ..Default::default()
+    };
+    repository::Entity::insert(row).exec_without_returning(tx).await.map(drop).during(DOING)
+}
+
+/// The vault does not know connections. What comes from it alone belongs to one that counts as removed.
+async fn lost_connection(tx: &DatabaseTransaction, known_as: &RestoredRepository) -> Result<i64> {
+    const DOING: &str = "adding a repository from the vault";
+    let found = connection::Entity::find()
+        .filter(connection::Column::Name.eq(&known_as.host))
+        .filter(connection::Column::Forge.eq(&known_as.forge))
+        .filter(connection::Column::RemovedAt.is_not_null())
+        .one(tx)
+        .await
+        .during(DOING)?;
+    if let Some(found) = found {
+        return Ok(found.id);
+    }
+    let row = connection::ActiveModel {
+        forge: Set(known_as.forge.clone()),
+        name: Set(known_as.host.clone()),
+        url: Set(format!("https://{}", known_as.host)),
+        owner: Set(String::new()),
+        settings: Set(serde_json::json!({ "auto_add": false })),
+        created_at: Set(now()),
+        removed_at: Set(Some(now())),
+        ..Default::default()
+    };
+    Ok(row.insert(tx).await.during(DOING)?.id)
+}

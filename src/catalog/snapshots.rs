@@ -1,0 +1,273 @@
+//! Snapshots: where a repository's chain stands, and adding to it.
+//!
+//! An intent is written before the vault is, so that after a crash the next worker finds the record that may already be
+//! there, even in a deployment that cannot read its own vault. The commit here follows the one in the vault.
+
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter,
+    QueryOrder, QuerySelect, QueryTrait, Set,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::domain::{Actor, Error, Head, ObjectFormat, RefChange, RefState, RepoId, Result, Seq, Snapshot};
+
+use super::error::{During, unreadable};
+use super::tables::{current_ref, event, intent, ref_change, repository, snapshot};
+use super::values::{bytes, column, count, head, now, object_id, sha256};
+use super::{Catalog, insert_all};
+
+/// Where a repository's chain stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SyncState {
+    /// The newest snapshot and the SHA-256 of its sealed object: the next record's parent.
+    pub last: Option<(Seq, [u8; 32])>,
+    /// Every reference after it.
+    pub refs: RefState,
+    /// Records since the last one with a full list of references.
+    pub records_since_checkpoint: u64,
+    /// Reference changes in those records.
+    pub changes_since_checkpoint: u64,
+    /// Of the answer in which the forge listed these references.
+    pub fingerprint: Option<[u8; 32]>,
+}
+
+/// An attempt to write a snapshot that was announced and not yet committed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intent {
+    /// Tells attempts at the same number apart.
+    pub attempt: Uuid,
+    /// The record as JSON.
+    pub record: String,
+}
+
+/// A snapshot that the vault holds, for the catalog to take over.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// Whose.
+    pub repo: RepoId,
+    /// The attempt that reached the vault.
+    pub attempt: Uuid,
+    /// What listings show. Its number must follow the newest one's.
+    pub snapshot: Snapshot,
+    /// SHA-256 of the sealed object.
+    pub sealed: [u8; 32],
+    /// What moved, and who moved it where the deliveries say.
+    pub changes: Vec<(RefChange, Option<Actor>)>,
+    /// After the snapshot.
+    pub head: Option<Head>,
+    /// The hash that the repository uses.
+    pub object_format: ObjectFormat,
+    /// Of the answer that listed all references; `None` when only some were asked for.
+    pub fingerprint: Option<[u8; 32]>,
+    /// The record has a full list of references.
+    pub checkpoint: bool,
+    /// The events that this snapshot answers.
+    pub handled_events: Vec<i64>,
+}
+
+impl Catalog {
+    /// Where the repository's chain stands.
+    pub async fn state(&self, repo: &RepoId) -> Result<SyncState> {
+        const DOING: &str = "reading where the repository's chain stands";
+        let row = repository::Entity::find_by_id(repo.as_str()).one(&self.read).await.during(DOING)?;
+        let row = row.ok_or_else(|| Error::not_found(format!("there is no repository {repo} in the catalog")))?;
+        // Read after the row: if a commit comes between the two, ours is refused because its number is taken.
+        let refs = current_ref::Entity::find().filter(current_ref::Column::RepoId.eq(repo.as_str())).all(&self.read);
+        let mut state = RefState {
+            object_format: object_format(row.object_format.as_deref())?,
+            head: head(row.head.as_deref())?,
+            ..RefState::default()
+        };
+        for at in refs.await.during(DOING)? {
+            let name = at.name.parse().map_err(|error| unreadable("a reference name", error))?;
+            state.refs.insert(name, object_id(&at.oid)?);
+        }
+        let last = Seq::new(count(row.last_seq)).zip(row.last_sealed.as_deref());
+        Ok(SyncState {
+            last: last.map(|(seq, sealed)| Ok::<_, Error>((seq, sha256(sealed)?))).transpose()?,
+            refs: state,
+            records_since_checkpoint: count(row.records_since_checkpoint),
+            changes_since_checkpoint: count(row.changes_since_checkpoint),
+            fingerprint: row.refs_fingerprint.as_deref().map(sha256).transpose()?,
+        })
+    }
+
+    /// The fingerprint alone: enough to see that nothing changed, without reading every reference.
+    pub async fn fingerprint(&self, repo: &RepoId) -> Result<Option<[u8; 32]>> {
+        let found: Option<Option<Vec<u8>>> = repository::Entity::find_by_id(repo.as_str())
+            .select_only()
+            .column(repository::Column::RefsFingerprint)
+            .into_tuple()
+            .one(&self.read)
+            .await
+            .during("reading a fingerprint")?;
+        found.flatten().as_deref().map(sha256).transpose()
+    }
+
+    /// Announces that a snapshot is about to be written to the vault.
+    pub async fn intend(&self, repo: &RepoId, seq: Seq, attempt: Uuid, record: &str) -> Result<()> {
+        let row = intent::ActiveModel {
+            repo_id: Set(repo.to_string()),
+            seq: Set(column(seq.get())),
+            attempt: Set(attempt),
+            record: Set(record.to_owned()),
+            created_at: Set(now()),
+        };
+        row.insert(&self.write).await.map(drop).during("announcing the snapshot")
+    }
+
+    /// Attempts at this number that were not committed, newest first.
+    pub async fn intents(&self, repo: &RepoId, seq: Seq) -> Result<Vec<Intent>> {
+        let rows = intent::Entity::find()
+            .filter(intent::Column::RepoId.eq(repo.as_str()))
+            .filter(intent::Column::Seq.eq(column(seq.get())))
+            .order_by_desc(intent::Column::CreatedAt)
+            .all(&self.read)
+            .await
+            .during("looking for unfinished snapshots")?;
+        Ok(rows.into_iter().map(|row| Intent { attempt: row.attempt, record: row.record }).collect())
+    }
+
+    /// Takes over a snapshot that the vault holds, all or nothing. `Busy` when another worker was quicker.
+    pub async fn commit(&self, commit: Commit) -> Result<()> {
+        const DOING: &str = "recording the snapshot";
+        let tx = self.begin(DOING).await?;
+        let before = commit.snapshot.seq.previous().map_or(0, Seq::get);
+        let follows = Expr::col(repository::Column::LastSeq).eq(column(before));
+        if !write(&tx, commit, follows).await? {
+            return Err(Error::busy("another worker recorded a snapshot of this repository in the meantime"));
+        }
+        tx.commit().await.during(DOING)
+    }
+}
+
+/// Writes all of it if the repository's row meets `guard`; says whether it did.
+pub(super) async fn write(tx: &DatabaseTransaction, commit: Commit, guard: Expr) -> Result<bool> {
+    const DOING: &str = "recording the snapshot";
+    let seq = column(commit.snapshot.seq.get());
+    if !advance(tx, &commit, guard).await? {
+        return Ok(false);
+    }
+    snapshot::Entity::insert(row(&commit)).exec_without_returning(tx).await.during(DOING)?;
+    intent::Entity::delete_many()
+        .filter(intent::Column::RepoId.eq(commit.repo.as_str()))
+        .filter(intent::Column::Seq.lte(seq))
+        .exec(tx)
+        .await
+        .during(DOING)?;
+    move_refs(tx, &commit.repo, &commit.changes).await?;
+    let journal = commit.changes.into_iter().map(|(change, actor)| ref_change::ActiveModel {
+        repo_id: Set(commit.repo.to_string()),
+        name: Set(change.name.into()),
+        seq: Set(seq),
+        old: Set(change.old.as_ref().map(bytes)),
+        new: Set(change.new.as_ref().map(bytes)),
+        forced: Set(change.forced),
+        actor: Set(actor.map(|actor| actor.0)),
+    });
+    insert_all(tx, journal, 7).await.during(DOING)?;
+    mark_handled(tx, &commit.handled_events, Some(commit.snapshot.seq)).await?;
+    Ok(true)
+}
+
+async fn advance(tx: &DatabaseTransaction, commit: &Commit, guard: Expr) -> Result<bool> {
+    use repository::Column;
+
+    let since = |so_far: Column, more: i64| match commit.checkpoint {
+        true => Expr::val(0),
+        false => Expr::col(so_far).add(more),
+    };
+    let changes = column(commit.changes.len() as u64);
+    let updated = repository::Entity::update_many()
+        .col_expr(Column::LastSeq, column(commit.snapshot.seq.get()).into())
+        .col_expr(Column::LastSealed, commit.sealed.to_vec().into())
+        .col_expr(Column::RefsFingerprint, commit.fingerprint.map(Vec::from).into())
+        .col_expr(Column::ObjectFormat, commit.object_format.name().into())
+        .col_expr(Column::Head, commit.head.as_ref().map(Head::to_string).into())
+        .col_expr(Column::RefsTotal, column(commit.snapshot.refs.total).into())
+        .col_expr(Column::RecordsSinceCheckpoint, since(Column::RecordsSinceCheckpoint, 1))
+        .col_expr(Column::ChangesSinceCheckpoint, since(Column::ChangesSinceCheckpoint, changes))
+        .col_expr(Column::LastSnapshotAt, commit.snapshot.time.timestamp_millis().into())
+        .col_expr(Column::LastCheckedAt, now().into())
+        .col_expr(Column::LastError, Option::<String>::None.into())
+        .col_expr(Column::LastErrorAt, Option::<i64>::None.into())
+        .filter(Column::Id.eq(commit.repo.as_str()))
+        .filter(guard)
+        .exec(tx)
+        .await;
+    Ok(updated.during("recording the snapshot")?.rows_affected == 1)
+}
+
+fn row(commit: &Commit) -> snapshot::ActiveModel {
+    let Snapshot { seq, time, trigger, complete, refs, objects, pack_bytes, stored_bytes, duration } = &commit.snapshot;
+    snapshot::ActiveModel {
+        repo_id: Set(commit.repo.to_string()),
+        seq: Set(column(seq.get())),
+        attempt: Set(commit.attempt),
+        time: Set(time.timestamp_millis()),
+        trigger: Set(serde_json::to_value(trigger).unwrap_or(Value::Null)),
+        complete: Set(*complete),
+        refs_total: Set(column(refs.total)),
+        refs_created: Set(column(refs.created)),
+        refs_updated: Set(column(refs.updated)),
+        refs_deleted: Set(column(refs.deleted)),
+        refs_forced: Set(column(refs.forced)),
+        objects: Set(column(*objects)),
+        pack_bytes: Set(column(*pack_bytes)),
+        stored_bytes: Set(column(*stored_bytes)),
+        sealed: Set(commit.sealed.to_vec()),
+        duration_ms: Set(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        checkpoint: Set(commit.checkpoint),
+        head: Set(commit.head.as_ref().map(Head::to_string)),
+    }
+}
+
+async fn move_refs(tx: &DatabaseTransaction, repo: &RepoId, changes: &[(RefChange, Option<Actor>)]) -> Result<()> {
+    const DOING: &str = "recording where the references point";
+    let deleted: Vec<&str> =
+        changes.iter().filter(|(change, _)| change.new.is_none()).map(|(change, _)| change.name.as_str()).collect();
+    for names in deleted.chunks(1000) {
+        current_ref::Entity::delete_many()
+            .filter(current_ref::Column::RepoId.eq(repo.as_str()))
+            .filter(current_ref::Column::Name.is_in(names.iter().copied()))
+            .exec(tx)
+            .await
+            .during(DOING)?;
+    }
+    let moved: Vec<_> = changes.iter().filter_map(|(change, _)| change.new.map(|new| (&change.name, new))).collect();
+    for chunk in moved.chunks(5000) {
+        let rows = chunk.iter().map(|(name, new)| current_ref::ActiveModel {
+            repo_id: Set(repo.to_string()),
+            name: Set(name.to_string()),
+            oid: Set(bytes(new)),
+        });
+        let moved = OnConflict::columns([current_ref::Column::RepoId, current_ref::Column::Name])
+            .update_column(current_ref::Column::Oid)
+            .to_owned();
+        let insert = current_ref::Entity::insert_many(rows).on_conflict(moved);
+        tx.execute(&insert.into_query()).await.during(DOING)?;
+    }
+    Ok(())
+}
+
+/// Marks events as dealt with.
+pub(super) async fn mark_handled(db: &impl ConnectionTrait, events: &[i64], by: Option<Seq>) -> Result<()> {
+    for ids in events.chunks(1000) {
+        event::Entity::update_many()
+            .col_expr(event::Column::HandledAt, now().into())
+            .col_expr(event::Column::HandledSeq, by.map(|seq| column(seq.get())).into())
+            .filter(event::Column::Id.is_in(ids.iter().copied()))
+            .filter(event::Column::HandledAt.is_null())
+            .exec(db)
+            .await
+            .during("marking events as handled")?;
+    }
+    Ok(())
+}
+
+pub(super) fn object_format(text: Option<&str>) -> Result<ObjectFormat> {
+    let format = text.map(str::parse).transpose().map_err(|error| unreadable("an object format", error))?;
+    Ok(format.unwrap_or_default())
+}
