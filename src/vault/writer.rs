@@ -12,6 +12,7 @@ use super::record::{Record, Sealed};
 use super::seal::{PackSource, seal};
 use super::source::blocking;
 use super::store::Created;
+use super::upload::Upload;
 use crate::domain::{Error, Result};
 
 /// What became of an append.
