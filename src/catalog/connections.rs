@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, Func};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -52,7 +54,6 @@ pub struct ConnectionSettings {
 }
 
 /// A connection to be made.
-#[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the same words as in Connection")]
 pub struct NewConnection {
     pub forge: String,
@@ -60,6 +61,8 @@ pub struct NewConnection {
     pub url: String,
     pub owner: String,
     pub settings: ConnectionSettings,
+    /// Sealed with the credential key.
+    pub secrets: Vec<(SecretKind, Vec<u8>)>,
 }
 
 /// What a secret is for.
@@ -80,25 +83,9 @@ impl SecretKind {
     }
 }
 
-/// A secret, sealed with the credential key.
-pub struct SealedSecret {
-    /// Its number.
-    pub id: i64,
-    /// Whose it is.
-    pub connection: ConnectionId,
-    /// What a person calls it.
-    pub label: String,
-    /// What the credential key opens.
-    pub sealed: Vec<u8>,
-}
-
 impl Catalog {
     /// Makes a connection, with its secrets, all or nothing.
-    pub async fn add_connection(
-        &self,
-        new: NewConnection,
-        secrets: Vec<(SecretKind, String, Vec<u8>)>,
-    ) -> Result<ConnectionId> {
+    pub async fn add_connection(&self, new: NewConnection) -> Result<ConnectionId> {
         const DOING: &str = "adding the connection";
         let (name, owner, url) = (new.name.clone(), new.owner.clone(), new.url.clone());
         let tx = self.begin(DOING).await?;
@@ -121,8 +108,8 @@ impl Catalog {
             }
             Err(error) => return Err(error).during(DOING),
         };
-        for (kind, label, sealed) in secrets {
-            insert_secret(&tx, id, kind, label, sealed).await?;
+        for (kind, sealed) in new.secrets {
+            insert_secret(&tx, id, kind, sealed).await?;
         }
         tx.commit().await.during(DOING)?;
         Ok(id)
@@ -139,30 +126,32 @@ impl Catalog {
     }
 
     /// The connection with this number, unless it is removed.
-    pub async fn connection(&self, id: ConnectionId) -> Result<Connection> {
+    pub async fn connection_by_id(&self, id: ConnectionId) -> Result<Option<Connection>> {
         let row = connection::Entity::find_by_id(id.0).filter(connection::Column::RemovedAt.is_null()).one(&self.read);
-        let row = row.await.during("looking up a connection")?;
-        row.ok_or_else(|| Error::not_found(format!("there is no connection {id}")))?.try_into()
+        row.await.during("looking up a connection")?.map(Connection::try_from).transpose()
     }
 
     /// The connection that people call `name`, whatever the case.
-    pub async fn connection_named(&self, name: &str) -> Result<Connection> {
+    pub async fn connection(&self, name: &str) -> Result<Option<Connection>> {
         let named = Expr::expr(Func::lower(Expr::col(connection::Column::Name))).eq(name.to_lowercase());
-        let row = connection::Entity::find()
-            .filter(named)
+        let row =
+            connection::Entity::find().filter(named).filter(connection::Column::RemovedAt.is_null()).one(&self.read);
+        row.await.during("looking up a connection")?.map(Connection::try_from).transpose()
+    }
+
+    /// The connections whose repositories were not listed since `since`.
+    pub async fn connections_due(&self, since: DateTime<Utc>) -> Result<Vec<ConnectionId>> {
+        let old = connection::Column::DiscoveredAt.lt(since.timestamp_millis());
+        let ids: Vec<i64> = connection::Entity::find()
+            .select_only()
+            .column(connection::Column::Id)
             .filter(connection::Column::RemovedAt.is_null())
-            .one(&self.read)
+            .filter(old.or(connection::Column::DiscoveredAt.is_null()))
+            .into_tuple()
+            .all(&self.read)
             .await
-            .during("looking up a connection")?;
-        let Some(row) = row else {
-            let known: Vec<String> = self.connections().await?.into_iter().map(|known| known.name).collect();
-            let missing = Error::not_found(format!("there is no connection called {name}"));
-            return Err(match known.as_slice() {
-                [] => missing.hint("`refward connect` makes the first one"),
-                _ => missing.hint(format!("there are: {}", known.join(", "))),
-            });
-        };
-        row.try_into()
+            .during("looking for connections to list again")?;
+        Ok(ids.into_iter().map(ConnectionId).collect())
     }
 
     /// Forgets the connection's secrets and stops using it. Its repositories and their snapshots stay.
@@ -181,13 +170,15 @@ impl Catalog {
     }
 
     /// Keeps what the credential turned out to be.
-    pub async fn set_inspection(&self, id: ConnectionId, inspection: Value) -> Result<()> {
+    pub async fn set_inspection(&self, id: ConnectionId, inspection: &impl Serialize) -> Result<()> {
+        const DOING: &str = "keeping what the credential may do";
+        let inspection = serde_json::to_value(inspection).map_err(|error| Error::bug(DOING).detail(error))?;
         let row = connection::ActiveModel { id: Set(id.0), inspection: Set(Some(inspection)), ..Default::default() };
-        row.update(&self.write).await.map(drop).during("keeping what the credential may do")
+        row.update(&self.write).await.map(drop).during(DOING)
     }
 
-    /// The repositories were listed (`None`), or could not be.
-    pub async fn set_discovered(&self, id: ConnectionId, error: Option<&str>) -> Result<()> {
+    /// The repositories were listed (`None`), or could not be, and why.
+    pub async fn record_discovery(&self, id: ConnectionId, error: Option<&str>) -> Result<()> {
         let mut row =
             connection::ActiveModel { id: Set(id.0), last_error: Set(error.map(str::to_owned)), ..Default::default() };
         if error.is_none() {
@@ -196,54 +187,31 @@ impl Catalog {
         row.update(&self.write).await.map(drop).during("keeping the state of the connection")
     }
 
-    /// Adds a secret. One with the same label and kind is replaced, others stay valid, so that they can be rotated.
-    pub async fn put_secret(&self, id: ConnectionId, kind: SecretKind, label: &str, sealed: Vec<u8>) -> Result<()> {
-        const DOING: &str = "storing the secret";
-        let tx = self.begin(DOING).await?;
-        secret::Entity::delete_many()
-            .filter(secret::Column::ConnectionId.eq(id.0))
-            .filter(secret::Column::Kind.eq(kind.word()))
-            .filter(secret::Column::Label.eq(label))
-            .exec(&tx)
-            .await
-            .during(DOING)?;
-        insert_secret(&tx, id, kind, label.to_owned(), sealed).await?;
-        tx.commit().await.during(DOING)
+    /// Adds a secret. Those of the same kind stay valid, so that they can be rotated.
+    pub async fn put_secret(&self, id: ConnectionId, kind: SecretKind, sealed: Vec<u8>) -> Result<()> {
+        insert_secret(&self.write, id, kind, sealed).await
     }
 
     /// The secrets of one kind, of one connection or of all, newest first.
-    pub async fn secrets(&self, kind: SecretKind, of: Option<ConnectionId>) -> Result<Vec<SealedSecret>> {
+    pub async fn secrets(&self, kind: SecretKind, of: Option<ConnectionId>) -> Result<Vec<(ConnectionId, Vec<u8>)>> {
         let mut query = secret::Entity::find().filter(secret::Column::Kind.eq(kind.word()));
         if let Some(id) = of {
             query = query.filter(secret::Column::ConnectionId.eq(id.0));
         }
         let rows = query.order_by_desc(secret::Column::Id).all(&self.read).await.during("reading the secrets")?;
-        Ok(rows.into_iter().map(SealedSecret::from).collect())
+        Ok(rows.into_iter().map(|row| (ConnectionId(row.connection_id), row.sealed)).collect())
     }
 }
 
-async fn insert_secret(
-    db: &impl ConnectionTrait,
-    id: ConnectionId,
-    kind: SecretKind,
-    label: String,
-    sealed: Vec<u8>,
-) -> Result<()> {
+async fn insert_secret(db: &impl ConnectionTrait, id: ConnectionId, kind: SecretKind, sealed: Vec<u8>) -> Result<()> {
     let row = secret::ActiveModel {
         connection_id: Set(id.0),
         kind: Set(kind.word().to_owned()),
-        label: Set(label),
         sealed: Set(sealed),
         created_at: Set(now()),
         ..Default::default()
     };
     row.insert(db).await.map(drop).during("storing the secret")
-}
-
-impl From<secret::Model> for SealedSecret {
-    fn from(row: secret::Model) -> Self {
-        Self { id: row.id, connection: ConnectionId(row.connection_id), label: row.label, sealed: row.sealed }
-    }
 }
 
 impl TryFrom<connection::Model> for Connection {

@@ -10,11 +10,10 @@ use sea_orm::{
     QueryOrder, QuerySelect, Set,
 };
 
-use crate::domain::{Actor, Change, ConnectionId, DeliveryId, Event, ObjectId, RefName, RepoId, Result, Seq};
+use crate::domain::{Actor, Change, ConnectionId, DeliveryId, Event, ObjectId, RefName, RepoId, Result};
 
 use super::error::{During, unreadable};
 use super::repositories::{ACTIVE, repo_id};
-use super::snapshots::mark_handled;
 use super::tables::{delivery, event, repository};
 use super::values::{bytes, object_id_or_none, time};
 use super::{Catalog, NewJob, insert_all, queue};
@@ -125,9 +124,10 @@ impl Catalog {
             outcomes.push(StoredDelivery::New);
         }
         insert_all(&tx, rows, 12).await.during(DOING)?;
-        queue::enqueue(&tx, &jobs).await?;
+        let any_jobs = !jobs.is_empty();
+        queue::enqueue(&tx, jobs).await?;
         tx.commit().await.during(DOING)?;
-        if !jobs.is_empty() {
+        if any_jobs {
             self.ring();
         }
         Ok(outcomes)
@@ -155,7 +155,7 @@ impl Catalog {
     }
 
     /// The events of a repository that wait for a job, oldest first.
-    pub async fn pending(&self, repo: &RepoId) -> Result<Vec<PendingEvent>> {
+    pub async fn pending_events(&self, repo: &RepoId) -> Result<Vec<PendingEvent>> {
         let rows = event::Entity::find()
             .find_also_related(delivery::Entity)
             .filter(event::Column::RepoId.eq(repo.as_str()))
@@ -168,9 +168,11 @@ impl Catalog {
         rows.during("reading the events that wait")?.into_iter().map(PendingEvent::try_from).collect()
     }
 
-    /// These events are dealt with: by a snapshot, or without one because nothing had changed.
-    pub async fn handle(&self, events: &[i64], by: Option<Seq>) -> Result<()> {
-        mark_handled(&self.write, events, by).await
+    /// The events of a repository that these deliveries reported and that wait for a job.
+    pub async fn events_of(&self, deliveries: &[DeliveryId], repo: &RepoId) -> Result<Vec<PendingEvent>> {
+        let mut events = self.pending_events(repo).await?;
+        events.retain(|event| deliveries.contains(&event.delivery));
+        Ok(events)
     }
 
     /// How many events of each kind there are.
@@ -208,7 +210,7 @@ impl Catalog {
 
     /// Drops the bodies of deliveries that came before `before` and of which nothing waits; says how many. The rows
     /// stay, so that a repeat is still recognized.
-    pub async fn drop_bodies(&self, before: DateTime<Utc>) -> Result<u64> {
+    pub async fn forget_bodies(&self, before: DateTime<Utc>) -> Result<u64> {
         let mut dropped = 0;
         loop {
             // In bites, so that deliveries that come in do not wait for the lot.

@@ -15,7 +15,7 @@ use super::Catalog;
 use super::error::{During, unreadable};
 use super::snapshots::object_format;
 use super::tables::{ref_change, repository, snapshot};
-use super::values::{bytes, column, count, head, object_id, object_id_or_none, time};
+use super::values::{bytes, column, count, head, object_id, object_id_or_none, sha256, time};
 
 /// One move of one reference.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,20 @@ impl Catalog {
             .all(&self.read)
             .await;
         rows.during("listing the snapshots")?.into_iter().map(Snapshot::try_from).collect()
+    }
+
+    /// SHA-256 of the repository's sealed objects, oldest first.
+    pub async fn sealed(&self, repo: &RepoId) -> Result<Vec<(Seq, [u8; 32])>> {
+        let rows: Vec<(i64, Vec<u8>)> = snapshot::Entity::find()
+            .select_only()
+            .columns([snapshot::Column::Seq, snapshot::Column::Sealed])
+            .filter(snapshot::Column::RepoId.eq(repo.as_str()))
+            .order_by_asc(snapshot::Column::Seq)
+            .into_tuple()
+            .all(&self.read)
+            .await
+            .during("reading the checksums of the snapshots")?;
+        rows.into_iter().map(|(number, sealed)| Ok((seq(number)?, sha256(&sealed)?))).collect()
     }
 
     /// Every move of one reference, or of all, oldest first.

@@ -31,15 +31,15 @@ use crate::domain::Result;
 
 use error::During;
 
-pub use connections::{Connection, ConnectionSettings, NewConnection, SealedSecret, SecretKind};
+pub use connections::{Connection, ConnectionSettings, NewConnection, SecretKind};
 pub use deliveries::{CONSUMED, EventCount, NewDelivery, NewEvent, PendingEvent, StoredDelivery, Subscription};
 pub use history::JournalEntry;
-pub use queue::{DISCOVER, Hold, Job, JobState, Lease, NewJob, Priority, SYNC_REPO};
+pub use queue::{Job, JobState, Lease, NewJob, Priority, job_kind};
 pub use rebuild::RestoredRepository;
-pub use repositories::{Repository, RepositoryFilter, RepositoryState};
-pub use snapshots::{Commit, Intent, SyncState};
-pub use status::RepositoryStatus;
-pub use upsert::{Outcome, Upserted};
+pub use repositories::Repository;
+pub use snapshots::{Commit, LastSnapshot, SyncState};
+pub use status::StatusRow;
+pub use upsert::Upserted;
 
 /// The database. Cheap to clone.
 #[derive(Clone)]

@@ -21,11 +21,13 @@ use super::error::{During, is_duplicate};
 use super::tables::job::{self, Column};
 use super::values::{now, time};
 
-/// Compares a repository with the forge; the subject is its id.
-pub const SYNC_REPO: &str = "sync_repo";
-
-/// Lists a connection's repositories; the subject is its number.
-pub const DISCOVER: &str = "discover";
+/// The kinds of jobs that other modules agree on.
+pub mod job_kind {
+    /// Brings the vault up to the forge for one repository; the subject is its id.
+    pub const SYNC_REPO: &str = "sync_repo";
+    /// Reads a connection's list of repositories again; the subject is its number.
+    pub const DISCOVER: &str = "discover";
+}
 
 const READY: &str = "ready";
 const RUNNING: &str = "running";
@@ -42,8 +44,8 @@ pub enum Priority {
     Sweep = 2,
 }
 
-/// Work to be queued.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Work to be queued, as soon as possible.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NewJob {
     /// What to do.
     pub kind: &'static str,
@@ -51,15 +53,6 @@ pub struct NewJob {
     pub subject: String,
     /// What goes first.
     pub priority: Priority,
-    /// Not before.
-    pub run_at: DateTime<Utc>,
-}
-
-impl NewJob {
-    /// A job to run as soon as possible.
-    pub fn now(kind: &'static str, subject: impl ToString, priority: Priority) -> Self {
-        Self { kind, subject: subject.to_string(), priority, run_at: Utc::now() }
-    }
 }
 
 /// Where a job is.
@@ -76,8 +69,6 @@ pub enum JobState {
 /// A job as it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
-    /// Its number.
-    pub id: i64,
     /// What to do.
     pub kind: String,
     /// To what.
@@ -94,38 +85,36 @@ pub struct Job {
     pub last_error: Option<String>,
     /// When it was first asked for.
     pub created_at: DateTime<Utc>,
-    fence: i64,
-}
-
-impl Job {
-    /// What the worker that claimed it acts with.
-    pub fn lease(&self) -> Lease {
-        Lease { job: self.id, holder: self.holder.clone().unwrap_or_default(), fence: self.fence }
-    }
 }
 
 /// A worker's hold on a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
+    /// What to do.
+    pub kind: String,
+    /// To what.
+    pub subject: String,
+    /// How often it was started since it last succeeded, this time included.
+    pub attempts: u32,
     job: i64,
     holder: String,
     fence: i64,
 }
 
-/// Whether a lease was still good when it was acted with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Hold {
-    /// It was, and what was asked is done.
-    Kept,
-    /// The job was given to another worker; nothing was done.
-    Lost,
-}
-
 impl Catalog {
-    /// Queues jobs. One that is ready already is not queued again, and one that failed for good is tried anew.
-    pub async fn enqueue(&self, jobs: &[NewJob]) -> Result<()> {
+    /// Queues one job; see [`Self::enqueue_all`].
+    pub async fn enqueue(&self, kind: &'static str, subject: &str, priority: Priority) -> Result<()> {
+        self.enqueue_all(kind, &[subject.to_owned()], priority).await
+    }
+
+    /// Queues a job for each subject. One that is ready already is not queued again, and one that failed for good is
+    /// tried anew.
+    pub async fn enqueue_all(&self, kind: &'static str, subjects: &[String], priority: Priority) -> Result<()> {
         const DOING: &str = "queueing jobs";
+        if subjects.is_empty() {
+            return Ok(());
+        }
+        let jobs = subjects.iter().map(|subject| NewJob { kind, subject: subject.clone(), priority }).collect();
         let tx = self.begin(DOING).await?;
         enqueue(&tx, jobs).await?;
         tx.commit().await.during(DOING)?;
@@ -143,16 +132,22 @@ impl Catalog {
     }
 
     /// Takes the next job that is due, for `lease`.
-    pub async fn claim(&self, holder: &str, lease: Duration) -> Result<Option<Job>> {
+    pub async fn claim(&self, holder: &str, lease: Duration) -> Result<Option<Lease>> {
         self.claim_where("", vec![], holder, lease).await
     }
 
     /// Takes this job if it is due, for `lease`.
-    pub async fn claim_only(&self, kind: &str, subject: &str, holder: &str, lease: Duration) -> Result<Option<Job>> {
+    pub async fn claim_only(&self, kind: &str, subject: &str, holder: &str, lease: Duration) -> Result<Option<Lease>> {
         self.claim_where("AND kind = $4 AND subject = $5", vec![kind.into(), subject.into()], holder, lease).await
     }
 
-    async fn claim_where(&self, only: &str, wanted: Vec<Value>, holder: &str, lease: Duration) -> Result<Option<Job>> {
+    async fn claim_where(
+        &self,
+        only: &str,
+        wanted: Vec<Value>,
+        holder: &str,
+        lease: Duration,
+    ) -> Result<Option<Lease>> {
         let database = self.write.get_database_backend();
         let lock = if database == DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
         // One statement, so that it is atomic on both databases. An abandoned job goes first: until it has run, no other
@@ -172,7 +167,7 @@ impl Catalog {
         let values = [holder.into(), until(now, lease).into(), now.into()].into_iter().chain(wanted);
         let claim = Statement::from_sql_and_values(database, sql, values);
         match self.write.query_one_raw(claim).await {
-            Ok(row) => row.map(|row| job::Model::from_query_result(&row, "").map(Job::from)).transpose(),
+            Ok(row) => row.map(|row| job::Model::from_query_result(&row, "").map(Lease::from)).transpose(),
             // PostgreSQL only: the subject began to run between our look and our write.
             Err(error) if is_duplicate(&error) => Ok(None),
             Err(error) => Err(error),
@@ -180,8 +175,10 @@ impl Catalog {
         .during("claiming a job")
     }
 
-    /// Keeps the job for another `lease` from now. A lease that has run out cannot be renewed.
-    pub async fn renew(&self, lease: &Lease, length: Duration) -> Result<Hold> {
+    /// Keeps the job for another `length` from now. Like all that follow: `false` when the job was given to another worker
+    /// meanwhile, and nothing was done. A lease
+    /// that has run out cannot be renewed.
+    pub async fn renew(&self, lease: &Lease, length: Duration) -> Result<bool> {
         let now = now();
         let renewed = job::Entity::update_many()
             .col_expr(Column::LeaseUntil, until(now, length).into())
@@ -190,31 +187,31 @@ impl Catalog {
             .exec(&self.write)
             .await
             .during("renewing the lease of a job")?;
-        Ok(Hold::of(renewed.rows_affected))
+        Ok(renewed.rows_affected == 1)
     }
 
     /// The job is done.
-    pub async fn finish(&self, lease: &Lease) -> Result<Hold> {
+    pub async fn finish(&self, lease: &Lease) -> Result<bool> {
         let finished = job::Entity::delete_many().filter(held_by(lease)).exec(&self.write).await;
-        Ok(Hold::of(finished.during("finishing a job")?.rows_affected))
+        Ok(finished.during("finishing a job")?.rows_affected == 1)
     }
 
     /// The attempt failed; try again at `run_at`. Merged into a younger wish for the same, if there is one.
-    pub async fn retry(&self, lease: &Lease, run_at: DateTime<Utc>, error: &str) -> Result<Hold> {
+    pub async fn retry(&self, lease: &Lease, run_at: DateTime<Utc>, error: &str) -> Result<bool> {
         self.give_back(lease, run_at.timestamp_millis(), Some(error)).await
     }
 
     /// The attempt was broken off by us; somebody should go on at once.
-    pub async fn release(&self, lease: &Lease) -> Result<Hold> {
+    pub async fn release(&self, lease: &Lease) -> Result<bool> {
         self.give_back(lease, now(), None).await
     }
 
-    async fn give_back(&self, lease: &Lease, run_at: i64, error: Option<&str>) -> Result<Hold> {
+    async fn give_back(&self, lease: &Lease, run_at: i64, error: Option<&str>) -> Result<bool> {
         const DOING: &str = "giving a job back";
         let tx = self.begin(DOING).await?;
         let held = job::Entity::delete_many().filter(held_by(lease)).exec_with_returning(&tx).await.during(DOING)?;
         let Some(held) = held.into_iter().next() else {
-            return Ok(Hold::Lost);
+            return Ok(false);
         };
         let back = job::Model {
             state: READY.to_owned(),
@@ -228,11 +225,11 @@ impl Catalog {
         };
         put_back(&tx, back).await.during(DOING)?;
         tx.commit().await.during(DOING)?;
-        Ok(Hold::Kept)
+        Ok(true)
     }
 
     /// The attempt failed for good. Only a new wish for the same wakes the job; one that waits already stays.
-    pub async fn park(&self, lease: &Lease, error: &str) -> Result<Hold> {
+    pub async fn park(&self, lease: &Lease, error: &str) -> Result<bool> {
         let parked = job::Entity::update_many()
             .col_expr(Column::State, FAILED.into())
             .col_expr(Column::LastError, error.into())
@@ -242,7 +239,7 @@ impl Catalog {
             .exec(&self.write)
             .await
             .during("putting a failed job aside")?;
-        Ok(Hold::of(parked.rows_affected))
+        Ok(parked.rows_affected == 1)
     }
 
     /// Every job there is, in the order in which they would run.
@@ -258,30 +255,22 @@ impl Catalog {
     }
 }
 
-impl Hold {
-    fn of(rows: u64) -> Self {
-        if rows == 1 { Self::Kept } else { Self::Lost }
-    }
-}
-
 /// Queues jobs within the caller's transaction.
-pub(super) async fn enqueue(db: &impl ConnectionTrait, jobs: &[NewJob]) -> Result<()> {
-    let mut jobs: Vec<&NewJob> = jobs.iter().collect();
+pub(super) async fn enqueue(db: &impl ConnectionTrait, mut jobs: Vec<NewJob>) -> Result<()> {
     // The most urgent wish for each stays. The order keeps two transactions from waiting for each other.
-    jobs.sort_by(|a, b| (a.kind, &a.subject, a.priority, a.run_at).cmp(&(b.kind, &b.subject, b.priority, b.run_at)));
+    jobs.sort_unstable();
     jobs.dedup_by(|later, first| (later.kind, &later.subject) == (first.kind, &first.subject));
+    let now = now();
     for chunk in jobs.chunks(1000) {
         wake_failed(db, chunk).await.during("queueing jobs")?;
-        let rows = chunk.iter().map(|job| {
-            let priority = job.priority as i32;
-            (job.kind.to_owned(), job.subject.clone(), priority, job.run_at.timestamp_millis(), 0, None)
-        });
+        let rows =
+            chunk.iter().map(|job| (job.kind.to_owned(), job.subject.clone(), job.priority as i32, now, 0, None));
         insert_ready(db, rows).await.during("queueing jobs")?;
     }
     Ok(())
 }
 
-async fn wake_failed(db: &impl ConnectionTrait, jobs: &[&NewJob]) -> Result<(), DbErr> {
+async fn wake_failed(db: &impl ConnectionTrait, jobs: &[NewJob]) -> Result<(), DbErr> {
     let subjects = || jobs.iter().map(|job| job.subject.as_str());
     let kinds = jobs.iter().map(|job| job.kind);
     let woken = job::Entity::delete_many()
@@ -361,10 +350,26 @@ fn until(now: i64, lease: Duration) -> i64 {
     now.saturating_add(i64::try_from(lease.as_millis()).unwrap_or(i64::MAX))
 }
 
+impl From<job::Model> for Lease {
+    fn from(row: job::Model) -> Self {
+        Self {
+            kind: row.kind,
+            subject: row.subject,
+            attempts: attempts(row.attempts),
+            job: row.id,
+            holder: row.holder.unwrap_or_default(),
+            fence: row.fence,
+        }
+    }
+}
+
+fn attempts(column: i32) -> u32 {
+    u32::try_from(column).unwrap_or(0)
+}
+
 impl From<job::Model> for Job {
     fn from(row: job::Model) -> Self {
         Self {
-            id: row.id,
             kind: row.kind,
             subject: row.subject,
             state: match row.state.as_str() {
@@ -372,12 +377,11 @@ impl From<job::Model> for Job {
                 FAILED => JobState::Failed,
                 _ => JobState::Ready,
             },
-            attempts: u32::try_from(row.attempts).unwrap_or(0),
+            attempts: attempts(row.attempts),
             run_at: time(row.run_at),
             holder: row.holder,
             last_error: row.last_error,
             created_at: time(row.created_at),
-            fence: row.fence,
         }
     }
 }

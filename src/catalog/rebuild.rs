@@ -1,7 +1,7 @@
 //! Filling the catalog again from what the vault holds.
 
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, Set};
+use sea_orm::{ActiveModelTrait, ColumnTrait, DatabaseTransaction, DbErr, EntityTrait, ExprTrait, QueryFilter, Set};
 
 use crate::domain::{Error, RepoId, Result};
 
@@ -26,50 +26,49 @@ pub struct RestoredRepository {
 }
 
 impl Catalog {
-    /// Forgets everything about the repository's snapshots.
-    pub async fn forget_all(&self, repo: &RepoId) -> Result<()> {
-        const DOING: &str = "forgetting the repository's snapshots";
-        let id = repo.as_str();
+    /// Replaces everything about the repository's snapshots by what the vault holds, all or nothing. `snapshots` come in
+    /// the order of their numbers. A repository that is not known is added as gone: a connection that lists it makes it
+    /// active again.
+    pub async fn rebuild(&self, known_as: &RestoredRepository, repo: &RepoId, snapshots: Vec<Commit>) -> Result<()> {
+        const DOING: &str = "rebuilding a repository's history";
         let tx = self.begin(DOING).await?;
-        snapshot::Entity::delete_many().filter(snapshot::Column::RepoId.eq(id)).exec(&tx).await.during(DOING)?;
-        intent::Entity::delete_many().filter(intent::Column::RepoId.eq(id)).exec(&tx).await.during(DOING)?;
-        ref_change::Entity::delete_many().filter(ref_change::Column::RepoId.eq(id)).exec(&tx).await.during(DOING)?;
-        current_ref::Entity::delete_many().filter(current_ref::Column::RepoId.eq(id)).exec(&tx).await.during(DOING)?;
-        let nothing = || Expr::val(Option::<String>::None);
-        repository::Entity::update_many()
-            .col_expr(repository::Column::ObjectFormat, nothing())
-            .col_expr(repository::Column::Head, nothing())
-            .col_expr(repository::Column::LastSeq, 0.into())
-            .col_expr(repository::Column::LastSealed, Option::<Vec<u8>>::None.into())
-            .col_expr(repository::Column::RefsFingerprint, Option::<Vec<u8>>::None.into())
-            .col_expr(repository::Column::RefsTotal, 0.into())
-            .col_expr(repository::Column::RecordsSinceCheckpoint, 0.into())
-            .col_expr(repository::Column::ChangesSinceCheckpoint, 0.into())
-            .col_expr(repository::Column::LastSnapshotAt, Option::<i64>::None.into())
-            .filter(repository::Column::Id.eq(id))
-            .exec(&tx)
-            .await
-            .during(DOING)?;
-        tx.commit().await.during(DOING)
-    }
-
-    /// Takes over one snapshot that the vault holds; call it in the order of their numbers. The repository is added
-    /// where it is not known, as gone: a connection that lists it makes it active again.
-    pub async fn restore_row(&self, known_as: &RestoredRepository, commit: Commit) -> Result<()> {
-        const DOING: &str = "taking over a snapshot from the vault";
-        let tx = self.begin(DOING).await?;
-        let known = repository::Entity::find_by_id(commit.repo.as_str()).one(&tx).await.during(DOING)?;
+        let known = repository::Entity::find_by_id(repo.as_str()).one(&tx).await.during(DOING)?;
         if known.is_none() {
-            add(&tx, &commit.repo, known_as).await?;
+            add(&tx, repo, known_as).await?;
         }
-        let (repo, seq) = (commit.repo.clone(), commit.snapshot.seq);
-        let later = Expr::col(repository::Column::LastSeq).lt(column(seq.get()));
-        if !snapshots::write(&tx, commit, later).await? {
-            return Err(Error::busy(format!("snapshot {seq} of {repo} is in the catalog already"))
-                .hint("stop the service while the catalog is rebuilt"));
+        forget(&tx, repo).await.during(DOING)?;
+        for commit in snapshots {
+            let seq = commit.snapshot.seq;
+            let later = Expr::col(repository::Column::LastSeq).lt(column(seq.get()));
+            if commit.repo != *repo || !snapshots::write(&tx, commit, later).await? {
+                return Err(Error::bug(format!("{DOING}: snapshot {seq} is out of order")));
+            }
         }
         tx.commit().await.during(DOING)
     }
+}
+
+async fn forget(tx: &DatabaseTransaction, repo: &RepoId) -> Result<(), DbErr> {
+    let id = repo.as_str();
+    snapshot::Entity::delete_many().filter(snapshot::Column::RepoId.eq(id)).exec(tx).await?;
+    intent::Entity::delete_many().filter(intent::Column::RepoId.eq(id)).exec(tx).await?;
+    ref_change::Entity::delete_many().filter(ref_change::Column::RepoId.eq(id)).exec(tx).await?;
+    current_ref::Entity::delete_many().filter(current_ref::Column::RepoId.eq(id)).exec(tx).await?;
+    let row = repository::ActiveModel {
+        id: Set(id.to_owned()),
+        object_format: Set(None),
+        head: Set(None),
+        last_seq: Set(0),
+        last_sealed: Set(None),
+        last_stored_bytes: Set(0),
+        refs_fingerprint: Set(None),
+        refs_total: Set(0),
+        records_since_checkpoint: Set(0),
+        changes_since_checkpoint: Set(0),
+        last_snapshot_at: Set(None),
+        ..Default::default()
+    };
+    row.update(tx).await.map(drop)
 }
 
 async fn add(tx: &DatabaseTransaction, id: &RepoId, known_as: &RestoredRepository) -> Result<()> {

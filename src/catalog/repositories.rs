@@ -1,35 +1,44 @@
 //! Repositories: finding and listing them, and noting how their last check went.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, Func};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, Set};
+use sea_orm::sea_query::{Expr, Func, Query};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
-use crate::domain::{ConnectionId, Error, ObjectFormat, RemoteRepository, RepoAddress, RepoId, Result, Seq};
+use crate::domain::{ConnectionId, Error, ObjectFormat, RepoAddress, RepoId, Result, Seq};
 
 use super::Catalog;
 use super::error::{During, unreadable};
+use super::snapshots::mark_handled;
 use super::tables::{connection, repository};
 use super::values::{count, now, time};
 
-/// A repository that we know, selected or not.
+/// A repository that we know, backed up or not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Repository {
     /// Its name in the vault.
     pub id: RepoId,
-    /// The connection that lists it, or listed it last.
-    pub connection: ConnectionId,
+    /// The connection that lists it, or listed it last; it may be removed by now.
+    pub connection_id: ConnectionId,
     /// That connection's name.
-    pub connection_name: String,
+    pub connection: String,
     /// The forge's slug.
     pub forge: String,
     /// The forge's web host.
     pub host: String,
-    /// As the forge described it last.
-    pub remote: RemoteRepository,
+    /// The forge's own id.
+    pub forge_id: String,
+    /// `OWNER/NAME` as the forge said last.
+    pub full_name: String,
+    /// Not visible to everyone.
+    pub private: bool,
+    /// Read-only on the forge.
+    pub archived: bool,
+    /// `None` where it is empty or not told.
+    pub default_branch: Option<String>,
     /// It is backed up.
     pub selected: bool,
-    /// Whether the forge still has it.
-    pub state: RepositoryState,
+    /// It is no longer listed: deleted, transferred, or hidden from us. Its snapshots stay.
+    pub gone: bool,
     /// Known once there is a snapshot.
     pub object_format: Option<ObjectFormat>,
     /// The newest snapshot.
@@ -38,7 +47,7 @@ pub struct Repository {
     pub refs_total: u64,
     /// When the newest snapshot was taken.
     pub last_snapshot_at: Option<DateTime<Utc>>,
-    /// When it was last compared with the forge.
+    /// When all its references were last compared with the forge's.
     pub last_checked_at: Option<DateTime<Utc>>,
     /// Why the last attempt failed; `None` after one that did not.
     pub last_error: Option<String>,
@@ -49,51 +58,50 @@ pub struct Repository {
 impl Repository {
     /// Names it beyond doubt.
     pub fn address(&self) -> RepoAddress {
-        RepoAddress { connection: Some(self.connection_name.clone()), full_name: self.remote.full_name.clone() }
+        RepoAddress { connection: Some(self.connection.clone()), full_name: self.full_name.clone() }
     }
-}
-
-/// Whether the forge still has a repository.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RepositoryState {
-    /// It was there when we last looked.
-    Active,
-    /// It is no longer listed: deleted, transferred, or hidden from us. Its snapshots stay.
-    Gone {
-        /// Since when.
-        since: DateTime<Utc>,
-    },
-}
-
-/// Which repositories to list. The default lists all.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RepositoryFilter {
-    /// Only of this connection.
-    pub connection: Option<ConnectionId>,
-    /// Only those that are, or are not, backed up.
-    pub selected: Option<bool>,
-    /// Only those that the forge has, or has no longer.
-    pub active: Option<bool>,
 }
 
 pub(super) const ACTIVE: &str = "active";
 pub(super) const GONE: &str = "gone";
 
 impl Catalog {
-    /// Repositories by name.
-    pub async fn repositories(&self, filter: RepositoryFilter) -> Result<Vec<Repository>> {
-        let mut query = repository::Entity::find().find_also_related(connection::Entity);
-        if let Some(id) = filter.connection {
-            query = query.filter(repository::Column::ConnectionId.eq(id.0));
-        }
-        if let Some(selected) = filter.selected {
-            query = query.filter(repository::Column::Selected.eq(selected));
-        }
-        if let Some(active) = filter.active {
-            query = query.filter(repository::Column::State.eq(if active { ACTIVE } else { GONE }));
-        }
-        let rows = query.order_by_asc(repository::Column::FullName).all(&self.read).await;
+    /// Every repository that we know, by name.
+    pub async fn repositories(&self) -> Result<Vec<Repository>> {
+        let rows = repository::Entity::find()
+            .find_also_related(connection::Entity)
+            .order_by_asc(repository::Column::FullName)
+            .all(&self.read)
+            .await;
         rows.during("listing the repositories")?.into_iter().map(Repository::try_from).collect()
+    }
+
+    /// Repositories to be backed up that were not compared with the forge since `since`, the oldest first. One whose
+    /// last attempt failed since then is not due: its job comes back by itself.
+    pub async fn repositories_due(&self, since: DateTime<Utc>, limit: u64) -> Result<Vec<RepoId>> {
+        let since = since.timestamp_millis();
+        let old = repository::Column::LastCheckedAt.lt(since).or(repository::Column::LastCheckedAt.is_null());
+        let not_failed_since = repository::Column::LastErrorAt.lt(since).or(repository::Column::LastErrorAt.is_null());
+        let connected = Query::select()
+            .column(connection::Column::Id)
+            .from(connection::Entity)
+            .and_where(connection::Column::RemovedAt.is_null())
+            .take();
+        let ids: Vec<String> = repository::Entity::find()
+            .select_only()
+            .column(repository::Column::Id)
+            .filter(repository::Column::Selected.eq(true))
+            .filter(repository::Column::State.eq(ACTIVE))
+            .filter(repository::Column::ConnectionId.in_subquery(connected))
+            .filter(old)
+            .filter(not_failed_since)
+            .order_by_asc(repository::Column::LastCheckedAt)
+            .limit(limit)
+            .into_tuple()
+            .all(&self.read)
+            .await
+            .during("looking for repositories to compare")?;
+        ids.iter().map(|id| repo_id(id)).collect()
     }
 
     /// The repository with this id.
@@ -124,11 +132,11 @@ impl Catalog {
             .during("looking up a repository")?;
         let mut found = rows.into_iter().map(Repository::try_from).collect::<Result<Vec<_>>>()?;
         if let Some(connection) = &address.connection {
-            found.retain(|repository| repository.connection_name.eq_ignore_ascii_case(connection));
+            found.retain(|repository| repository.connection.eq_ignore_ascii_case(connection));
         }
         // A name can be used again after its repository was deleted or renamed away.
-        if found.len() > 1 && found.iter().any(|repository| repository.state == RepositoryState::Active) {
-            found.retain(|repository| repository.state == RepositoryState::Active);
+        if found.len() > 1 && found.iter().any(|repository| !repository.gone) {
+            found.retain(|repository| !repository.gone);
         }
         match found.len() {
             0 => Err(self.unknown(address).await?),
@@ -139,31 +147,44 @@ impl Catalog {
 
     async fn unknown(&self, address: &RepoAddress) -> Result<Error> {
         let missing = Error::not_found(format!("{address} is not a repository that refward knows"));
-        let known = self.repositories(RepositoryFilter::default()).await?;
+        let known = self.repositories().await?;
         let wanted = address.full_name.to_lowercase();
         let closest = known
             .iter()
-            .map(|known| (distance(&known.remote.full_name.to_lowercase(), &wanted), known))
+            .map(|known| (distance(&known.full_name.to_lowercase(), &wanted), known))
             .min_by_key(|(distance, _)| *distance)
             .filter(|(distance, _)| *distance <= usize::max(3, wanted.len() / 4));
         Ok(match closest {
             Some((0, known)) => missing.hint(format!("it is in another connection: {}", known.address())),
-            Some((_, known)) => missing.hint(format!("did you mean {}?", known.remote.full_name)),
+            Some((_, known)) => missing.hint(format!("did you mean {}?", known.full_name)),
             None => missing.hint("`refward repos` lists them; `refward discover` looks for new ones"),
         })
     }
 
-    /// The repository was compared with the forge; `fingerprint` is what makes an unchanged answer recognizable.
-    pub async fn record_checked(&self, id: &RepoId, fingerprint: &[u8; 32]) -> Result<()> {
-        let row = repository::ActiveModel {
+    /// The repository was compared with the forge and `seq` holds all of it. `fingerprint` is of the forge's answer;
+    /// `None` when it was only asked about some references.
+    pub async fn record_unchanged(
+        &self,
+        id: &RepoId,
+        fingerprint: Option<[u8; 32]>,
+        handled_events: &[i64],
+        seq: Option<Seq>,
+    ) -> Result<()> {
+        const DOING: &str = "keeping the state of the repository";
+        let mut row = repository::ActiveModel {
             id: Set(id.to_string()),
-            refs_fingerprint: Set(Some(fingerprint.to_vec())),
-            last_checked_at: Set(Some(now())),
             last_error: Set(None),
             last_error_at: Set(None),
             ..Default::default()
         };
-        row.update(&self.write).await.map(drop).during("keeping the state of the repository")
+        if let Some(fingerprint) = fingerprint {
+            row.refs_fingerprint = Set(Some(fingerprint.to_vec()));
+            row.last_checked_at = Set(Some(now()));
+        }
+        let tx = self.begin(DOING).await?;
+        row.update(&tx).await.during(DOING)?;
+        mark_handled(&tx, handled_events, seq).await?;
+        tx.commit().await.during(DOING)
     }
 
     /// The last attempt failed.
@@ -216,22 +237,17 @@ impl TryFrom<(repository::Model, Option<connection::Model>)> for Repository {
         let object_format = row.object_format.as_deref().map(str::parse).transpose();
         Ok(Self {
             id: repo_id(&row.id)?,
-            connection: ConnectionId(row.connection_id),
-            connection_name: connection.map(|connection| connection.name).unwrap_or_default(),
+            connection_id: ConnectionId(row.connection_id),
+            connection: connection.map(|connection| connection.name).unwrap_or_default(),
             forge: row.forge,
             host: row.host,
-            remote: RemoteRepository {
-                forge_id: row.forge_id,
-                full_name: row.full_name,
-                private: row.private,
-                archived: row.archived,
-                default_branch: row.default_branch,
-            },
+            forge_id: row.forge_id,
+            full_name: row.full_name,
+            private: row.private,
+            archived: row.archived,
+            default_branch: row.default_branch,
             selected: row.selected,
-            state: match row.state.as_str() {
-                GONE => RepositoryState::Gone { since: time(row.gone_at.unwrap_or_default()) },
-                _ => RepositoryState::Active,
-            },
+            gone: row.state == GONE,
             object_format: object_format.map_err(|error| unreadable("an object format", error))?,
             last_seq: Seq::new(count(row.last_seq)),
             refs_total: count(row.refs_total),

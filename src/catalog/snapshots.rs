@@ -3,6 +3,8 @@
 //! An intent is written before the vault is, so that after a crash the next worker finds the record that may already be
 //! there, even in a deployment that cannot read its own vault. The commit here follows the one in the vault.
 
+use std::collections::BTreeMap;
+
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter,
@@ -11,7 +13,7 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::{Actor, Error, Head, ObjectFormat, RefChange, RefState, RepoId, Result, Seq, Snapshot};
+use crate::domain::{Actor, Error, Head, ObjectFormat, RefChange, RefName, RefState, RepoId, Result, Seq, Snapshot};
 
 use super::error::{During, unreadable};
 use super::tables::{current_ref, event, intent, ref_change, repository, snapshot};
@@ -21,8 +23,8 @@ use super::{Catalog, insert_all};
 /// Where a repository's chain stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncState {
-    /// The newest snapshot and the SHA-256 of its sealed object: the next record's parent.
-    pub last: Option<(Seq, [u8; 32])>,
+    /// The newest snapshot: the next record's parent.
+    pub last: Option<LastSnapshot>,
     /// Every reference after it.
     pub refs: RefState,
     /// Records since the last one with a full list of references.
@@ -33,13 +35,15 @@ pub struct SyncState {
     pub fingerprint: Option<[u8; 32]>,
 }
 
-/// An attempt to write a snapshot that was announced and not yet committed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Intent {
-    /// Tells attempts at the same number apart.
-    pub attempt: Uuid,
-    /// The record as JSON.
-    pub record: String,
+/// A snapshot as the one after it names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastSnapshot {
+    /// Its number.
+    pub seq: Seq,
+    /// SHA-256 of its sealed object.
+    pub sha256: [u8; 32],
+    /// Length of its sealed object.
+    pub bytes: u64,
 }
 
 /// A snapshot that the vault holds, for the catalog to take over.
@@ -47,14 +51,14 @@ pub struct Intent {
 pub struct Commit {
     /// Whose.
     pub repo: RepoId,
-    /// The attempt that reached the vault.
-    pub attempt: Uuid,
     /// What listings show. Its number must follow the newest one's.
     pub snapshot: Snapshot,
     /// SHA-256 of the sealed object.
     pub sealed: [u8; 32],
-    /// What moved, and who moved it where the deliveries say.
-    pub changes: Vec<(RefChange, Option<Actor>)>,
+    /// What moved.
+    pub changes: Vec<RefChange>,
+    /// Who moved it, where the deliveries say.
+    pub actors: BTreeMap<RefName, Actor>,
     /// After the snapshot.
     pub head: Option<Head>,
     /// The hash that the repository uses.
@@ -69,7 +73,7 @@ pub struct Commit {
 
 impl Catalog {
     /// Where the repository's chain stands.
-    pub async fn state(&self, repo: &RepoId) -> Result<SyncState> {
+    pub async fn sync_state(&self, repo: &RepoId) -> Result<SyncState> {
         const DOING: &str = "reading where the repository's chain stands";
         let row = repository::Entity::find_by_id(repo.as_str()).one(&self.read).await.during(DOING)?;
         let row = row.ok_or_else(|| Error::not_found(format!("there is no repository {repo} in the catalog")))?;
@@ -84,14 +88,28 @@ impl Catalog {
             let name = at.name.parse().map_err(|error| unreadable("a reference name", error))?;
             state.refs.insert(name, object_id(&at.oid)?);
         }
-        let last = Seq::new(count(row.last_seq)).zip(row.last_sealed.as_deref());
+        let last = Seq::new(count(row.last_seq)).zip(row.last_sealed.as_deref()).map(|(seq, sealed)| {
+            Ok::<_, Error>(LastSnapshot { seq, sha256: sha256(sealed)?, bytes: count(row.last_stored_bytes) })
+        });
         Ok(SyncState {
-            last: last.map(|(seq, sealed)| Ok::<_, Error>((seq, sha256(sealed)?))).transpose()?,
+            last: last.transpose()?,
             refs: state,
             records_since_checkpoint: count(row.records_since_checkpoint),
             changes_since_checkpoint: count(row.changes_since_checkpoint),
             fingerprint: row.refs_fingerprint.as_deref().map(sha256).transpose()?,
         })
+    }
+
+    /// The number of the newest snapshot.
+    pub async fn last_seq(&self, repo: &RepoId) -> Result<Option<Seq>> {
+        let found: Option<i64> = repository::Entity::find_by_id(repo.as_str())
+            .select_only()
+            .column(repository::Column::LastSeq)
+            .into_tuple()
+            .one(&self.read)
+            .await
+            .during("looking for the newest snapshot")?;
+        Ok(found.and_then(|number| Seq::new(count(number))))
     }
 
     /// The fingerprint alone: enough to see that nothing changed, without reading every reference.
@@ -118,16 +136,16 @@ impl Catalog {
         row.insert(&self.write).await.map(drop).during("announcing the snapshot")
     }
 
-    /// Attempts at this number that were not committed, newest first.
-    pub async fn intents(&self, repo: &RepoId, seq: Seq) -> Result<Vec<Intent>> {
+    /// The records of attempts at this number that were not committed, oldest first.
+    pub async fn intents(&self, repo: &RepoId, seq: Seq) -> Result<Vec<String>> {
         let rows = intent::Entity::find()
             .filter(intent::Column::RepoId.eq(repo.as_str()))
             .filter(intent::Column::Seq.eq(column(seq.get())))
-            .order_by_desc(intent::Column::CreatedAt)
+            .order_by_asc(intent::Column::CreatedAt)
             .all(&self.read)
             .await
             .during("looking for unfinished snapshots")?;
-        Ok(rows.into_iter().map(|row| Intent { attempt: row.attempt, record: row.record }).collect())
+        Ok(rows.into_iter().map(|row| row.record).collect())
     }
 
     /// Takes over a snapshot that the vault holds, all or nothing. `Busy` when another worker was quicker.
@@ -158,14 +176,14 @@ pub(super) async fn write(tx: &DatabaseTransaction, commit: Commit, guard: Expr)
         .await
         .during(DOING)?;
     move_refs(tx, &commit.repo, &commit.changes).await?;
-    let journal = commit.changes.into_iter().map(|(change, actor)| ref_change::ActiveModel {
+    let journal = commit.changes.into_iter().map(|change| ref_change::ActiveModel {
         repo_id: Set(commit.repo.to_string()),
-        name: Set(change.name.into()),
         seq: Set(seq),
         old: Set(change.old.as_ref().map(bytes)),
         new: Set(change.new.as_ref().map(bytes)),
         forced: Set(change.forced),
-        actor: Set(actor.map(|actor| actor.0)),
+        actor: Set(commit.actors.get(&change.name).map(|actor| actor.0.clone())),
+        name: Set(change.name.into()),
     });
     insert_all(tx, journal, 7).await.during(DOING)?;
     mark_handled(tx, &commit.handled_events, Some(commit.snapshot.seq)).await?;
@@ -180,9 +198,10 @@ async fn advance(tx: &DatabaseTransaction, commit: &Commit, guard: Expr) -> Resu
         false => Expr::col(so_far).add(more),
     };
     let changes = column(commit.changes.len() as u64);
-    let updated = repository::Entity::update_many()
+    let mut update = repository::Entity::update_many()
         .col_expr(Column::LastSeq, column(commit.snapshot.seq.get()).into())
         .col_expr(Column::LastSealed, commit.sealed.to_vec().into())
+        .col_expr(Column::LastStoredBytes, column(commit.snapshot.stored_bytes).into())
         .col_expr(Column::RefsFingerprint, commit.fingerprint.map(Vec::from).into())
         .col_expr(Column::ObjectFormat, commit.object_format.name().into())
         .col_expr(Column::Head, commit.head.as_ref().map(Head::to_string).into())
@@ -190,13 +209,14 @@ async fn advance(tx: &DatabaseTransaction, commit: &Commit, guard: Expr) -> Resu
         .col_expr(Column::RecordsSinceCheckpoint, since(Column::RecordsSinceCheckpoint, 1))
         .col_expr(Column::ChangesSinceCheckpoint, since(Column::ChangesSinceCheckpoint, changes))
         .col_expr(Column::LastSnapshotAt, commit.snapshot.time.timestamp_millis().into())
-        .col_expr(Column::LastCheckedAt, now().into())
         .col_expr(Column::LastError, Option::<String>::None.into())
         .col_expr(Column::LastErrorAt, Option::<i64>::None.into())
         .filter(Column::Id.eq(commit.repo.as_str()))
-        .filter(guard)
-        .exec(tx)
-        .await;
+        .filter(guard);
+    if commit.fingerprint.is_some() {
+        update = update.col_expr(Column::LastCheckedAt, now().into());
+    }
+    let updated = update.exec(tx).await;
     Ok(updated.during("recording the snapshot")?.rows_affected == 1)
 }
 
@@ -205,7 +225,6 @@ fn row(commit: &Commit) -> snapshot::ActiveModel {
     snapshot::ActiveModel {
         repo_id: Set(commit.repo.to_string()),
         seq: Set(column(seq.get())),
-        attempt: Set(commit.attempt),
         time: Set(time.timestamp_millis()),
         trigger: Set(serde_json::to_value(trigger).unwrap_or(Value::Null)),
         complete: Set(*complete),
@@ -224,10 +243,10 @@ fn row(commit: &Commit) -> snapshot::ActiveModel {
     }
 }
 
-async fn move_refs(tx: &DatabaseTransaction, repo: &RepoId, changes: &[(RefChange, Option<Actor>)]) -> Result<()> {
+async fn move_refs(tx: &DatabaseTransaction, repo: &RepoId, changes: &[RefChange]) -> Result<()> {
     const DOING: &str = "recording where the references point";
     let deleted: Vec<&str> =
-        changes.iter().filter(|(change, _)| change.new.is_none()).map(|(change, _)| change.name.as_str()).collect();
+        changes.iter().filter(|change| change.new.is_none()).map(|change| change.name.as_str()).collect();
     for names in deleted.chunks(1000) {
         current_ref::Entity::delete_many()
             .filter(current_ref::Column::RepoId.eq(repo.as_str()))
@@ -236,7 +255,7 @@ async fn move_refs(tx: &DatabaseTransaction, repo: &RepoId, changes: &[(RefChang
             .await
             .during(DOING)?;
     }
-    let moved: Vec<_> = changes.iter().filter_map(|(change, _)| change.new.map(|new| (&change.name, new))).collect();
+    let moved: Vec<_> = changes.iter().filter_map(|change| change.new.map(|new| (&change.name, new))).collect();
     for chunk in moved.chunks(5000) {
         let rows = chunk.iter().map(|(name, new)| current_ref::ActiveModel {
             repo_id: Set(repo.to_string()),

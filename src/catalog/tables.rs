@@ -41,7 +41,6 @@ pub(super) mod secret {
         pub id: i64,
         pub connection_id: i64,
         pub kind: String,
-        pub label: String,
         pub sealed: Vec<u8>,
         pub created_at: i64,
     }
@@ -76,6 +75,7 @@ pub(super) mod repository {
         /// 0: no snapshot yet.
         pub last_seq: i64,
         pub last_sealed: Option<Vec<u8>>,
+        pub last_stored_bytes: i64,
         pub refs_fingerprint: Option<Vec<u8>>,
         pub refs_total: i64,
         pub records_since_checkpoint: i64,
@@ -121,7 +121,6 @@ pub(super) mod snapshot {
         pub repo_id: String,
         #[sea_orm(primary_key, auto_increment = false)]
         pub seq: i64,
-        pub attempt: Uuid,
         pub time: i64,
         pub trigger: Json,
         pub complete: bool,
