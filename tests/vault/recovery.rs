@@ -1,0 +1,116 @@
+//! The vault is open: age, tar, git, jq and openssl read it without us.
+
+use std::process::Command;
+
+use refward::domain::ObjectFormat;
+
+use super::support::{Chain, Origin, Place, git, refs, run};
+
+#[tokio::test]
+async fn recover_sh_restores_every_moment_with_ordinary_tools() {
+    for format in [ObjectFormat::Sha1, ObjectFormat::Sha256] {
+        let place = Place::new().await;
+        let origin = Origin::new(format);
+        let mut chain = Chain::of_format("1", format);
+        let mut states = Vec::new();
+
+        origin.commit("a.txt", b"one");
+        origin.git(&["tag", "-a", "-m", "first", "v1"].map(|a| a).as_slice());
+        for step in 0..6 {
+            match step {
+                1 => {
+                    origin.commit("b.txt", b"two");
+                    origin.git(&["branch", "topic/deep"]);
+                }
+                2 => {
+                    origin.git(&["branch", "-D", "topic/deep"]);
+                    origin.git(&["branch", "topic"]);
+                }
+                3 => {
+                    origin.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
+                    origin.commit("c.txt", &[7; 5000]);
+                }
+                4 => {
+                    origin.git(&["switch", "--quiet", "topic"]);
+                    origin.git(&["update-ref", "refs/pull/7/head", "main"]);
+                }
+                5 => {
+                    origin.commit("d.txt", b"four");
+                }
+                _ => {}
+            }
+            origin.back_up(&place.vault, &mut chain, step % 2 == 0, step == 3).await;
+            states.push(origin.state());
+        }
+
+        let repo = place.root().join("repos").join(chain.repo.as_str());
+        for (at, key) in [
+            (None, place.keys.identity.clone()),
+            (Some(1), place.kit()),
+            (Some(3), place.kit()),
+            (Some(5), place.kit()),
+        ] {
+            let target = place.dir.path().join(format!("restored-{}.git", at.unwrap_or(0)));
+            let mut recover = Command::new("sh");
+            recover.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/src/vault/recover.sh")).arg(key).arg(&repo).arg(&target);
+            if let Some(at) = at {
+                recover.arg(at.to_string());
+            }
+            run(Command::new("age").arg("--version"));
+            run(&mut recover);
+            let state = &states[at.unwrap_or(states.len()) - 1];
+            assert_eq!(refs(&target), state.refs, "{format}, snapshot {at:?}");
+            let head = std::fs::read_to_string(target.join("HEAD")).unwrap();
+            assert_eq!(head.trim(), state.head.as_ref().unwrap().to_string());
+            git(&target, &["fsck", "--full", "--strict"]);
+            assert_eq!(git(&target, &["rev-parse", "--show-object-format"]), format.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_missing_snapshot_stops_recover_sh() {
+    let place = Place::new().await;
+    let origin = Origin::new(ObjectFormat::Sha1);
+    let mut chain = Chain::new("1");
+    for content in ["one", "two", "three"] {
+        origin.commit("a.txt", content.as_bytes());
+        origin.back_up(&place.vault, &mut chain, false, false).await;
+    }
+    std::fs::remove_file(place.object(&chain.repo, 2)).unwrap();
+    let output = Command::new("sh")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/src/vault/recover.sh"))
+        .args([place.kit(), place.root().join("repos").join(chain.repo.as_str()), place.dir.path().join("x.git")])
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("snapshot 2 is missing"));
+}
+
+#[tokio::test]
+async fn one_command_lists_a_snapshot_and_openssl_checks_its_signature() {
+    let place = Place::new().await;
+    let mut chain = Chain::new("1");
+    chain.append_bytes(&place.vault, 2000).await;
+    let dir = place.dir.path();
+    let shell = |script: &str| run(Command::new("sh").arg("-c").arg(script).current_dir(dir));
+
+    let object = place.object(&chain.repo, 1);
+    let listed = shell(&format!("age -d -i keys/vault.agekey {} | tar tzv", object.display()));
+    let names: Vec<_> = listed.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+    assert_eq!(names[..2], ["record.json", "record.sig"]);
+    assert!(names[2].starts_with("pack-") && names[2].ends_with(".pack"), "{listed}");
+
+    shell(&format!("age -d -i recovery-kit.txt {} | tar xz", object.display()));
+    shell("openssl pkey -in keys/signing.pem -pubout -out public.pem");
+    for (file, signature) in [("record.json", "record.sig"), ("vault/vault.json", "vault/vault.json.sig")] {
+        shell(&format!("openssl pkeyutl -verify -rawin -pubin -inkey public.pem -sigfile {signature} -in {file}"));
+    }
+    // As RECOVERY.md makes the public key when there is nothing but the kit or vault.json.
+    let told = shell("jq -r .signing_keys[0].key vault/vault.json");
+    assert!(shell("cat recovery-kit.txt").contains(&told));
+    let made = shell(&format!(
+        "(printf '302a300506032b6570032100'; printf {told}) | xxd -r -p | openssl pkey -pubin -inform DER -pubout"
+    ));
+    assert_eq!(made, shell("cat public.pem"));
+}
