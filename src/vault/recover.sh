@@ -25,7 +25,7 @@ for object in "$repo"/*.tar.gz.age; do
         if [ ! -e "$pack" ]; then continue; fi
         to=$target/objects/pack/$(basename "$pack" .pack)
         mv "$pack" "$to.pack"
-        if [ -e "${pack%.pack}.idx" ]; then mv "${pack%.pack}.idx" "$to.idx"; else git index-pack "$to.pack" > "$work/log"; fi
+        if [ -e "${pack%.pack}.idx" ]; then mv "${pack%.pack}.idx" "$to.idx"; else git --git-dir="$target" index-pack "$to.pack" > "$work/log"; fi
     done
 done
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt as _, stream};
 use rand_core::RngCore as _;
 
@@ -120,7 +121,8 @@ impl Vault {
 
 /// What the previous record left behind.
 struct Before {
-    record_time: chrono::DateTime<chrono::Utc>,
+    seq: Seq,
+    time: DateTime<Utc>,
     state: Option<RefState>,
 }
 
@@ -166,14 +168,16 @@ impl Check<'_> {
         if let Some(parent) = record.parent {
             self.parent(seq, parent.seq, parent.sealed);
         }
-        let (state, time) = before.map_or((None, None), |before| (before.state, Some(before.record_time)));
+        // Across a gap nothing follows from anything.
+        let before = before.filter(|before| before.seq.next() == seq);
+        let (state, time) = before.map_or((None, None), |before| (before.state, Some(before.time)));
         if time.is_some_and(|time| record.time < time) {
             self.found(seq, "is older than the snapshot before it");
         }
         if let Some(state) = &state {
             self.follows(state, &record);
         }
-        Ok(Some(Before { record_time: record.time, state: replay(state, &record) }))
+        Ok(Some(Before { seq, time: record.time, state: replay(state, &record) }))
     }
 
     fn parent(&mut self, child: Seq, parent: Seq, sealed: Sealed) {

@@ -15,7 +15,7 @@ async fn recover_sh_restores_every_moment_with_ordinary_tools() {
         let mut states = Vec::new();
 
         origin.commit("a.txt", b"one");
-        origin.git(&["tag", "-a", "-m", "first", "v1"].map(|a| a).as_slice());
+        origin.git(&["tag", "-a", "-m", "first", "v1"]);
         for step in 0..6 {
             match step {
                 1 => {

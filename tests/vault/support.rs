@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use refward::config;
@@ -207,11 +206,9 @@ impl Origin {
     }
 
     pub fn commit(&self, file: &str, content: &[u8]) -> ObjectId {
-        static CLOCK: AtomicU64 = AtomicU64::new(1_700_000_000);
         std::fs::write(self.dir.path().join(file), content).unwrap();
-        let date = format!("{} +0000", CLOCK.fetch_add(60, Ordering::Relaxed));
         self.git(&["add", "."]);
-        self.git(&["-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", file, "--date", &date]);
+        self.git(&["commit", "--quiet", "-m", file]);
         self.git(&["rev-parse", "HEAD"]).parse().unwrap()
     }
 
@@ -266,7 +263,14 @@ fn index_of(pack: &[u8], format: ObjectFormat) -> Vec<u8> {
 }
 
 pub fn git(dir: &Path, arguments: &[&str]) -> String {
-    run(Command::new("git").args(arguments).current_dir(dir).env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", dir))
+    let person =
+        ["GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"].map(|v| (v, "a@b"));
+    run(Command::new("git")
+        .args(arguments)
+        .current_dir(dir)
+        .envs(person)
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("HOME", dir))
 }
 
 pub fn refs(dir: &Path) -> BTreeMap<refward::domain::RefName, ObjectId> {
