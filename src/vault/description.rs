@@ -6,7 +6,7 @@ use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::keys::{Keys, NewKeys, parse_recipient};
+use super::keys::{Keys, NewKeys};
 use super::layout::{DESCRIPTION, DESCRIPTION_SIGNATURE};
 use super::record::{FORMAT, refuse_newer};
 use super::recovery_kit::parse_signing_key;
@@ -75,7 +75,7 @@ impl Description {
             serde_json::from_slice(&json).map_err(|e| damaged("cannot be read".into()).detail(e))?;
         refuse_newer(document.format, DESCRIPTION)?;
         let parsed = || {
-            let recipients = document.recipients.iter().map(|r| parse_recipient(&r.key)).collect::<Option<Vec<_>>>()?;
+            let recipients = document.recipients.iter().map(|r| r.key.parse().ok()).collect::<Option<Vec<_>>>()?;
             let signers =
                 document.signing_keys.iter().map(|k| parse_signing_key(&k.key)).collect::<Option<Vec<_>>>()?;
             (!recipients.is_empty()).then_some((recipients, signers))

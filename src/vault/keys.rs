@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use age::x25519::{Identity, Recipient};
+use age::x25519::Identity;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes};
 use ed25519_dalek::{SigningKey, VerifyingKey};
@@ -180,10 +180,6 @@ fn parse_identities(text: &str) -> Result<Vec<Identity>> {
             .hint("an age identity file is expected, or the recovery kit as it was written"));
     }
     Ok(identities)
-}
-
-pub(super) fn parse_recipient(text: &str) -> Option<Recipient> {
-    text.parse().ok()
 }
 
 fn identity_file(purpose: &str, identity: &Identity) -> Zeroizing<String> {

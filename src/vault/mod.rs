@@ -134,6 +134,13 @@ impl Vault {
         pack_bytes >= self.index_from
     }
 
+    /// Frees the space of appends that were killed in a local vault; returns the bytes. To be called at start-up.
+    pub fn clear_leftovers(&self) -> Result<u64> {
+        self.store
+            .clear_leftovers()
+            .map_err(|e| Error::busy(format!("cannot clear the staging folder of {}", self.url())).detail(e))
+    }
+
     /// What the store can be trusted with; see [`Store::probe`].
     pub async fn probe(&self) -> Result<StoreAbility> {
         self.store.probe().await

@@ -1,7 +1,7 @@
 //! Reading snapshots back: lists, records, whole objects.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::Vault;
 use super::layout::{self, object_name};
 use super::record::{Record, Sealed};
 use super::source::{Prefix, blocking, fingerprint, read_object};
-use super::unseal::{Expect, Sink, read_all, read_record};
+use super::unseal::{Expect, Sink, cannot_unpack, read_all, read_record};
 use crate::domain::{Error, RepoId, Result, Seq};
 
 /// A snapshot's object as the store lists it.
@@ -55,13 +55,7 @@ impl Vault {
 
     /// A repository's objects by number. Gaps and a missing end are for [`Vault::verify`] to judge.
     pub async fn snapshots(&self, repo: &RepoId) -> Result<Vec<Stored>> {
-        let files = self.store.files(&layout::repository(repo)).await?;
-        let mut snapshots: Vec<_> = files
-            .iter()
-            .filter_map(|(name, bytes)| Some(Stored { seq: layout::seq_of(name)?, bytes: *bytes }))
-            .collect();
-        snapshots.sort_by_key(|stored| stored.seq);
-        Ok(snapshots)
+        Ok(snapshots_among(&self.store.files(&layout::repository(repo)).await?))
     }
 
     /// SHA-256 and length of a stored object. Needs no key, so a sealed deployment can finish what a crash broke off.
@@ -139,6 +133,14 @@ impl Vault {
     }
 }
 
+/// The snapshots among the files of a repository's folder, by number.
+pub(super) fn snapshots_among(files: &[(String, u64)]) -> Vec<Stored> {
+    let stored = |(name, bytes): &(String, u64)| Some(Stored { seq: layout::seq_of(name)?, bytes: *bytes });
+    let mut snapshots: Vec<_> = files.iter().filter_map(stored).collect();
+    snapshots.sort_by_key(|stored| stored.seq);
+    snapshots
+}
+
 /// Files under temporary names until they are published; what is not goes when this goes.
 struct Folder {
     dir: PathBuf,
@@ -146,14 +148,14 @@ struct Folder {
 }
 
 impl Folder {
-    fn failed(&self, e: impl std::fmt::Display) -> Error {
-        Error::misconfigured(format!("cannot write into {}", self.dir.display())).detail(e)
+    fn failed(&self, e: &io::Error) -> Error {
+        cannot_unpack(&self.dir.display().to_string(), e)
     }
 
     fn publish(&mut self, name: &str) -> Result<Option<PathBuf>> {
         let Some(file) = self.files.remove(name) else { return Ok(None) };
         let path = self.dir.join(name);
-        file.persist(&path).map_err(|e| self.failed(e))?;
+        file.persist(&path).map_err(|e| self.failed(&e.error))?;
         Ok(Some(path))
     }
 }
@@ -162,7 +164,7 @@ impl Sink for Folder {
     fn file(&mut self, name: &str) -> Result<Box<dyn Write + '_>> {
         // Read-only, as git writes its packs.
         let mode = std::fs::Permissions::from_mode(0o444);
-        let file = tempfile::Builder::new().permissions(mode).tempfile_in(&self.dir).map_err(|e| self.failed(e))?;
+        let file = tempfile::Builder::new().permissions(mode).tempfile_in(&self.dir).map_err(|e| self.failed(&e))?;
         Ok(Box::new(self.files.entry(name.to_owned()).or_insert(file).as_file_mut()))
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::io;
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
@@ -21,7 +22,7 @@ use object_store::{
 };
 use url::Url;
 
-use super::layout::PROBE;
+use super::layout::{PROBE, STAGING};
 use super::upload::Upload;
 use crate::config;
 use crate::domain::{Error, Result};
@@ -31,8 +32,11 @@ use crate::domain::{Error, Result};
 pub struct Store {
     pub(super) inner: Arc<dyn ObjectStore>,
     url: String,
-    pub(super) local: bool,
+    /// Set for a local vault.
+    folder: Option<PathBuf>,
 }
+
+const LEFTOVER_AFTER: Duration = Duration::from_hours(24);
 
 /// What a store can be trusted with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,12 +98,12 @@ impl Store {
         })?;
         let prefix = Path::from_url_path(url.path()).map_err(|e| refuse("has a malformed path".into()).detail(e))?;
         let inner = if prefix.is_root() { inner } else { Arc::new(PrefixStore::new(inner, prefix)) as _ };
-        Ok(Self { inner, url: redacted(&url), local: false })
+        Ok(Self { inner, url: redacted(&url), folder: None })
     }
 
     /// Any other store, for embedding and tests. `url` is what errors call it.
     pub fn over(inner: Arc<dyn ObjectStore>, url: impl Into<String>) -> Self {
-        Self { inner, url: url.into(), local: false }
+        Self { inner, url: url.into(), folder: None }
     }
 
     fn folder(folder: &FilePath, url: &str) -> Result<Self> {
@@ -108,12 +112,36 @@ impl Store {
                 .hint("check `vault.url` and that the disk is mounted; `refward init` makes a new vault")
                 .detail(e)
         })?;
-        Ok(Self { inner: Arc::new(local.with_fsync(true)), url: url.to_owned(), local: true })
+        Ok(Self { inner: Arc::new(local.with_fsync(true)), url: url.to_owned(), folder: Some(folder.to_owned()) })
     }
 
     /// Its address, without passwords.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    pub(super) fn is_local(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// Removes what appends left in the staging folder when the process was killed; returns the bytes freed. An append
+    /// that writes nothing for a day is taken for dead. Cloud stores drop unfinished uploads by a rule of their own.
+    pub(super) fn clear_leftovers(&self) -> io::Result<u64> {
+        let Some(folder) = &self.folder else { return Ok(0) };
+        let entries = match std::fs::read_dir(folder.join(STAGING)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
+            entries => entries?,
+        };
+        let mut freed = 0;
+        for entry in entries {
+            let entry = entry?;
+            let meta = entry.metadata()?;
+            if meta.modified()?.elapsed().is_ok_and(|age| age > LEFTOVER_AFTER) {
+                std::fs::remove_file(entry.path())?;
+                freed += meta.len();
+            }
+        }
+        Ok(freed)
     }
 
     /// Whether the store keeps the promise that writers rely on. Some accept the condition and ignore it, so this
@@ -250,7 +278,7 @@ fn configure<B, K: FromStr>(
 
 /// Short: a job that fails is tried again later, and a person who waits for an answer wants one.
 fn retry() -> RetryConfig {
-    RetryConfig { max_retries: 4, retry_timeout: std::time::Duration::from_secs(30), ..RetryConfig::default() }
+    RetryConfig { max_retries: 4, retry_timeout: Duration::from_secs(30), ..RetryConfig::default() }
 }
 
 fn redacted(url: &Url) -> String {

@@ -161,14 +161,7 @@ impl Expect {
         bytes: u64,
         sha256: &[u8; 32],
     ) -> Result<Vec<u8>> {
-        let cannot_write = |e: io::Error| match e.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Error::busy(format!("no space left to unpack {name}"))
-                    .hint("free space, or unpack somewhere else")
-                    .detail(e)
-            }
-            _ => Error::misconfigured(format!("cannot unpack {name}")).detail(e),
-        };
+        let cannot_write = |e: io::Error| cannot_unpack(name, &e);
         let mut to = sink.file(name)?;
         let mut hash = Sha256::new();
         let mut copied = 0;
@@ -201,6 +194,18 @@ impl Expect {
     fn unreadable(&self, e: impl std::fmt::Display) -> Error {
         self.damaged("cannot be read to the end: it was tampered with or truncated").detail(e)
     }
+}
+
+/// The place to unpack to failed, not the object.
+pub(super) fn cannot_unpack(what: &str, e: &io::Error) -> Error {
+    match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Error::busy(format!("unpacking {what}: no space left")).hint("free space, or unpack somewhere else")
+        }
+        _ => Error::misconfigured(format!("cannot unpack {what}"))
+            .hint("check that the folder exists and may be written"),
+    }
+    .detail(e)
 }
 
 struct Fingerprint<R> {

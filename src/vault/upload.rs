@@ -34,7 +34,7 @@ enum State {
 
 impl<'s> Upload<'s> {
     pub fn new(store: &'s Store, name: String, expected: u64) -> Self {
-        let part = if store.local { LOCAL_PART } else { CLOUD_PART.max(expected / MAX_PARTS) };
+        let part = if store.is_local() { LOCAL_PART } else { CLOUD_PART.max(expected / MAX_PARTS) };
         Self { store, name, part, state: State::Small(Vec::new(), 0) }
     }
 
@@ -65,13 +65,19 @@ impl<'s> Upload<'s> {
     async fn write_large(&mut self, bytes: Bytes) -> Result<()> {
         let State::Large(_, writer) = &mut self.state else { return Ok(()) };
         let ready = writer.wait_for_capacity(PARTS_IN_FLIGHT).await;
-        writer.put(bytes);
+        if ready.is_ok() {
+            writer.put(bytes);
+        }
         ready.map_err(|e| self.failed(&e))
     }
 
     /// A folder cannot complete a multipart upload create-only, but it can move a finished file into a free place.
     fn target(&self) -> Path {
-        if self.store.local { Path::from(format!("{STAGING}/{}", Uuid::new_v4())) } else { Path::from(&*self.name) }
+        if self.store.is_local() {
+            Path::from(format!("{STAGING}/{}", Uuid::new_v4()))
+        } else {
+            Path::from(&*self.name)
+        }
     }
 
     /// Makes it visible, unless something is there already.
@@ -87,7 +93,7 @@ impl<'s> Upload<'s> {
             return Ok(Created::Occupied);
         }
         writer.finish().await.map_err(failed)?;
-        if !store.local {
+        if !store.is_local() {
             return Ok(Created::Written);
         }
         match store.inner.rename_if_not_exists(&target, &Path::from(&*name)).await {

@@ -10,7 +10,7 @@ use rand_core::RngCore as _;
 use super::Vault;
 use super::chain::replay;
 use super::layout::{self, object_name};
-use super::reader::Stored;
+use super::reader::{Stored, snapshots_among};
 use super::record::{Record, Sealed};
 use super::source::read_object;
 use super::unseal::{Nowhere, read_all};
@@ -62,7 +62,8 @@ impl Vault {
         expected: Option<&[(Seq, [u8; 32])]>,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Vec<Finding>> {
-        let stored = self.snapshots(repo).await?;
+        let files = self.store.files(&layout::repository(repo)).await?;
+        let stored = snapshots_among(&files);
         let share = match level {
             Level::Structure => 0.0,
             Level::ReadData(share) => share,
@@ -76,7 +77,7 @@ impl Vault {
             unreadable: BTreeSet::new(),
             findings: Vec::new(),
         };
-        check.presence(&self.store.files(&layout::repository(repo)).await?);
+        check.presence(&files);
 
         let records = if self.keys.is_sealed() { 0 } else { stored.len() };
         let total = (records + chosen.len()) as u64;

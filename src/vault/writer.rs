@@ -77,7 +77,7 @@ impl Vault {
 
     /// An unmounted disk leaves an empty folder behind: writing there would start a second vault below the mount point.
     async fn still_there(&self) -> Result<()> {
-        if self.store.local && self.store.exists(DESCRIPTION).await?.is_none() {
+        if self.store.is_local() && self.store.exists(DESCRIPTION).await?.is_none() {
             return Err(Error::misconfigured(format!("the vault at {} is gone", self.store.url()))
                 .hint("check that the disk is mounted"));
         }

@@ -114,3 +114,51 @@ async fn one_command_lists_a_snapshot_and_openssl_checks_its_signature() {
     ));
     assert_eq!(made, shell("cat public.pem"));
 }
+
+/// Runs the blocks of RECOVERY.md as they stand there, with the names filled in.
+#[tokio::test]
+async fn recovery_md_tells_the_truth() {
+    let place = Place::new().await;
+    let origin = Origin::new(ObjectFormat::Sha1);
+    let mut chain = Chain::new("1");
+    let mut sealed = Vec::new();
+    for content in ["one", "two"] {
+        origin.commit("a.txt", content.as_bytes());
+        sealed.push(origin.back_up(&place.vault, &mut chain, false, false).await);
+    }
+    let dir = place.dir.path();
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/src/vault/recover.sh"), dir.join("recover.sh")).unwrap();
+    run(Command::new("git").args(["init", "--quiet", "--bare", "new"]).current_dir(dir));
+
+    let page = include_str!("../../src/vault/RECOVERY.md");
+    let lines: Vec<_> = page.lines().map(|line| line.strip_prefix("    ")).collect();
+    let blocks = lines.split(Option::is_none).filter(|block| !block.is_empty());
+    let blocks: Vec<_> = blocks.map(|block| block.iter().flatten().copied().collect::<Vec<_>>().join("\n")).collect();
+    let said: Vec<_> = blocks
+        .iter()
+        .map(|block| {
+            let script = block
+                .replace("OBJECT", &place.object(&chain.repo, 2).display().to_string())
+                .replace("VAULT", "vault")
+                .replace("REPOSITORY-ID", chain.repo.as_str())
+                .replace("TARGET.git 41", "one.git 1")
+                .replace("KEY", "recovery-kit.txt")
+                .replace("NEW-URL", "../new");
+            run(Command::new("sh").args(["-e", "-c", &script]).current_dir(dir))
+        })
+        .collect();
+    assert!(
+        said[0].starts_with("octo-organisation/the-repository\t") && said[0].contains(chain.repo.as_str()),
+        "{said:?}"
+    );
+    assert_eq!(refs(&dir.join("TARGET.git")), origin.state().refs);
+    assert_ne!(refs(&dir.join("one.git")), origin.state().refs);
+    assert_eq!(said[3].lines().count(), 2, "{said:?}");
+    assert_eq!(refs(&dir.join("new")), origin.state().refs);
+    assert!(said[5].contains("Signature Verified Successfully"), "{said:?}");
+
+    let sum = run(Command::new("sha256sum").arg(place.object(&chain.repo, 1)));
+    assert!(sum.starts_with(&hex::encode(sealed[0].sha256)));
+    let record = std::fs::read_to_string(dir.join("record.json")).unwrap();
+    assert!(record.contains(&hex::encode(sealed[0].sha256)), "{record}");
+}

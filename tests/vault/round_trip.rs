@@ -28,7 +28,7 @@ async fn a_pack_with_its_index_comes_back_byte_for_byte() {
     assert_eq!(std::fs::read(extracted.index.unwrap()).unwrap(), index);
     assert_eq!(place.vault.hash(&chain.repo, seq(1)).await.unwrap(), sealed);
     assert_eq!(place.vault.record(&chain.repo, seq(1)).await.unwrap(), record);
-    assert_eq!(place.vault.repositories().await.unwrap(), [chain.repo.clone()]);
+    assert_eq!(place.vault.repositories().await.unwrap(), std::slice::from_ref(&chain.repo));
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 2);
 }
 

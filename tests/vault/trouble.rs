@@ -176,6 +176,21 @@ async fn an_interrupted_append_changes_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_killed_append_left_is_cleared_after_a_day() {
+    let place = Place::new().await;
+    assert_eq!(place.vault.clear_leftovers().unwrap(), 0);
+    let staging = place.root().join("staging");
+    fs::create_dir(&staging).unwrap();
+    for (name, days) in [("old#1", 2), ("fresh#1", 0)] {
+        fs::write(staging.join(name), [0; 100]).unwrap();
+        let time = std::time::SystemTime::now() - std::time::Duration::from_secs(days * 24 * 3600);
+        fs::File::options().write(true).open(staging.join(name)).unwrap().set_modified(time).unwrap();
+    }
+    assert_eq!(place.vault.clear_leftovers().unwrap(), 100);
+    assert!(!staging.join("old#1").exists() && staging.join("fresh#1").exists());
+}
+
+#[tokio::test]
 async fn a_store_that_cannot_be_reached_says_so() {
     let dir = TempDir::new().unwrap();
     let mut settings = vault_settings("s3://bucket/prefix");
