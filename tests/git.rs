@@ -1,6 +1,10 @@
 //! The git module against a real `git http-backend`: what is received equals what git itself would have, and what is
 //! broken is refused.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "git/crafted.rs"]
+mod crafted;
 #[path = "git/faults.rs"]
 mod faults;
 #[path = "git/fetch.rs"]

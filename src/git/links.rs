@@ -7,7 +7,7 @@ use super::ingest::damaged;
 use super::objects::{Id, Kind};
 use crate::domain::{Error, Result};
 
-/// Sets that are locked one at a time.
+/// Sets that are locked one at a time; each has its range of ids, so that they are sorted one at a time, too.
 const SHARDS: usize = 64;
 
 /// Ids that a thread remembers having added: neighbouring trees name nearly the same.
@@ -23,19 +23,25 @@ impl<const N: usize> Links<N> {
         Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 
-    /// The ids for which `known` does not hold, sorted.
-    pub fn unknown(self, known: impl Fn(&Id<N>) -> bool) -> Vec<Id<N>> {
-        let mut unknown = Vec::new();
+    /// The ids that `known` does not hold; both sorted.
+    pub fn missing_from<'a>(self, known: impl Iterator<Item = &'a Id<N>>) -> Vec<Id<N>> {
+        let mut known = known.peekable();
+        let mut missing = Vec::new();
         for shard in self.shards {
-            let shard = shard.into_inner().unwrap_or_else(PoisonError::into_inner);
-            unknown.extend(shard.into_iter().filter(|id| !known(id)));
+            let mut ids: Vec<Id<N>> = shard.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect();
+            ids.sort_unstable();
+            for id in ids {
+                while known.next_if(|known| **known < id).is_some() {}
+                if known.next_if(|known| **known == id).is_none() {
+                    missing.push(id);
+                }
+            }
         }
-        unknown.sort_unstable();
-        unknown
+        missing
     }
 
     fn add(&self, id: &Id<N>) {
-        let shard = &self.shards[usize::from(id[0]) % SHARDS];
+        let shard = &self.shards[usize::from(id[0]) * SHARDS / 256];
         shard.lock().unwrap_or_else(PoisonError::into_inner).insert(*id);
     }
 }

@@ -143,7 +143,7 @@ impl<const N: usize> Contents<N> {
             return Err(damaged(format!("it holds {} twice", objects::hex(id_at(twice)))));
         }
         let find = |id: &Id<N>| order.binary_search_by_key(id, |&entry| objects.ids[entry as usize]).ok();
-        let missing = links.unknown(|id| find(id).is_some());
+        let missing = links.missing_from(order.iter().map(|&entry| &objects.ids[entry as usize]));
         if let Some(first) = missing.first().filter(|_| complete) {
             return Err(incomplete(missing.len(), &objects::hex(first)));
         }

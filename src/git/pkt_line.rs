@@ -82,7 +82,7 @@ mod tests {
             let mut seen = Vec::new();
             for piece in wire.chunks(step) {
                 buffer.extend_from_slice(piece);
-                while let Some(pkt) = take(&mut buffer).unwrap() {
+                while let Some(pkt) = take(&mut buffer).expect("these frames are sound") {
                     seen.push(pkt);
                 }
             }

@@ -80,38 +80,48 @@ struct Families<'a, const N: usize> {
     /// By entry: the first delta that names it by offset, and the next one with the same base.
     first_child: Vec<u32>,
     next_sibling: Vec<u32>,
+    /// By entry: itself and all that is made from it, as far as bases are named by offset.
+    sizes: Vec<u32>,
 }
 
 impl<'a, const N: usize> Families<'a, N> {
     fn new(objects: &'a Objects<N>) -> Self {
         let mut first_child = vec![NONE; objects.len()];
         let mut next_sibling = vec![NONE; objects.len()];
-        for (number, entry) in (0..).zip(&objects.entries) {
-            if entry.base != NONE {
-                next_sibling[number as usize] = std::mem::replace(&mut first_child[entry.base as usize], number);
-            }
+        let mut sizes = vec![1; objects.len()];
+        // Backwards: a delta comes after its base, so that its own size is complete.
+        for (number, entry) in objects.entries.iter().enumerate().rev().filter(|(_, entry)| entry.base != NONE) {
+            let child = u32::try_from(number).expect("packs count in 32 bits");
+            next_sibling[number] = std::mem::replace(&mut first_child[entry.base as usize], child);
+            sizes[entry.base as usize] += sizes[number];
         }
-        Self { objects, first_child, next_sibling }
+        Self { objects, first_child, next_sibling, sizes }
     }
 
-    /// Whole objects that deltas are made from.
+    /// Whole objects that deltas are made from, the largest families first, so that no thread is left with one at the end.
     fn roots(&self, ids: &[Id<N>]) -> Vec<u32> {
         let has_children = |number: u32| {
             self.first_child[number as usize] != NONE || !self.waiting_for(&ids[number as usize]).is_empty()
         };
-        (0..)
+        let mut roots: Vec<u32> = (0..)
             .zip(&self.objects.entries)
             .filter(|(number, entry)| !entry.kind.is_delta() && has_children(*number))
             .map(|(number, _)| number)
-            .collect()
+            .collect();
+        roots.sort_unstable_by_key(|&root| std::cmp::Reverse(self.sizes[root as usize]));
+        roots
     }
 
+    /// The deltas made from an object, the one with the largest family first.
     fn children(&self, number: u32, id: &Id<N>) -> Vec<u32> {
         let mut children: Vec<u32> = self.waiting_for(id).iter().map(|(_, delta)| *delta).collect();
         let mut child = self.first_child[number as usize];
         while child != NONE {
             children.push(child);
             child = self.next_sibling[child as usize];
+        }
+        if children.len() > 1 {
+            children.sort_unstable_by_key(|&child| std::cmp::Reverse(self.sizes[child as usize]));
         }
         children
     }
@@ -144,6 +154,7 @@ struct Shared<'a, const N: usize> {
 /// An object whose deltas are being resolved.
 struct Frame {
     data: Vec<u8>,
+    /// Those still to come, taken from the end.
     children: Vec<u32>,
 }
 
@@ -180,7 +191,8 @@ impl<'a, const N: usize> Worker<'a, N> {
         Ok(self.collector.into_parents())
     }
 
-    /// Depth first. An object's bytes are let go before its last descendant is gone into.
+    /// Depth first. An object's bytes are let go before its last delta is gone into, which has the largest family: so
+    /// no more objects are held at a time than the family's size has binary digits.
     fn family(&mut self, root: u32) -> Result<()> {
         let kind = self.shared.families.objects.entries[root as usize].kind;
         let id = lock(&self.shared.ids)[root as usize];

@@ -48,9 +48,11 @@ impl Repository {
     fn content(&mut self, file: u64) -> String {
         let edited = self.next(120);
         let fresh = self.next(1 << 40);
-        (0..120)
-            .map(|line| format!("{file} line {line} {}\n", if line == edited { fresh } else { line * 7919 }))
-            .collect()
+        let mut text = String::new();
+        for line in 0..120 {
+            let _ = writeln!(text, "{file} line {line} {}", if line == edited { fresh } else { line * 7919 });
+        }
+        text
     }
 
     fn next(&mut self, below: u64) -> u64 {

@@ -35,6 +35,8 @@ pub enum Manner {
     Flips(usize),
     /// The answer to a fetch is followed by this.
     Appends(&'static str),
+    /// The answer to a fetch is this pack.
+    Sends(Vec<u8>),
 }
 
 struct State {
@@ -108,6 +110,9 @@ async fn handle(request: HttpRequest, body: Bytes, state: web::Data<State>) -> H
                 .finish();
         }
         Manner::LoginPage => return HttpResponse::Ok().content_type("text/html").body("<html>Sign in</html>"),
+        Manner::Sends(pack) if body.windows(13).any(|bytes| bytes == b"command=fetch") => {
+            return HttpResponse::Ok().content_type("application/x-git-upload-pack-result").body(framed(pack));
+        }
         Manner::Moves if path.starts_with("/moved/") => {
             let target = request.uri().to_string().replace("/moved/", "/");
             return HttpResponse::MovedPermanently().insert_header(("Location", target)).finish();
@@ -130,6 +135,17 @@ async fn handle(request: HttpRequest, body: Bytes, state: web::Data<State>) -> H
         _ => {}
     }
     HttpResponse::build(answer.status).content_type(answer.content_type).body(content)
+}
+
+/// A pack in side-band frames.
+fn framed(pack: &[u8]) -> Vec<u8> {
+    let mut out = b"000dpackfile\n".to_vec();
+    for piece in pack.chunks(50) {
+        out.extend_from_slice(format!("{:04x}\u{1}", piece.len() + 5).as_bytes());
+        out.extend_from_slice(piece);
+    }
+    out.extend_from_slice(b"0000");
+    out
 }
 
 struct Answer {

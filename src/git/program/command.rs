@@ -102,6 +102,9 @@ impl Git {
     pub fn with_network(mut self, remote: &Remote, net: &Net) -> Self {
         self.set("http.followRedirects", "false");
         self.set("credential.helper", "");
+        // A server that takes nothing for ten minutes is gone.
+        self.set("http.lowSpeedLimit", "1");
+        self.set("http.lowSpeedTime", "600");
         self.set("protocol.allow", "never");
         self.set("protocol.http.allow", "always");
         self.set("protocol.https.allow", "always");
