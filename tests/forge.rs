@@ -2,5 +2,52 @@
 
 mod support;
 
+#[path = "forge/addresses.rs"]
+mod addresses;
+#[path = "forge/contract.rs"]
+mod contract;
+#[path = "forge/demo.rs"]
+mod demo;
+#[path = "forge/double.rs"]
+mod double;
+#[path = "forge/errors.rs"]
+mod errors;
+#[path = "forge/examples.rs"]
+mod examples;
 #[path = "forge/git_server.rs"]
 mod git_server;
+#[path = "forge/inspection.rs"]
+mod inspection;
+#[path = "forge/listing.rs"]
+mod listing;
+#[path = "forge/payloads.rs"]
+mod payloads;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use refward::domain::{ConnectionId, Error};
+use refward::forge::{Forge, HookSecret, github};
+
+/// The adapter over a client as the service makes it.
+fn github() -> Box<dyn Forge> {
+    github::connect(client())
+}
+
+fn client() -> reqwest::Client {
+    let builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    builder.connect_timeout(std::time::Duration::from_secs(5)).build().unwrap()
+}
+
+fn secret(connection: i64, text: &str) -> HookSecret {
+    HookSecret { connection: ConnectionId(connection), secret: text.into() }
+}
+
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    let pairs =
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
+    pairs.collect()
+}
+
+/// An error as a person would meet it.
+fn told(error: &Error) -> String {
+    format!("{:?}: {error}\n→ {}", error.kind(), error.next_step().unwrap_or("-"))
+}

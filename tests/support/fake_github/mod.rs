@@ -1,1 +1,176 @@
-//! placeholder
+//! A stateful double of GitHub, as a GitHub Enterprise Server on loopback: accounts, repositories, tokens, paging,
+//! limits, faults, git and webhooks. What it copies is told in `shared/reference/github.md`.
+//!
+//! ```ignore
+//! let github = FakeGithub::start().await;
+//! let api = github.org("acme").repo("api").await;
+//! let token = github.token(Token::classic("mona"));
+//! github.hook("acme", receiver, "s3cret");
+//! let work = api.work().await;
+//! work.commit("one").await;
+//! work.push(&["main"]).await;
+//! ```
+
+mod git;
+pub mod hooks;
+mod rest;
+mod state;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use refward::cli::demo::git_server::GitServer;
+use refward::forge::Access;
+use secrecy::SecretString;
+use tempfile::TempDir;
+use url::Url;
+
+pub use git::{Repo, Work};
+pub use hooks::Sent;
+pub use state::{Fault, Seen, Token};
+
+use state::{Account, State};
+
+/// The double. It stops when the last clone of it is gone and the test's runtime ends.
+#[derive(Clone)]
+pub struct FakeGithub {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub root: TempDir,
+    pub url: Url,
+    pub state: Mutex<State>,
+    pub http: reqwest::Client,
+}
+
+impl FakeGithub {
+    /// On a free port.
+    pub async fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let inner = Inner { root: TempDir::new().unwrap(), url, state: Mutex::default(), http };
+        let github = Self { inner: Arc::new(inner) };
+
+        let (gate, pushed) = (github.clone(), github.clone());
+        let git = GitServer::new(github.inner.root.path())
+            .gate(move |visit| gate.state().may(visit))
+            .on_push(move |push| pushed.announce(&push));
+        let git = Arc::new(git);
+        let served = github.clone();
+        let server = HttpServer::new(move || {
+            let (api, before_git) = (served.clone(), served.clone());
+            App::new()
+                .service(
+                    web::scope("/api/v3").default_service(web::to(move |request| rest::answer(api.clone(), request))),
+                )
+                .service(
+                    web::scope("")
+                        .wrap(from_fn(move |request, next| git::before(before_git.clone(), request, next)))
+                        .configure(git.clone().configure()),
+                )
+        });
+        let server = server.workers(2).disable_signals().shutdown_timeout(0).listen(listener).unwrap();
+        tokio::spawn(server.run());
+        github
+    }
+
+    /// Its web address.
+    pub fn url(&self) -> &Url {
+        &self.inner.url
+    }
+
+    /// An organization; made when it is first asked for.
+    pub fn org(&self, login: &str) -> Owner {
+        self.account(login, true)
+    }
+
+    /// A user; made when it is first asked for.
+    pub fn user(&self, login: &str) -> Owner {
+        self.account(login, false)
+    }
+
+    fn account(&self, login: &str, organization: bool) -> Owner {
+        self.state().accounts.entry(login.to_owned()).or_insert(Account { organization });
+        Owner { github: self.clone(), login: login.to_owned() }
+    }
+
+    /// Issues a token.
+    pub fn token(&self, token: Token) -> SecretString {
+        self.user(&token.user);
+        self.state().issue(token).into()
+    }
+
+    /// Revokes it.
+    pub fn revoke(&self, token: &SecretString) {
+        use secrecy::ExposeSecret;
+        self.state().tokens.remove(token.expose_secret());
+    }
+
+    /// What a connection to one owner holds.
+    pub fn access(&self, owner: &str, token: &SecretString) -> Access {
+        Access { url: self.url().clone(), owner: owner.to_owned(), token: token.clone() }
+    }
+
+    /// Lets the next `times` API calls fail.
+    pub fn fail(&self, times: usize, fault: &Fault) {
+        self.state().api_faults.extend(std::iter::repeat_n(fault.clone(), times));
+    }
+
+    /// Lets the next `times` git requests fail.
+    pub fn fail_git(&self, times: usize, fault: &Fault) {
+        self.state().git_faults.extend(std::iter::repeat_n(fault.clone(), times));
+    }
+
+    /// Switches the primary rate limit on, with so many calls left. `None`: off, as on a fresh server.
+    pub fn limit(&self, remaining: Option<u64>) {
+        self.state().remaining = remaining;
+    }
+
+    /// Calls that this host does not know, such as `/user`.
+    pub fn forget(&self, path: &str) {
+        self.state().forgotten.push(path.to_owned());
+    }
+
+    /// The version that it says it runs; `None`: it does not say.
+    pub fn version(&self, version: Option<&str>) {
+        self.state().version = version.map(str::to_owned);
+    }
+
+    /// Every request so far, git's included.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state().seen.clone()
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock().unwrap()
+    }
+}
+
+/// An organization or user.
+pub struct Owner {
+    github: FakeGithub,
+    login: String,
+}
+
+impl Owner {
+    /// A new private repository without commits.
+    pub async fn repo(&self, name: &str) -> Repo {
+        Repo::create(&self.github, &self.login, name, true).await
+    }
+
+    /// A new public one.
+    pub async fn public_repo(&self, name: &str) -> Repo {
+        Repo::create(&self.github, &self.login, name, false).await
+    }
+
+    /// So many private repositories `repo-0`, … that exist in listings alone.
+    pub fn paper_repos(&self, count: usize) {
+        let mut state = self.github.state();
+        for index in 0..count {
+            state.add_repository(&self.login, &format!("repo-{index}"), true);
+        }
+    }
+}

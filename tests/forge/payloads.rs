@@ -1,0 +1,101 @@
+//! GitHub's events in our words, one by one.
+
+use bytes::Bytes;
+use refward::forge::{Content, Delivery};
+use serde_json::{Value, json};
+
+use crate::support::fake_github::hooks::signature;
+use crate::{github, headers, secret};
+
+fn read(event: &str, mut payload: Value) -> Delivery {
+    if payload.get("repository").is_none() {
+        payload["repository"] = json!({ "id": 42, "full_name": "acme/api" });
+    }
+    let body = Bytes::from(payload.to_string());
+    let headers = headers(&[
+        ("content-type", "application/json"),
+        ("x-github-event", event),
+        ("x-github-delivery", "d1"),
+        ("x-hub-signature-256", &signature("s3cret", &body)),
+    ]);
+    let forge = github();
+    let verified = forge.verify(&headers, body, &[secret(1, "s3cret")]);
+    verified.and_then(|verified| forge.read(&verified)).unwrap()
+}
+
+fn changes(event: &str, payload: Value) -> String {
+    match read(event, payload).content {
+        Content::Ping => "ping".to_owned(),
+        Content::Ignored => "ignored".to_owned(),
+        Content::Events(events) => {
+            events.iter().map(|event| format!("{:?}", event.change)).collect::<Vec<_>>().join(" + ")
+        }
+    }
+}
+
+#[test]
+fn what_each_event_asks_for() {
+    let table: Vec<String> = [
+        (
+            "push",
+            json!({ "ref": "refs/heads/main", "before": "0".repeat(40), "after": "a".repeat(40), "forced": true }),
+        ),
+        ("push", json!({ "ref": "refs/heads/main", "before": "b".repeat(64), "after": "0".repeat(64) })),
+        ("push", json!({ "ref": "refs/heads/a..b", "before": "0".repeat(40), "after": "a".repeat(40) })),
+        ("push", json!({ "ref": "refs/heads/main", "before": 7 })),
+        ("create", json!({ "ref": "v1", "ref_type": "tag" })),
+        ("delete", json!({ "ref": "v1", "ref_type": "tag" })),
+        ("gollum", json!({ "pages": [] })),
+        ("repository", json!({ "action": "transferred" })),
+        ("public", json!({})),
+        ("installation", json!({ "action": "suspend", "repository": null })),
+        ("installation_repositories", json!({ "action": "removed", "repository": null })),
+        ("installation_target", json!({ "action": "renamed", "repository": null })),
+        ("github_app_authorization", json!({ "action": "revoked", "repository": null })),
+        ("meta", json!({ "action": "deleted" })),
+        ("organization", json!({ "action": "renamed", "repository": null })),
+        ("organization", json!({ "action": "member_added", "repository": null })),
+        ("issues", json!({ "action": "opened", "issue": { "number": 7 } })),
+        ("issue_comment", json!({ "action": "created", "issue": { "number": 7 } })),
+        ("issue_comment", json!({ "action": "created", "issue": { "number": 8, "pull_request": {} } })),
+        (
+            "sub_issues",
+            json!({ "action": "sub_issue_added", "parent_issue": { "number": 1 }, "sub_issue": { "number": 2 } }),
+        ),
+        ("pull_request", json!({ "action": "synchronize", "pull_request": { "number": 8 } })),
+        ("pull_request_review_thread", json!({ "action": "resolved", "pull_request": { "number": 8 } })),
+        ("discussion_comment", json!({ "action": "created", "discussion": { "number": 9 } })),
+        ("release", json!({ "action": "published", "release": { "id": 10 } })),
+        ("label", json!({ "action": "created" })),
+        ("repository_ruleset", json!({ "action": "created" })),
+        ("repository_ruleset", json!({ "action": "created", "repository": null })),
+        ("team", json!({ "action": "added_to_repository" })),
+        ("team", json!({ "action": "created", "repository": null })),
+        ("membership", json!({ "action": "added", "repository": null })),
+        ("ping", json!({ "zen": "Design for failure.", "repository": null })),
+        ("star", json!({ "action": "created" })),
+        ("teleported", json!({})),
+        // What we need is not there.
+        ("issues", json!({ "action": "opened" })),
+    ]
+    .into_iter()
+    .map(|(event, payload)| format!("{event}: {}", changes(event, payload)))
+    .collect();
+    insta::assert_snapshot!(table.join("\n"), @"");
+}
+
+#[test]
+fn when_it_happened_and_who_did_it() {
+    let delivery = read(
+        "issues",
+        json!({
+            "action": "edited",
+            "issue": { "number": 7, "updated_at": "2019-05-15T15:20:18.000-05:00" },
+            "sender": { "login": "mona" },
+        }),
+    );
+    assert_eq!(delivery.event, "issues.edited");
+    let Content::Events(events) = delivery.content else { panic!() };
+    assert_eq!(events[0].at.unwrap().to_rfc3339(), "2019-05-15T20:20:18+00:00");
+    assert_eq!(events[0].actor.as_ref().unwrap().0, "mona");
+}

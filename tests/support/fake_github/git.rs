@@ -1,0 +1,140 @@
+//! Repositories, and git over HTTP.
+
+use std::path::PathBuf;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse};
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+use url::Url;
+
+use super::rest::{note, play};
+use super::{FakeGithub, Token};
+use crate::support::shell::git;
+
+/// Faults and renames come before git is asked.
+pub async fn before(
+    github: FakeGithub,
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    if let Some(answer) = intercept(&github, &request) {
+        return Ok(request.into_response(answer));
+    }
+    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+}
+
+fn intercept(github: &FakeGithub, request: &ServiceRequest) -> Option<HttpResponse> {
+    let mut state = github.state();
+    state.seen.push(note(request.request()));
+    if let Some(fault) = state.git_faults.pop_front() {
+        return Some(play(&fault));
+    }
+    let mut parts = request.path().trim_start_matches('/').splitn(3, '/');
+    let (owner, name, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    let moved = state.by_former_name(&format!("{owner}/{}", name.trim_end_matches(".git")))?;
+    let query = request.query_string();
+    let location = format!("{}{}.git/{rest}?{query}", github.url(), moved.full_name());
+    Some(HttpResponse::MovedPermanently().insert_header((header::LOCATION, location)).finish())
+}
+
+/// A repository of the double. Its name may change; it stays the same.
+#[derive(Clone)]
+pub struct Repo {
+    github: FakeGithub,
+    /// GitHub's number.
+    pub id: u64,
+}
+
+impl Repo {
+    pub(super) async fn create(github: &FakeGithub, owner: &str, name: &str, private: bool) -> Self {
+        let root = github.inner.root.path();
+        git(root, &["init", "--quiet", "--bare", "--initial-branch=main", &format!("{owner}/{name}.git")]).await;
+        let id = github.state().add_repository(owner, name, private);
+        let repo = Self { github: github.clone(), id };
+        github.announce_repository(id, "created");
+        repo
+    }
+
+    /// `OWNER/NAME` now.
+    pub fn full_name(&self) -> String {
+        self.github.state().by_id(self.id).full_name()
+    }
+
+    /// The bare repository on disk.
+    pub fn folder(&self) -> PathBuf {
+        self.github.inner.root.path().join(format!("{}.git", self.full_name()))
+    }
+
+    /// Gives it another name; the old one redirects from now on.
+    pub fn rename(&self, name: &str) {
+        let before = self.folder();
+        {
+            let mut state = self.github.state();
+            let repository = state.by_id(self.id);
+            let full_name = repository.full_name();
+            repository.former.push(full_name);
+            name.clone_into(&mut repository.name);
+        }
+        std::fs::rename(before, self.folder()).unwrap();
+        self.github.announce_repository(self.id, "renamed");
+    }
+
+    /// Makes it read-only.
+    pub fn archive(&self) {
+        self.github.state().by_id(self.id).archived = true;
+        self.github.announce_repository(self.id, "archived");
+    }
+
+    /// Deletes it for good.
+    pub fn delete(&self) {
+        self.github.announce_repository(self.id, "deleted");
+        std::fs::remove_dir_all(self.folder()).unwrap();
+        self.github.state().repositories.retain(|repository| repository.id != self.id);
+    }
+
+    /// A fresh working copy of somebody who may push.
+    pub async fn work(&self) -> Work {
+        let folder = TempDir::new().unwrap();
+        let token = self.github.token(Token::classic("mona"));
+        let mut url: Url = self.github.url().join(&format!("{}.git", self.full_name())).unwrap();
+        url.set_username("mona").unwrap();
+        url.set_password(Some(token.expose_secret())).unwrap();
+        git(folder.path(), &["init", "--quiet", "--initial-branch=main"]).await;
+        git(folder.path(), &["remote", "add", "origin", url.as_str()]).await;
+        Work { folder }
+    }
+
+    /// The value of a reference on the server.
+    pub async fn tip(&self, reference: &str) -> String {
+        git(&self.folder(), &["rev-parse", "--verify", reference]).await
+    }
+}
+
+/// A working copy.
+pub struct Work {
+    folder: TempDir,
+}
+
+impl Work {
+    /// Any git command in it.
+    pub async fn git(&self, arguments: &[&str]) -> String {
+        git(self.folder.path(), arguments).await
+    }
+
+    /// Writes a file with `message` in it and commits that; gives the commit.
+    pub async fn commit(&self, message: &str) -> String {
+        std::fs::write(self.folder.path().join("file.txt"), message).unwrap();
+        self.git(&["add", "."]).await;
+        self.git(&["commit", "--quiet", "--allow-empty", "-m", message]).await;
+        self.git(&["rev-parse", "HEAD"]).await
+    }
+
+    /// Pushes refspecs; options such as `--force` may be among them.
+    pub async fn push(&self, refspecs: &[&str]) {
+        self.git(&[&["push", "--quiet", "origin"], refspecs].concat()).await;
+    }
+}
