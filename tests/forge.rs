@@ -1,5 +1,7 @@
 //! What a forge promises, and how our GitHub adapter keeps it against a GitHub-like host.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
 mod support;
 
 #[path = "forge/addresses.rs"]

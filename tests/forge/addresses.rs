@@ -58,7 +58,24 @@ fn addresses_that_are_refused() {
     .iter()
     .map(|address| format!("{address}: {}", settled(address).unwrap_err()))
     .collect();
-    insta::assert_snapshot!(refusals.join("\n"), @"");
+    insta::assert_snapshot!(refusals.join("\n"), @"
+    http://github.com: the forge's address must begin with https://: tokens are not sent in the clear
+    http://git.example.com: the forge's address must begin with https://: tokens are not sent in the clear
+    http://127.0.0.1.example.com: the forge's address must begin with https://: tokens are not sent in the clear
+    ssh://git@github.com: the forge's address must not hold a credential; give the token by itself
+    ssh://github.com: the forge's address must begin with https://
+    https://mona@github.com: the forge's address must not hold a credential; give the token by itself
+    https://:ghp_secret@github.com: the forge's address must not hold a credential; give the token by itself
+    https://github.com/?token=x: the forge's address must end after the host: no `?` and no `#`
+    https://github.com/#x: the forge's address must end after the host: no `?` and no `#`
+    https://api.github.com: the forge's address must be https://github.com
+    https://gist.github.com: the forge's address must be https://github.com
+    https://github.com:8443: the forge's address has a port, which this GitHub does not
+    https://github.com/acme: the forge's address must end after the host; the owner is given by itself
+    https://ghe.com: the forge's address must be https://YOURS.ghe.com
+    https://api.octo.ghe.com: the forge's address must be https://octo.ghe.com
+    https://git.example.com/api/v3/: the forge's address is the one that people open in the browser: leave `/api/v3` away
+    ");
 }
 
 #[test]

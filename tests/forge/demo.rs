@@ -30,7 +30,7 @@ async fn the_tour_connects_pushes_and_is_told() {
     let take = move |request: HttpRequest| {
         let event = request.headers().get("x-github-event").unwrap().to_str().unwrap().to_owned();
         kept.lock().unwrap().push(event);
-        async { HttpResponse::Accepted() }
+        std::future::ready(HttpResponse::Accepted().finish())
     };
     let server = HttpServer::new(move || App::new().default_service(web::to(take.clone())));
     let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();

@@ -63,7 +63,66 @@ fn githubs_own_examples_are_all_taken() {
     let outcomes = outcomes("api.github.com");
     assert_eq!(outcomes.len(), 58);
     let table: Vec<String> = outcomes.iter().map(|(event, kinds)| format!("{event}: {}", kinds.join(" "))).collect();
-    insta::assert_snapshot!(table.join("\n"), @"");
+    insta::assert_snapshot!(table.join("\n"), @"
+    branch_protection_rule: settings
+    check_run: -
+    check_suite: -
+    code_scanning_alert: -
+    commit_comment: settings
+    create: refs
+    delete: refs
+    dependabot_alert: -
+    deploy_key: settings
+    deployment: -
+    deployment_review: -
+    deployment_status: -
+    discussion: discussion
+    discussion_comment: discussion
+    fork: -
+    github_app_authorization: access
+    gollum: wiki
+    installation: access
+    installation_repositories: access
+    issue_comment: issue
+    issues: issue pull_request
+    label: settings
+    marketplace_purchase: -
+    member: settings
+    membership: account
+    merge_group: -
+    meta: access
+    milestone: settings
+    org_block: -
+    organization: access account
+    package: -
+    page_build: settings
+    ping: ping
+    project: -
+    project_card: -
+    project_column: -
+    projects_v2_item: account
+    public: repository
+    pull_request: pull_request refs
+    pull_request_review: pull_request
+    pull_request_review_comment: pull_request
+    pull_request_review_thread: pull_request
+    push: push
+    release: release
+    repository: repository
+    repository_dispatch: -
+    repository_import: refs
+    repository_vulnerability_alert: -
+    security_advisory: -
+    sponsorship: -
+    star: -
+    status: -
+    team: account settings
+    team_add: settings
+    watch: -
+    workflow_dispatch: -
+    workflow_job: -
+    workflow_run: -
+    ");
 }
 
 #[test]

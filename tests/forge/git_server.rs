@@ -130,7 +130,7 @@ async fn git_ends_when_the_client_goes_away() {
     let address = start(GitServer::new(root.path()));
     bare(root.path(), "acme/big").await;
     work(mine.path()).await;
-    let noise: Vec<u8> = (0..32_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let noise: Vec<u8> = (0..8_000_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
     std::fs::write(mine.path().join("noise"), noise).unwrap();
     git(mine.path(), &["add", "noise"]).await;
     git(mine.path(), &["commit", "-q", "-m", "big"]).await;

@@ -81,7 +81,42 @@ fn what_each_event_asks_for() {
     .into_iter()
     .map(|(event, payload)| format!("{event}: {}", changes(event, payload)))
     .collect();
-    insta::assert_snapshot!(table.join("\n"), @"");
+    insta::assert_snapshot!(table.join("\n"), @r#"
+    push: Push { name: RefName("refs/heads/main"), old: None, new: Some(aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa), forced: true }
+    push: Push { name: RefName("refs/heads/main"), old: Some(bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb), new: None, forced: false }
+    push: Refs
+    push: Refs
+    create: Refs
+    delete: Refs
+    gollum: Wiki
+    repository: Repository("transferred")
+    public: Repository("publicized")
+    installation: Access("installation.suspend")
+    installation_repositories: Access("installation_repositories.removed")
+    installation_target: Access("installation_target.renamed")
+    github_app_authorization: Access("github_app_authorization.revoked")
+    meta: Access("meta.deleted")
+    organization: Access("organization.renamed")
+    organization: Account("members")
+    issues: Issue(7)
+    issue_comment: Issue(7)
+    issue_comment: PullRequest(8)
+    sub_issues: Issue(1) + Issue(2)
+    pull_request: PullRequest(8) + Refs
+    pull_request_review_thread: PullRequest(8)
+    discussion_comment: Discussion(9)
+    release: Release(10)
+    label: Settings("labels")
+    repository_ruleset: Settings("rulesets")
+    repository_ruleset: Account("rulesets")
+    team: Settings("people")
+    team: Account("teams")
+    membership: Account("teams")
+    ping: ping
+    star: ignored
+    teleported: ignored
+    issues: ignored
+    "#);
 }
 
 #[test]

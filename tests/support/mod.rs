@@ -1,5 +1,6 @@
 //! Doubles and helpers shared by the integration tests.
 #![allow(dead_code, unused_imports, reason = "every test file compiles this on its own and uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 #![allow(clippy::allow_attributes, reason = "an `expect` would fail in the files that use everything")]
 
 pub mod fake_github;

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use actix_web::dev::ServerHandle;
 use actix_web::http::header;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,7 +14,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
-use tokio::task::JoinHandle;
 use url::Url;
 use uuid::Uuid;
 
@@ -27,7 +27,7 @@ const LOGIN: &str = "you";
 pub struct DemoForge {
     shared: Arc<Shared>,
     url: Url,
-    server: JoinHandle<()>,
+    server: ServerHandle,
 }
 
 /// Where webhooks go.
@@ -73,7 +73,8 @@ impl DemoForge {
         let http = HttpServer::new(app).workers(2).disable_signals().bind((Ipv4Addr::LOCALHOST, 0)).map_err(cannot)?;
         let address: SocketAddr = http.addrs()[0];
         let running = http.run();
-        let server = tokio::spawn(async move {
+        let server = running.handle();
+        tokio::spawn(async move {
             if let Err(error) = running.await {
                 tracing::error!(%error, "the tour's forge has stopped");
             }
@@ -115,7 +116,8 @@ impl DemoForge {
 
 impl Drop for DemoForge {
     fn drop(&mut self) {
-        self.server.abort();
+        // The order is given at once; what is returned only waits for its end.
+        drop(self.server.stop(false));
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn refusal(host: &Host, answer: &Answer) -> Option<Error> {
         403 | 429 => forbidden(host, answer),
         407 => proxy_wants_password(),
         404 => Error::not_found(format!("{name} has no such thing, or the token may not see it")),
-        410 | 451 => Error::not_found(format!("{name} no longer gives it out: {}", said(answer))),
+        410 | 451 => Error::misconfigured(format!("{name} no longer gives this out: {}", said(answer))),
         500.. => Error::new(
             Kind::Remote { retry_after: retry_after(answer) },
             format!("{name} is in trouble: it answers {status}"),
@@ -111,7 +111,10 @@ fn forbidden(host: &Host, answer: &Answer) -> Error {
     if lower.contains("resource not accessible by") {
         let wanted = header(answer, "x-accepted-github-permissions").unwrap_or("(not told)");
         return misconfigured(
-            format!("the token lacks a permission: {}", wanted.replace("; ", " or ").replace('=', ": ")),
+            format!(
+                "the token lacks a permission: {}",
+                wanted.replace("; ", " or ").replace(',', " and ").replace('=', ": ")
+            ),
             format!("edit the token's permissions: {}", host.page("settings/personal-access-tokens")),
         );
     }

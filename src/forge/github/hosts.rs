@@ -44,12 +44,12 @@ impl Host {
         };
         let product = match name {
             "github.com" | "www.github.com" => Product::GithubCom,
-            name if name.ends_with(".github.com") => return refuse("of GitHub is https://github.com"),
-            "ghe.com" => return refuse("of GitHub with data residency is https://YOURS.ghe.com"),
+            name if name.ends_with(".github.com") => return refuse("must be https://github.com"),
+            "ghe.com" => return refuse("must be https://YOURS.ghe.com"),
             name => match name.strip_suffix(".ghe.com") {
                 Some(tenant) if tenant.contains('.') => {
                     let tenant = tenant.rsplit('.').next().unwrap_or_default();
-                    return refuse(&format!("of this GitHub is https://{tenant}.ghe.com"));
+                    return refuse(&format!("must be https://{tenant}.ghe.com"));
                 }
                 Some(_) => Product::DataResidency,
                 None => Product::Server,

@@ -101,7 +101,7 @@ impl Payload {
         let changes = self.changes(name);
         if changes.is_empty() {
             if !NOISE.contains(&name) {
-                metrics::counter!("refward_unknown_events_total", "forge" => super::SLUG, "event" => name.to_owned())
+                metrics::counter!("refward_events_not_understood_total", "forge" => super::SLUG, "event" => name.to_owned())
                     .increment(1);
             }
             return Ok(Content::Ignored);

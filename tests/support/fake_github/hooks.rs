@@ -18,7 +18,7 @@ const MAX_TAGS: usize = 3;
 
 #[derive(Default)]
 pub struct Hooks {
-    hooks: Vec<Hook>,
+    receivers: Vec<Hook>,
     sent: Vec<Sent>,
     held: Option<Vec<Sent>>,
 }
@@ -50,12 +50,17 @@ pub struct Sent {
 impl FakeGithub {
     /// Tells `url` what happens to repositories of `owner`, as JSON.
     pub fn hook(&self, owner: &str, url: Url, secret: &str) {
-        self.state().hooks.hooks.push(Hook { owner: owner.to_owned(), url, secret: secret.to_owned(), form: false });
+        self.state().hooks.receivers.push(Hook {
+            owner: owner.to_owned(),
+            url,
+            secret: secret.to_owned(),
+            form: false,
+        });
     }
 
     /// The same as a form.
     pub fn form_hook(&self, owner: &str, url: Url, secret: &str) {
-        self.state().hooks.hooks.push(Hook { owner: owner.to_owned(), url, secret: secret.to_owned(), form: true });
+        self.state().hooks.receivers.push(Hook { owner: owner.to_owned(), url, secret: secret.to_owned(), form: true });
     }
 
     /// Every delivery so far, in the order of what happened.
@@ -121,7 +126,7 @@ impl FakeGithub {
         payload["sender"] = json!({ "login": by, "id": id_of(by), "type": "User" });
         let version = state.version.clone();
         let hooks: Vec<Hook> =
-            state.hooks.hooks.iter().filter(|hook| hook.owner == repository.owner).cloned().collect();
+            state.hooks.receivers.iter().filter(|hook| hook.owner == repository.owner).cloned().collect();
         for hook in hooks {
             let sent = hook.sign(event, &payload, version.as_deref(), self.url());
             state.hooks.sent.push(sent.clone());

@@ -19,7 +19,7 @@ mod state;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, HttpRequest, HttpServer, web};
 use refward::cli::demo::git_server::GitServer;
 use refward::forge::Access;
 use secrecy::SecretString;
@@ -47,6 +47,7 @@ pub(crate) struct Inner {
 
 impl FakeGithub {
     /// On a free port.
+    #[expect(clippy::unused_async, reason = "must be called within a runtime, which this makes sure of")]
     pub async fn start() -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
@@ -59,18 +60,14 @@ impl FakeGithub {
             .gate(move |visit| gate.state().may(visit))
             .on_push(move |push| pushed.announce(&push));
         let git = Arc::new(git);
-        let served = github.clone();
+        let double = github.clone();
         let server = HttpServer::new(move || {
-            let (api, before_git) = (served.clone(), served.clone());
+            let (api, before_git) = (double.clone(), double.clone());
+            let answer = move |request: HttpRequest| std::future::ready(rest::answer(&api, &request));
+            let before = from_fn(move |request, next| git::before(before_git.clone(), request, next));
             App::new()
-                .service(
-                    web::scope("/api/v3").default_service(web::to(move |request| rest::answer(api.clone(), request))),
-                )
-                .service(
-                    web::scope("")
-                        .wrap(from_fn(move |request, next| git::before(before_git.clone(), request, next)))
-                        .configure(git.clone().configure()),
-                )
+                .service(web::scope("/api/v3").default_service(web::to(answer)))
+                .service(web::scope("").wrap(before).configure(git.clone().configure()))
         });
         let server = server.workers(2).disable_signals().shutdown_timeout(0).listen(listener).unwrap();
         tokio::spawn(server.run());

@@ -12,10 +12,10 @@ use super::state::{Fault, Repository, Seen, State, Token, id_of};
 /// When a used up limit begins anew.
 pub const RESET_AFTER: i64 = 1800;
 
-pub async fn answer(github: FakeGithub, request: HttpRequest) -> HttpResponse {
+pub fn answer(github: &FakeGithub, request: &HttpRequest) -> HttpResponse {
     let base = format!("{}api/v3", github.url());
     let mut state = github.state();
-    state.seen.push(note(&request));
+    state.seen.push(note(request));
     if let Some(fault) = state.api_faults.pop_front() {
         return play(&fault);
     }

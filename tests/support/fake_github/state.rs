@@ -75,6 +75,7 @@ impl Seen {
 
 /// A token and what is the matter with it.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent troubles, any of which may come together")]
 pub struct Token {
     pub user: String,
     /// `None`: fine-grained, which has no scopes.
@@ -155,12 +156,10 @@ impl Token {
 
     /// May it see this repository?
     pub fn sees(&self, repository: &Repository) -> bool {
+        let chosen = self.chosen.as_ref().is_none_or(|names| names.contains(&repository.name));
         let granted = match &self.scopes {
             Some(scopes) => scopes.split(", ").any(|scope| scope == "repo"),
-            None => {
-                let chosen = self.chosen.as_ref().is_none_or(|names| names.contains(&repository.name));
-                !self.pending && self.resource_owner == repository.owner && chosen
-            }
+            None => !self.pending && self.resource_owner == repository.owner && chosen,
         };
         granted || !repository.private
     }
