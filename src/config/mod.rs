@@ -2,6 +2,7 @@
 //!
 //! Fails with [`Kind::Misconfigured`](crate::domain::Kind) and the name of the key. This is the only place that reads
 //! the environment.
+#![expect(clippy::disallowed_methods, reason = "this is the one module that reads the environment")]
 
 mod settings;
 
@@ -35,6 +36,7 @@ impl Settings {
         let mut settings: Self =
             source.build().and_then(config::Config::try_deserialize).map_err(|error| unreadable(&file, &error))?;
         settings.resolve_paths(&folder);
+        settings.http.fill_from_environment();
         settings.check()?;
         Ok(settings)
     }
@@ -88,6 +90,19 @@ impl Settings {
             }
         }
         toml::to_string(&shown).map_err(|error| Error::bug("cannot print the settings").detail(error))
+    }
+}
+
+impl Http {
+    /// The variables that every program of a company network honours, unless the file says otherwise.
+    fn fill_from_environment(&mut self) {
+        let first_set = |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
+        if self.proxy.is_empty() {
+            self.proxy = first_set(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]);
+        }
+        if self.no_proxy.is_empty() {
+            self.no_proxy = first_set(&["NO_PROXY", "no_proxy"]);
+        }
     }
 }
 

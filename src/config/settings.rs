@@ -97,6 +97,7 @@ section! {
     /// `[http]`
     Http {
         proxy: String,
+        no_proxy: String,
         ca_file: PathBuf,
         #[serde(with = "humantime_serde")]
         connect_timeout: Duration,
