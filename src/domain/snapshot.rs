@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, DeliveryId, RefChange, Seq};
+use super::{Actor, DeliveryId, RefChange, RefName, Seq};
 
 /// Why a snapshot was taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,9 +16,9 @@ pub struct Trigger {
     /// The deliveries that it answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deliveries: Vec<DeliveryId>,
-    /// Who caused it, as far as the deliveries say.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub actors: Vec<Actor>,
+    /// Who moved which reference, as far as the deliveries say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub actors: BTreeMap<RefName, Actor>,
 }
 
 /// How many references there are and what happened to them.

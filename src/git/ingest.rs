@@ -2,12 +2,15 @@
 //! resolved ([`super::resolve`]), its index is written ([`super::index`]) and what it leans on is found
 //! ([`super::links`]). Nothing is accepted before all of them agree.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio_util::io::ReaderStream;
 
 use super::inflate::Inflater;
 use super::input::{Input, Piece};
@@ -62,10 +65,7 @@ pub(super) async fn receive(
         wants: question.wants.to_vec(),
         complete: question.haves.is_empty(),
     };
-    let work = tokio::task::spawn_blocking(move || match format {
-        ObjectFormat::Sha1 => job.run::<20>(receiver),
-        ObjectFormat::Sha256 => job.run::<32>(receiver),
-    });
+    let work = tokio::task::spawn_blocking(move || job.work(format, receiver));
     let report = async {
         let mut ticker = tokio::time::interval(Duration::from_millis(200));
         loop {
@@ -81,6 +81,23 @@ pub(super) async fn receive(
     progress(gauge.read());
     // The connection's own error says more than the reader's "it ended".
     fed.and(worked)
+}
+
+/// Reads a pack that lies in a file already, with the same checks.
+pub(super) async fn reread(file: &Path, format: ObjectFormat, limits: &Limits) -> Result<Pack> {
+    let failed = |error| Error::misconfigured(format!("cannot read {}: {error}", file.display()));
+    let (sender, receiver) = channel(QUEUE);
+    let job = Job { limits: limits.clone(), gauge: Arc::default(), wants: Vec::new(), complete: false };
+    let work = tokio::task::spawn_blocking(move || job.work(format, receiver));
+    let mut stream = ReaderStream::new(tokio::fs::File::open(file).await.map_err(failed)?);
+    while let Some(bytes) = stream.next().await {
+        if sender.send(Piece::Bytes(bytes.map_err(failed)?)).await.is_err() {
+            break;
+        }
+    }
+    // As above: a reader that has gone has its own error to tell.
+    let _ = sender.send(Piece::End).await;
+    work.await.map_err(|error| Error::bug("indexing a pack stopped unexpectedly").detail(error))?
 }
 
 /// Owns the sender, so that the reader learns of the connection's end however that comes about.
@@ -105,6 +122,13 @@ struct Job {
 }
 
 impl Job {
+    fn work(self, format: ObjectFormat, pieces: Receiver<Piece>) -> Result<Pack> {
+        match format {
+            ObjectFormat::Sha1 => self.run::<20>(pieces),
+            ObjectFormat::Sha256 => self.run::<32>(pieces),
+        }
+    }
+
     fn run<const N: usize>(self, pieces: Receiver<Piece>) -> Result<Pack> {
         let links = Links::<N>::new();
         let mut collector = Collector::new(&links);

@@ -41,6 +41,16 @@ pub async fn index_pack(pack: &Path) -> Result<PathBuf> {
     }
 }
 
+/// Where a local repository, bare or not, keeps its objects.
+pub async fn objects_dir(folder: &Path) -> Result<PathBuf> {
+    let output = Git::new(folder).await?.args(["rev-parse", "--git-path", "objects"]).output(None).await?;
+    if output.status.success() {
+        Ok(folder.join(output.stdout.trim_end_matches('\n')))
+    } else {
+        Err(Error::not_found(format!("{} is not a git repository: {}", folder.display(), output.excerpt())))
+    }
+}
+
 /// Turns a bare repository that lies in `folder/.git` into one with the files of `HEAD` beside it. An unborn `HEAD` has
 /// no files.
 pub async fn checkout(folder: &Path) -> Result<()> {
