@@ -12,4 +12,8 @@ pub mod vault;
 pub mod catalog;
 pub mod forge;
 
-pub mod cli;
+pub mod services;
+
+pub mod jobs;
+
+pub mod ops;

@@ -1,0 +1,253 @@
+//! Brings the vault up to the forge for one repository: the heart of the product.
+//!
+//! Webhooks only wake this; what the forge's references say now decides. Steps, each safe to die after:
+//! finish a commit that an earlier run left half done · list the remote's references · fetch the objects that the vault
+//! does not hold, and only those · note the intent · write one sealed object, create-only (this is the commit) · write the
+//! catalog row. What a crash leaves is a scratch file or an intent, never a snapshot that cannot be restored.
+
+mod fetch;
+mod recover;
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::catalog::{LastSnapshot, Lease, PendingEvent, Repository, SyncState};
+use crate::domain::{Coverage, Error, Ledger, RefChange, RefName, RepoId, Result, Seq, Skipped, Snapshot, Trigger};
+use crate::git::{self, Listing, Pack};
+use crate::services::Services;
+use crate::vault::{self, Appended, IndexEntry, PackEntry, PackSource, Parent, Record, Sealed, Vault};
+
+/// From this many references on, a push makes us ask for the pushed references alone instead of all of them. Below, asking
+/// for all costs next to nothing and heals lost webhooks at every push.
+const MANY_REFS: u64 = 2_000;
+
+/// References may move between listing and fetching; then we list again, this often at most.
+const LISTINGS: usize = 5;
+
+/// What a run found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The forge is as the last snapshot says.
+    Unchanged(Option<Seq>),
+    /// This snapshot was written.
+    Written(Snapshot),
+}
+
+/// Takes a snapshot of `repo` if anything changed. `lease` must be the caller's, so that a worker that was taken for dead
+/// stops before it writes.
+pub async fn sync_repo(services: &Services, repo: &RepoId, lease: &Lease) -> Result<Outcome> {
+    let repository = services.catalog.repository(repo).await?;
+    let outcome = Sync { services, repository: &repository, lease }.run().await;
+    outcome.map_err(|error| error.while_doing(format!("backing up {}", repository.full_name)))
+}
+
+struct Sync<'a> {
+    services: &'a Services,
+    repository: &'a Repository,
+    lease: &'a Lease,
+}
+
+impl Sync<'_> {
+    async fn run(&self) -> Result<Outcome> {
+        let outcome = self.attempt().await;
+        if let Err(error) = &outcome {
+            self.services.catalog.record_error(&self.repository.id, &error.to_string()).await?;
+        }
+        outcome
+    }
+
+    async fn attempt(&self) -> Result<Outcome> {
+        self.finish_interrupted().await?;
+        let (started, clock) = (Utc::now(), Instant::now());
+        let state = self.services.catalog.sync_state(&self.repository.id).await?;
+        let events = self.services.catalog.pending_events(&self.repository.id).await?;
+        let remote = self.services.remote(self.repository).await?;
+        let session = self.services.git.open(&remote).await?;
+
+        let only = self.hinted_refs(&state, &events, started);
+        for _ in 0..LISTINGS {
+            let listing = session.refs(only.as_deref()).await?;
+            if !listing.partial && state.last.is_some() && state.fingerprint == Some(listing.fingerprint) {
+                return self.unchanged(&state, &events, &listing).await;
+            }
+            let mut changes = changes(&state, &listing, only.as_deref());
+            if changes.is_empty() && state.last.is_some() && listing.state.head == state.refs.head {
+                return self.unchanged(&state, &events, &listing).await;
+            }
+            let fetched = self.fetch(&session, &state, &listing, &mut changes).await;
+            match fetched {
+                Err(error) if git::is_moved(&error) => {}
+                Err(error) => return Err(error),
+                Ok(pack) => {
+                    let found = Found { state, listing, changes, pack, events, started, clock };
+                    return self.commit(found).await;
+                }
+            }
+        }
+        Err(Error::busy(format!("the references moved during each of {LISTINGS} attempts to fetch them")))
+    }
+
+    /// The references to ask for, where asking for all would cost more than the change is worth.
+    fn hinted_refs(&self, state: &SyncState, events: &[PendingEvent], now: DateTime<Utc>) -> Option<Vec<RefName>> {
+        let listed_lately = self.repository.last_checked_at? > now - self.services.settings.sweep.interval;
+        let worth_it = state.last.is_some() && self.repository.refs_total > MANY_REFS && listed_lately;
+        let names: Option<Vec<RefName>> = events.iter().map(|event| event.name.clone()).collect();
+        names.filter(|names| worth_it && !names.is_empty() && names.len() <= 64)
+    }
+
+    async fn unchanged(&self, state: &SyncState, events: &[PendingEvent], listing: &Listing) -> Result<Outcome> {
+        let seq = state.last.map(|last| last.seq);
+        let fingerprint = (!listing.partial).then_some(listing.fingerprint);
+        self.services.catalog.record_unchanged(&self.repository.id, fingerprint, &ids(events), seq).await?;
+        tracing::debug!(repository = self.repository.full_name, "unchanged");
+        Ok(Outcome::Unchanged(seq))
+    }
+
+    async fn commit(&self, found: Found) -> Result<Outcome> {
+        let (services, repository) = (self.services, self.repository);
+        let record = self.record(&found)?;
+        let seq = record.seq;
+        services
+            .catalog
+            .intend(
+                &repository.id,
+                seq,
+                Uuid::new_v4(),
+                &serde_json::to_string(&record).map_err(|error| Error::bug("cannot write a record").detail(error))?,
+            )
+            .await?;
+        // The last moment at which a worker that was taken for dead can still do no harm.
+        if !services.catalog.renew(self.lease, services.settings.workers.lease).await? {
+            return Err(Error::busy("another worker has taken this job over"));
+        }
+        let source = found.pack.as_ref().zip(record.pack.as_ref()).map(|(pack, entry)| pack_source(pack, entry));
+        let Appended::Written(sealed) = services.vault.append(&record, source).await? else {
+            return Err(Error::busy(format!("snapshot {seq} appeared in the vault meanwhile; looking at it again")));
+        };
+        tracing::info!(
+            step = "written",
+            repository = repository.full_name,
+            seq = seq.get(),
+            bytes = sealed.bytes,
+            "sealed object written"
+        );
+        let fingerprint = (!found.listing.partial).then_some(found.listing.fingerprint);
+        let snapshot = recover::commit_row(services, &record, sealed, fingerprint, ids(&found.events)).await?;
+        tracing::info!(step = "recorded", repository = repository.full_name, seq = seq.get(), "snapshot complete");
+        Ok(Outcome::Written(snapshot))
+    }
+
+    fn record(&self, found: &Found) -> Result<Record> {
+        let (state, listing, repository) = (&found.state, &found.listing, self.repository);
+        let mut refs = state.refs.clone();
+        refs.apply(&found.changes);
+        let total = refs.refs.len() as u64;
+        let changes_since = state.changes_since_checkpoint + found.changes.len() as u64;
+        let checkpoint =
+            state.last.is_some() && vault::checkpoint_due(state.records_since_checkpoint + 1, changes_since, total);
+        Ok(Record {
+            format: vault::FORMAT,
+            vault: self.services.vault.id(),
+            repo: repository.id.clone(),
+            forge: repository.forge.clone(),
+            host: repository.host.clone(),
+            forge_id: repository.forge_id.clone(),
+            full_name: repository.full_name.clone(),
+            seq: state.last.map_or(Seq::FIRST, |last| last.seq.next()),
+            time: found.started,
+            trigger: trigger(&found.events),
+            parent: state.last.map(parent),
+            object_format: listing.state.object_format,
+            head: listing.state.head.clone(),
+            changes: found.changes.clone(),
+            refs: checkpoint.then_some(refs.refs),
+            pack: found.pack.as_ref().map(|pack| pack_entry(pack, &self.services.vault)).transpose()?,
+            ledger: ledger(total, listing),
+            duration_ms: u64::try_from(found.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+}
+
+/// Everything that one look at the forge brought.
+struct Found {
+    state: SyncState,
+    listing: Listing,
+    changes: Vec<RefChange>,
+    pack: Option<Pack>,
+    events: Vec<PendingEvent>,
+    started: DateTime<Utc>,
+    clock: Instant,
+}
+
+/// What changed, as far as was asked: names outside a partial listing are unknown, not deleted.
+fn changes(state: &SyncState, listing: &Listing, only: Option<&[RefName]>) -> Vec<RefChange> {
+    match only.filter(|_| listing.partial) {
+        None => listing.state.changes_since(&state.refs),
+        Some(names) => {
+            let mut before = state.refs.clone();
+            before.refs.retain(|name, _| names.contains(name));
+            listing.state.changes_since(&before)
+        }
+    }
+}
+
+fn trigger(events: &[PendingEvent]) -> Trigger {
+    let mut trigger =
+        Trigger { kind: if events.is_empty() { "sweep" } else { "webhook" }.to_owned(), ..Trigger::default() };
+    for event in events {
+        if !trigger.deliveries.contains(&event.delivery) {
+            trigger.deliveries.push(event.delivery.clone());
+        }
+        if let (Some(name), Some(actor)) = (&event.name, &event.actor) {
+            trigger.actors.insert(name.clone(), actor.clone());
+        }
+    }
+    trigger
+}
+
+fn ledger(total: u64, listing: &Listing) -> Ledger {
+    let unusable = listing.unusable.iter().map(|name| Skipped {
+        what: name.clone(),
+        why: "git does not allow this reference name, so it cannot be written to a repository".to_owned(),
+    });
+    let skipped: Vec<Skipped> = unusable.collect();
+    let refs = Coverage { expected: total + skipped.len() as u64, captured: total };
+    Ledger { kinds: BTreeMap::from([("refs".to_owned(), refs)]), skipped }
+}
+
+fn parent(last: LastSnapshot) -> Parent {
+    Parent { seq: last.seq, sealed: Sealed { sha256: last.sha256, bytes: last.bytes } }
+}
+
+fn pack_entry(pack: &Pack, vault: &Vault) -> Result<PackEntry> {
+    let index = vault.wants_index(pack.bytes()).then(|| index_entry(pack)).transpose()?;
+    let (checksum, sha256) = (pack.checksum(), pack.sha256());
+    Ok(PackEntry { checksum, bytes: pack.bytes(), objects: pack.objects(), sha256, index })
+}
+
+fn index_entry(pack: &Pack) -> Result<IndexEntry> {
+    let (mut reader, mut hash, mut buffer) = (pack.index(), Sha256::new(), vec![0; 64 << 10]);
+    loop {
+        let read = reader.read(&mut buffer);
+        match read.map_err(|error| Error::busy(format!("cannot read a pack's index back from scratch: {error}")))? {
+            0 => return Ok(IndexEntry { bytes: reader.len(), sha256: hash.finalize().into() }),
+            count => hash.update(&buffer[..count]),
+        }
+    }
+}
+
+fn pack_source(pack: &Pack, entry: &PackEntry) -> PackSource {
+    PackSource {
+        pack: Box::new(pack.reader()),
+        index: entry.index.is_some().then(|| Box::new(pack.index()) as Box<dyn std::io::Read + Send>),
+    }
+}
+
+fn ids(events: &[PendingEvent]) -> Vec<i64> {
+    events.iter().map(|event| event.id).collect()
+}

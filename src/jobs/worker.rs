@@ -1,0 +1,169 @@
+//! Takes jobs from the queue and runs them, a few at a time.
+//!
+//! A job belongs to whoever holds its lease; the lease is renewed while the work goes on and nothing is held open in the
+//! database meanwhile. A worker that dies stops renewing, and another takes over. A worker that lost its lease finds out
+//! at the next renewal and stops at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use chrono::Utc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Job, Outcome, discover, sync_repo};
+use crate::catalog::{Lease, Priority};
+use crate::domain::{Error, Kind, Result};
+use crate::services::Services;
+
+/// How often the queue is looked at when nobody rings. Another process may have added work.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// The running workers of this process.
+pub struct Workers {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Workers {
+    /// Starts as many as the settings say.
+    pub fn start(services: &Arc<Services>) -> Self {
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        for _ in 0..services.settings.workers.count {
+            let worker = Worker { services: Arc::clone(services), name: worker_name(), stop: stop.clone() };
+            tasks.spawn(worker.run());
+        }
+        Self { tasks, stop }
+    }
+
+    /// Takes no new jobs, waits `grace` for the running ones, then hands their leases back.
+    pub async fn stop(mut self, grace: Duration) {
+        self.stop.cancel();
+        let finished = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(grace, finished).await.is_err() {
+            tracing::warn!("jobs still running after {grace:?}; their leases run out and other workers take over");
+            self.tasks.shutdown().await;
+        }
+    }
+}
+
+struct Worker {
+    services: Arc<Services>,
+    name: String,
+    stop: CancellationToken,
+}
+
+impl Worker {
+    async fn run(self) {
+        let length = self.services.settings.workers.lease;
+        let mut bell = self.services.catalog.new_jobs();
+        while !self.stop.is_cancelled() {
+            match self.services.catalog.claim(&self.name, length).await {
+                Ok(Some(claimed)) => {
+                    // Failures are logged and queued again there.
+                    let _ = work(&self.services, &claimed).await;
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!("cannot take a job: {}", error.for_log()),
+            }
+            tokio::select! {
+                _ = bell.changed() => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+    }
+}
+
+/// Runs one job here, for somebody who waits for what comes of it. Takes turns with whatever worker has it already.
+pub async fn run_now(services: &Services, job: &Job) -> Result<Outcome> {
+    let name = worker_name();
+    let length = services.settings.workers.lease;
+    services.catalog.enqueue(job.kind(), &job.subject(), Priority::Manual).await?;
+    loop {
+        if let Some(claimed) = services.catalog.claim_only(job.kind(), &job.subject(), &name, length).await? {
+            return work(services, &claimed).await;
+        }
+        tokio::time::sleep(LOOK_AGAIN / 5).await;
+        services.catalog.enqueue(job.kind(), &job.subject(), Priority::Manual).await?;
+    }
+}
+
+async fn work(services: &Services, lease: &Lease) -> Result<Outcome> {
+    tracing::info!(step = "leased", kind = lease.kind, subject = lease.subject, "job leased");
+    let outcome = tokio::select! {
+        outcome = run(services, lease) => outcome,
+        error = keep(services, lease) => Err(error),
+    };
+    if let Err(error) = settle(services, lease, outcome.as_ref().err()).await {
+        // Harmless: the lease runs out and the job, being a reconciler, runs again.
+        tracing::warn!(kind = lease.kind, subject = lease.subject, "cannot settle a job: {}", error.for_log());
+    }
+    outcome
+}
+
+async fn run(services: &Services, lease: &Lease) -> Result<Outcome> {
+    match Job::parse(&lease.kind, &lease.subject)? {
+        Job::SyncRepo(repo) => sync_repo(services, &repo, lease).await,
+        Job::Discover(connection) => discover(services, connection).await.map(|_| Outcome::Unchanged(None)),
+    }
+}
+
+/// Renews the lease for as long as it can; returns why it no longer can.
+async fn keep(services: &Services, lease: &Lease) -> Error {
+    let length = services.settings.workers.lease;
+    let mut failures = 0;
+    loop {
+        tokio::time::sleep(length / 3).await;
+        match services.catalog.renew(lease, length).await {
+            Ok(true) => failures = 0,
+            Ok(false) => return Error::busy("another worker has taken this job over"),
+            // Twice a third of the lease has passed without the database: the lease may be gone at any moment.
+            Err(error) if failures > 0 => return error,
+            Err(_) => failures += 1,
+        }
+    }
+}
+
+async fn settle(services: &Services, lease: &Lease, failure: Option<&Error>) -> Result<()> {
+    let catalog = &services.catalog;
+    let held = match failure {
+        None => catalog.finish(lease).await?,
+        Some(error) => {
+            let (kind, subject) = (&lease.kind, &lease.subject);
+            tracing::warn!(kind, subject, attempts = lease.attempts, "job failed: {}", error.for_log());
+            let pause = pause(services, error, lease.attempts);
+            catalog.retry(lease, Utc::now() + pause, &error.to_string()).await?
+        }
+    };
+    if !held {
+        tracing::info!(kind = lease.kind, subject = lease.subject, "another worker has taken this job over");
+    }
+    Ok(())
+}
+
+/// How long to leave a failed job alone. What only a person can mend comes back too, but slowly: nobody should have to
+/// tell us that it is mended.
+fn pause(services: &Services, error: &Error, attempts: u32) -> Duration {
+    let workers = &services.settings.workers;
+    match error.kind() {
+        Kind::Busy { retry_after: Some(after) } | Kind::Remote { retry_after: Some(after) } => after,
+        kind if kind.is_transient() => {
+            let delays = ExponentialBuilder::new()
+                .with_min_delay(workers.retry_first)
+                .with_max_delay(workers.retry_longest)
+                .with_jitter()
+                .without_max_times();
+            let nth = attempts.saturating_sub(1).min(30) as usize;
+            delays.build().nth(nth).unwrap_or(workers.retry_longest)
+        }
+        _ => workers.retry_longest,
+    }
+}
+
+fn worker_name() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
