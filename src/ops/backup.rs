@@ -1,0 +1,65 @@
+//! A backup because somebody asks for one.
+
+use futures_util::{StreamExt as _, stream};
+use serde::Serialize;
+
+use crate::catalog::{Priority, Repository, job_kind};
+use crate::domain::{RepoAddress, Result, Seq, Snapshot};
+use crate::jobs::{self, Job, Outcome};
+use crate::services::Services;
+
+/// What came of one repository.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Backup {
+    /// A snapshot was written.
+    Snapshot(Snapshot),
+    /// The forge is as the last snapshot says.
+    Unchanged {
+        /// Always true.
+        unchanged: bool,
+        /// That snapshot.
+        seq: Option<Seq>,
+    },
+}
+
+/// The repositories that an address, or `None` for all, stands for.
+pub async fn select(services: &Services, address: Option<&RepoAddress>) -> Result<Vec<Repository>> {
+    match address {
+        Some(address) => Ok(vec![services.catalog.resolve(address).await?]),
+        None => {
+            let all = services.catalog.repositories().await?;
+            Ok(all.into_iter().filter(|repository| repository.selected && !repository.gone).collect())
+        }
+    }
+}
+
+/// Leaves the work to the running service.
+pub async fn enqueue(services: &Services, repositories: &[Repository]) -> Result<()> {
+    let subjects: Vec<String> = repositories.iter().map(|repository| repository.id.to_string()).collect();
+    services.catalog.enqueue_all(job_kind::SYNC_REPO, &subjects, Priority::Manual).await
+}
+
+/// Does the work here and now, beside whatever service is running; `each` hears of every repository as it is done.
+pub async fn run(services: &Services, repositories: &[Repository], mut each: impl FnMut(&Repository, &Result<Backup>)) {
+    let runs =
+        stream::iter(repositories).map(|repository| async move { (repository, one(services, repository).await) });
+    let mut runs = runs.buffer_unordered(services.settings.workers.count);
+    while let Some((repository, outcome)) = runs.next().await {
+        each(repository, &outcome);
+    }
+}
+
+async fn one(services: &Services, repository: &Repository) -> Result<Backup> {
+    let before = services.catalog.last_seq(&repository.id).await?;
+    match jobs::run_now(services, &Job::SyncRepo(repository.id.clone())).await? {
+        Outcome::Written(snapshot) => Ok(Backup::Snapshot(snapshot)),
+        // Another worker may have done it while we waited for our turn.
+        Outcome::Unchanged(seq) if seq > before => {
+            let snapshots = services.catalog.snapshots(&repository.id).await?;
+            let newest = snapshots.into_iter().next_back();
+            Ok(newest.map_or(Backup::Unchanged { unchanged: true, seq }, Backup::Snapshot))
+        }
+        Outcome::Unchanged(seq) => Ok(Backup::Unchanged { unchanged: true, seq }),
+    }
+}

@@ -1,0 +1,158 @@
+//! Connecting an owner on a forge, and taking the connection away again.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use url::Url;
+
+use crate::catalog::{Connection, ConnectionSettings, NewConnection, SecretKind};
+use crate::domain::{Error, Result};
+use crate::forge::{Access, Inspection};
+use crate::jobs::{self, Discovered, Filter};
+use crate::services::Services;
+
+/// What is needed to connect.
+pub struct Connect {
+    /// The forge's slug.
+    pub forge: String,
+    /// What the user calls the connection.
+    pub name: String,
+    /// The forge's web address.
+    pub url: Url,
+    /// Organization or user.
+    pub owner: String,
+    /// The credential.
+    pub token: SecretString,
+    /// What the forge signs its webhooks with.
+    pub webhook_secret: SecretString,
+    /// Which repositories.
+    pub settings: ConnectionSettings,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+pub struct Connected {
+    /// The connection's name.
+    pub name: String,
+    /// Host, identity and what the credential lacks.
+    pub inspection: Inspection,
+    /// What was found.
+    pub repositories: Discovered,
+    /// Where the forge must send its webhooks, below this service's public address.
+    pub webhook_path: String,
+}
+
+/// Checks the credential, stores the connection, reads its repositories and enqueues a first snapshot of each. If any check
+/// fails, nothing is stored.
+pub async fn connect(services: &Services, request: Connect) -> Result<Connected> {
+    check_name(&request.name)?;
+    check_secret(&request.webhook_secret)?;
+    Filter::new(&request.settings)?;
+    let forge = services.forge(&request.forge)?;
+    let url = forge.settle_url(&request.url)?;
+    refuse_second(services, &request, &url).await?;
+    let access = Access { url: url.clone(), owner: request.owner.clone(), token: request.token };
+    let inspection = forge.inspect(&access).await?;
+    forge.repositories(&access).await?;
+
+    let new = NewConnection {
+        forge: request.forge.clone(),
+        name: request.name.clone(),
+        url: url.to_string(),
+        owner: request.owner,
+        settings: request.settings,
+        secrets: vec![
+            (SecretKind::Token, services.credentials.seal(&access.token)?),
+            (SecretKind::Webhook, services.credentials.seal(&request.webhook_secret)?),
+        ],
+    };
+    let id = services.catalog.add_connection(new).await?;
+    services.catalog.set_inspection(id, &inspection).await?;
+    let repositories = jobs::discover(services, id).await?;
+    Ok(Connected { name: request.name, inspection, repositories, webhook_path: format!("/hooks/{}", request.forge) })
+}
+
+/// What a connection's credential may do now.
+pub async fn test(services: &Services, name: &str) -> Result<Inspection> {
+    let connection = named(services, name).await?;
+    let access = services.access(&connection).await?;
+    let inspection = services.forge(&connection.forge)?.inspect(&access).await?;
+    services.catalog.set_inspection(connection.id, &inspection).await?;
+    Ok(inspection)
+}
+
+/// Deletes the connection's credentials at once. Its backups stay.
+pub async fn remove(services: &Services, name: &str) -> Result<()> {
+    let connection = named(services, name).await?;
+    services.catalog.remove_connection(connection.id).await
+}
+
+/// A connection as listings show it; nothing secret.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct ConnectionRow {
+    pub name: String,
+    pub forge: String,
+    pub url: String,
+    pub owner: String,
+    #[serde(flatten)]
+    pub settings: ConnectionSettings,
+    pub inspection: Option<Inspection>,
+    pub last_error: Option<String>,
+}
+
+/// All connections.
+pub async fn list(services: &Services) -> Result<Vec<ConnectionRow>> {
+    let rows = services.catalog.connections().await?.into_iter().map(|connection| ConnectionRow {
+        inspection: connection.inspection.and_then(|json| serde_json::from_value(json).ok()),
+        name: connection.name,
+        forge: connection.forge,
+        url: connection.url,
+        owner: connection.owner,
+        settings: connection.settings,
+        last_error: connection.last_error,
+    });
+    Ok(rows.collect())
+}
+
+async fn refuse_second(services: &Services, request: &Connect, url: &Url) -> Result<()> {
+    for other in services.catalog.connections().await? {
+        if other.name.eq_ignore_ascii_case(&request.name) {
+            return Err(Error::bad_request(format!("there is a connection called {} already", other.name))
+                .hint(format!("choose another --name, or remove it: refward connections remove {}", other.name)));
+        }
+        let same_host = other.forge == request.forge && other.url == url.as_str();
+        if same_host && other.owner.eq_ignore_ascii_case(&request.owner) {
+            return Err(Error::bad_request(format!(
+                "{} on {url} is connected already, as {}",
+                other.owner, other.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The connection with this name.
+pub(super) async fn named(services: &Services, name: &str) -> Result<Connection> {
+    let connection = services.catalog.connection(name).await?;
+    connection.ok_or_else(|| {
+        Error::not_found(format!("there is no connection called `{name}`")).hint("see `refward connections list`")
+    })
+}
+
+/// The name stands before a colon in repository addresses and in paths.
+fn check_name(name: &str) -> Result<()> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fine) {
+        return Err(Error::bad_request(format!(
+            "`{name}` cannot name a connection: use up to 64 letters, digits, `-`, `_` and `.`"
+        )));
+    }
+    Ok(())
+}
+
+fn check_secret(secret: &SecretString) -> Result<()> {
+    if secret.expose_secret().is_empty() {
+        return Err(Error::bad_request("the webhook secret is empty: anybody could send deliveries"));
+    }
+    Ok(())
+}

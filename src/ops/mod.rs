@@ -1,0 +1,18 @@
+//! What a person or an event can ask for: one file per thing asked.
+//!
+//! The doors (command line, HTTP, chat) turn words into these calls and their answers into words again; nothing in here
+//! knows of terminals, requests or platforms.
+
+pub mod backup;
+pub mod connect;
+pub mod history;
+pub mod rebuild;
+pub mod repos;
+pub mod restore;
+pub mod status;
+pub mod verify;
+
+pub use crate::catalog::ConnectionSettings;
+pub use crate::forge::Inspection;
+pub use crate::jobs::Discovered;
+pub use crate::vault::Level;

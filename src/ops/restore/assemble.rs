@@ -1,0 +1,44 @@
+//! From a chain of sealed snapshots to the packs of one repository.
+
+use std::path::Path;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::Source;
+use crate::domain::{Error, Result, Seq};
+use crate::git;
+use crate::vault::Parent;
+
+/// Vault objects read at a time.
+const AT_A_TIME: usize = 8;
+
+/// Reads every snapshot up to `until` into `packs`, an `objects/pack` folder, and checks that each is the one that its
+/// successor was written after. Says how many packs there are.
+pub(in crate::ops) async fn assemble(source: &Source, until: Seq, packs: &Path) -> Result<usize> {
+    // Many packs are indexed at a time, so each gets along with one thread.
+    let limits = &git::Limits { threads: 1, ..source.limits.clone() };
+    let seqs = (1..=until.get()).filter_map(Seq::new);
+    let reads = stream::iter(seqs).map(|seq| async move {
+        let found = source.vault.extract(&source.repo, seq, packs).await?;
+        if let (Some(pack), None) = (&found.pack, &found.index) {
+            // Small packs travel without their index; making it takes milliseconds.
+            git::write_index(pack, found.record.object_format, limits).await?;
+        }
+        Ok::<_, Error>(found)
+    });
+    let mut reads = reads.buffered(AT_A_TIME);
+    let mut previous: Option<Parent> = None;
+    let mut count = 0;
+    while let Some(found) = reads.try_next().await? {
+        if found.record.parent != previous {
+            return Err(Error::damaged(format!(
+                "snapshot {} does not follow the snapshot before it in the vault: one of the two was replaced",
+                found.record.seq
+            ))
+            .hint("run `refward verify REPO --read-data` to see which"));
+        }
+        previous = Some(Parent { seq: found.record.seq, sealed: found.sealed });
+        count += usize::from(found.pack.is_some());
+    }
+    Ok(count)
+}

@@ -1,0 +1,142 @@
+//! Restore: the product. Needs the vault and its key, nothing else; the catalog only helps to find a name.
+//!
+//! Always a plan first: which reference of the target would become what. Nothing that exists is touched unless the request
+//! says `force`, and then the plan has named it. Whatever is restored was read through the vault's own checks: signature,
+//! hash chain, pack checksums; a damaged object stops the restore and is named.
+
+mod assemble;
+mod directory;
+mod locate;
+mod plan;
+mod remote;
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::domain::{Error, Kind, Point, RefName, Result, Seq};
+use crate::git;
+use crate::vault::Vault;
+
+pub(super) use assemble::assemble;
+pub use locate::{Source, locate};
+pub use plan::{Action, Plan, PlannedRef};
+
+/// What to bring back.
+pub struct Restore {
+    /// When; by default the newest snapshot.
+    pub at: Option<Point>,
+    /// Only these references (`main`, `refs/tags/v1`); none named: all.
+    pub refs: Vec<String>,
+    /// Where to.
+    pub target: Target,
+    /// Overwrite what the target holds, as planned.
+    pub force: bool,
+}
+
+/// Where to restore to.
+pub enum Target {
+    /// A folder: new, empty, or an existing repository.
+    Directory {
+        /// The folder.
+        dir: PathBuf,
+        /// Without a working tree.
+        bare: bool,
+    },
+    /// A repository on a server.
+    Remote {
+        /// Its address and credential.
+        remote: git::Remote,
+        /// Put `refs/heads/x` under this instead of `refs/`.
+        prefix: Option<String>,
+        /// Proxy and certificates.
+        net: git::program::Net,
+    },
+}
+
+/// What was done.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Receipt {
+    pub repository: String,
+    pub seq: Seq,
+    pub time: DateTime<Utc>,
+    pub target: String,
+    pub written: Vec<RefName>,
+    pub kept: Vec<RefName>,
+    /// References that the target refused, and why.
+    pub refused: Vec<Refused>,
+    pub packs: usize,
+    pub duration_ms: u64,
+}
+
+/// A reference that the target did not take.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Refused {
+    #[serde(rename = "ref")]
+    pub name: RefName,
+    pub why: String,
+}
+
+/// Says what [`run`] would do; changes nothing.
+pub async fn plan(source: &Source, request: &Restore, client: &git::Client) -> Result<Plan> {
+    let (seq, state) = source.vault.state_at(&source.repo, request.at).await?;
+    let record = source.vault.record(&source.repo, seq).await?;
+    let now = match &request.target {
+        Target::Directory { dir, .. } => directory::refs_of(dir).await?,
+        Target::Remote { remote, .. } => remote::refs_of(client, remote).await?,
+    };
+    Plan::make(&record, state, now, request)
+}
+
+/// Carries a plan out. Stops if the target has moved since the plan was made.
+pub async fn run(source: &Source, request: &Restore, plan: &Plan) -> Result<Receipt> {
+    let clock = std::time::Instant::now();
+    let mut receipt = match &request.target {
+        Target::Directory { dir, bare } => directory::restore(source, plan, dir, *bare).await?,
+        Target::Remote { remote, net, .. } => remote::restore(source, plan, remote, net).await?,
+    };
+    receipt.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(receipt)
+}
+
+impl Receipt {
+    fn of(plan: &Plan, target: String, packs: usize) -> Self {
+        let named = |action: fn(&Action) -> bool| {
+            plan.refs.iter().filter(|planned| action(&planned.action)).map(|planned| planned.target.clone()).collect()
+        };
+        Self {
+            repository: plan.repository.clone(),
+            seq: plan.seq,
+            time: plan.time,
+            target,
+            written: named(Action::writes),
+            kept: named(|action| matches!(action, Action::Keep)),
+            refused: Vec::new(),
+            packs,
+            duration_ms: 0,
+        }
+    }
+
+    /// Everything that was asked for is in place: nothing kept back, nothing refused.
+    pub fn complete(&self) -> bool {
+        self.kept.is_empty() && self.refused.is_empty()
+    }
+}
+
+/// The error that stands for an incomplete receipt.
+pub fn incomplete(receipt: &Receipt) -> Error {
+    let count = receipt.kept.len() + receipt.refused.len();
+    Error::new(Kind::Partial, format!("{count} references were not restored"))
+        .hint("look at the plan: existing references are overwritten only with --force")
+}
+
+fn refuse_sealed(vault: &Vault) -> Result<()> {
+    if !vault.is_sealed() {
+        return Ok(());
+    }
+    Err(Error::misconfigured("this deployment is sealed: it has no key to read the vault with")
+        .hint("restore where the key is, or name one: --identity FILE (the recovery kit is one)"))
+}

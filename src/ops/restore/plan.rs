@@ -1,0 +1,155 @@
+//! Which reference of the target would become what.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::{Restore, Target};
+use crate::domain::{Error, Head, ObjectFormat, ObjectId, RefName, RefState, Result, Seq};
+use crate::ops::history::full_name;
+use crate::vault::Record;
+
+/// References that servers keep for themselves and refuse to have pushed.
+/// <https://docs.github.com/en/get-started/using-git/dealing-with-special-characters-in-branch-and-tag-names>
+const HIDDEN_ON_SERVERS: &[&str] = &["refs/pull/", "refs/merge-requests/", "refs/keep-around/"];
+
+/// A restore, thought through.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Plan {
+    pub repository: String,
+    pub seq: Seq,
+    pub time: DateTime<Utc>,
+    #[serde(skip)]
+    pub object_format: ObjectFormat,
+    #[serde(skip)]
+    pub head: Option<Head>,
+    pub refs: Vec<PlannedRef>,
+}
+
+/// One reference.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedRef {
+    /// Its name in the backup.
+    #[serde(rename = "ref")]
+    pub name: RefName,
+    /// Its name in the target.
+    pub target: RefName,
+    /// What the target holds now.
+    pub old: Option<ObjectId>,
+    /// What the backup holds.
+    pub new: ObjectId,
+    /// What would be done.
+    #[serde(flatten)]
+    pub action: Action,
+}
+
+/// What would be done with a reference of the target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// It does not exist there.
+    Create,
+    /// It is as it should be.
+    Unchanged,
+    /// It exists with another value, and `force` was given.
+    Overwrite,
+    /// It exists with another value and is left alone.
+    Keep,
+    /// It cannot be written there.
+    Skip {
+        /// Why not.
+        why: String,
+    },
+}
+
+impl Action {
+    /// The target changes.
+    pub fn writes(&self) -> bool {
+        matches!(self, Self::Create | Self::Overwrite)
+    }
+}
+
+impl Plan {
+    /// `state` is what the backup holds, `now` what the target holds.
+    pub(super) fn make(
+        record: &Record,
+        state: RefState,
+        now: BTreeMap<RefName, ObjectId>,
+        request: &Restore,
+    ) -> Result<Self> {
+        let wanted = select(&state, &request.refs)?;
+        let refs = wanted.into_iter().map(|(name, new)| {
+            let target = target_name(&name, &request.target)?;
+            let old = now.get(&target).copied();
+            let action = match old {
+                _ if refuses(&target, &request.target) => Action::Skip {
+                    why: "servers keep these references for themselves; use --prefix to restore them elsewhere".into(),
+                },
+                None => Action::Create,
+                Some(old) if old == new => Action::Unchanged,
+                Some(_) if request.force => Action::Overwrite,
+                Some(_) => Action::Keep,
+            };
+            Ok(PlannedRef { name, target, old, new, action })
+        });
+        let refs: Vec<PlannedRef> = refs.collect::<Result<_>>()?;
+        let head = head_of(&state, &refs);
+        Ok(Self {
+            repository: record.full_name.clone(),
+            seq: record.seq,
+            time: record.time,
+            object_format: state.object_format,
+            head,
+            refs,
+        })
+    }
+
+    /// The target as it will be, as far as the plan writes it.
+    pub(super) fn state(&self) -> RefState {
+        let refs = self.refs.iter().map(|planned| (planned.target.clone(), planned.new)).collect();
+        RefState { object_format: self.object_format, head: self.head.clone(), refs }
+    }
+}
+
+fn select(state: &RefState, names: &[String]) -> Result<BTreeMap<RefName, ObjectId>> {
+    if names.is_empty() {
+        return Ok(state.refs.clone());
+    }
+    let find = |text: &String| {
+        let branch = full_name(text)?;
+        let tag = (!text.starts_with("refs/")).then(|| format!("refs/tags/{text}").parse()).transpose()?;
+        let found = [Some(branch), tag].into_iter().flatten().find_map(|name| state.refs.get_key_value(&name));
+        found.map(|(name, id)| (name.clone(), *id)).ok_or_else(|| {
+            Error::not_found(format!("the snapshot has no reference `{text}`"))
+                .hint("see `refward refs REPO`, and `refward journal REPO --ref REF` for when it was there")
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+fn target_name(name: &RefName, target: &Target) -> Result<RefName> {
+    let Target::Remote { prefix: Some(prefix), .. } = target else { return Ok(name.clone()) };
+    let below = name.as_str().trim_start_matches("refs/");
+    // `refs/heads/restored/` takes branches as they are called, without a second `heads/`.
+    let below = if prefix.starts_with("refs/heads/") { name.short().trim_start_matches("refs/") } else { below };
+    format!("{}/{below}", prefix.trim_end_matches('/'))
+        .parse()
+        .map_err(|error: Error| error.hint("--prefix must be like refs/heads/restored/"))
+}
+
+fn refuses(target: &RefName, place: &Target) -> bool {
+    matches!(place, Target::Remote { .. }) && HIDDEN_ON_SERVERS.iter().any(|hidden| target.as_str().starts_with(hidden))
+}
+
+/// The backup's `HEAD`, unless only other branches were asked for: then the first of those.
+fn head_of(state: &RefState, refs: &[PlannedRef]) -> Option<Head> {
+    let restored = |name: &RefName| refs.iter().any(|planned| planned.name == *name);
+    match &state.head {
+        Some(Head::Symbolic(name)) if state.refs.contains_key(name) && !restored(name) => {
+            refs.iter().find(|planned| planned.name.is_branch()).map(|planned| Head::Symbolic(planned.name.clone()))
+        }
+        head => head.clone(),
+    }
+}
