@@ -17,3 +17,5 @@ pub mod services;
 pub mod jobs;
 
 pub mod ops;
+
+pub mod web;

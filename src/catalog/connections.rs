@@ -40,6 +40,15 @@ pub struct Connection {
     pub created_at: DateTime<Utc>,
 }
 
+impl Connection {
+    /// The host as it enters a repository's id: with the port where it is not the usual one.
+    pub fn host(&self) -> Result<String> {
+        let url = url::Url::parse(&self.url).map_err(|error| unreadable("a connection's address", error))?;
+        let host = url.host_str().unwrap_or_default();
+        Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    }
+}
+
 /// Which repositories a connection selects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionSettings {

@@ -116,13 +116,13 @@ impl Catalog {
     }
 
     async fn snapshot_at(&self, repo: &RepoId, at: Option<Point>) -> Result<snapshot::Model> {
+        const DOING: &str = "looking for the snapshot";
         let all = snapshot::Entity::find().filter(snapshot::Column::RepoId.eq(repo.as_str()));
         let wanted = match at {
             None => all.clone(),
             Some(Point::Seq(seq)) => all.clone().filter(snapshot::Column::Seq.eq(column(seq.get()))),
             Some(Point::Time(time)) => all.clone().filter(snapshot::Column::Time.lte(time.timestamp_millis())),
         };
-        const DOING: &str = "looking for the snapshot";
         let found = wanted.order_by_desc(snapshot::Column::Seq).one(&self.read).await.during(DOING)?;
         if let Some(found) = found {
             return Ok(found);

@@ -14,6 +14,7 @@ use super::values::{count, now, time};
 
 /// A repository that we know, backed up or not.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Repository {
     /// Its name in the vault.
     pub id: RepoId,

@@ -193,9 +193,8 @@ pub(super) async fn write(tx: &DatabaseTransaction, commit: Commit, guard: Expr)
 async fn advance(tx: &DatabaseTransaction, commit: &Commit, guard: Expr) -> Result<bool> {
     use repository::Column;
 
-    let since = |so_far: Column, more: i64| match commit.checkpoint {
-        true => Expr::val(0),
-        false => Expr::col(so_far).add(more),
+    let since = |so_far: Column, more: i64| {
+        if commit.checkpoint { Expr::val(0) } else { Expr::col(so_far).add(more) }
     };
     let changes = column(commit.changes.len() as u64);
     let mut update = repository::Entity::update_many()

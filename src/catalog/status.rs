@@ -15,6 +15,7 @@ use super::tables::{job, repository, snapshot};
 
 /// How a repository stands.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct StatusRow {
     /// Its name in the vault.
     pub id: RepoId,

@@ -3,6 +3,7 @@
 //! The doors (command line, HTTP, chat) turn words into these calls and their answers into words again; nothing in here
 //! knows of terminals, requests or platforms.
 
+pub mod accept;
 pub mod backup;
 pub mod connect;
 pub mod history;

@@ -1,0 +1,157 @@
+//! Accepting webhook deliveries: nothing is answered before it is stored, nothing is stored before its sender is proved.
+
+mod acceptor;
+mod route;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::Utc;
+use http::HeaderMap;
+
+use crate::catalog::{Catalog, StoredDelivery};
+use crate::domain::{ConnectionId, DeliveryId, Error, Event, Result};
+use crate::forge::{Content, Forge};
+
+pub use acceptor::{Accepted, Acceptor};
+
+pub use crate::forge::{HookSecret, Rejected};
+
+/// From this size on, checking a body's signature would hold up other requests of the same thread.
+const LARGE_BODY: usize = 256 << 10;
+
+/// The webhook secrets in force. Asked at every delivery, so it answers from memory.
+pub trait HookSecrets: Send + Sync {
+    /// The secrets of all connections to this forge. None: nobody gets in.
+    fn of(&self, forge: &str) -> Arc<[HookSecret]>;
+}
+
+/// Takes deliveries from any forge.
+pub struct Receiver {
+    forges: Vec<Arc<dyn Forge>>,
+    secrets: Arc<dyn HookSecrets>,
+    acceptor: Acceptor,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is stored, and what it asks for is queued.
+    Stored,
+    /// It was stored before.
+    Duplicate,
+    /// It was only a sign of life.
+    Pong,
+    /// It tells nothing that a backup needs.
+    Ignored,
+    /// It was not taken.
+    Rejected(Rejected),
+}
+
+impl Outcome {
+    /// A stable word for answers and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stored => "stored",
+            Self::Duplicate => "duplicate",
+            Self::Pong => "pong",
+            Self::Ignored => "ignored",
+            Self::Rejected(_) => "rejected",
+        }
+    }
+}
+
+impl Receiver {
+    /// Starts the task that stores deliveries; it ends when the receiver is dropped.
+    pub fn start(catalog: Catalog, forges: Vec<Arc<dyn Forge>>, secrets: Arc<dyn HookSecrets>) -> Self {
+        Self { forges, secrets, acceptor: Acceptor::start(catalog) }
+    }
+
+    /// Whether anybody's deliveries from this forge are taken at all, to be known before a body is read.
+    pub fn is_open(&self, slug: &str) -> Result<bool> {
+        self.forge(slug)?;
+        Ok(!self.secrets.of(slug).is_empty())
+    }
+
+    /// Takes a delivery: proves its sender, reads it, stores it. An error means that it is not stored.
+    pub async fn receive(&self, slug: &str, headers: HeaderMap, body: Bytes) -> Result<Outcome> {
+        let forge = self.forge(slug)?;
+        let outcome = match self.read(forge, headers, body).await? {
+            Err(rejected) => Ok(Outcome::Rejected(rejected)),
+            Ok(Read::Done(outcome)) => Ok(outcome),
+            Ok(Read::Store(incoming)) => self.acceptor.accept(incoming).await.map(Outcome::from),
+        };
+        let word = outcome.as_ref().map_or("failed", |outcome| outcome.word());
+        metrics::counter!("refward_deliveries_total", "forge" => forge.slug(), "outcome" => word).increment(1);
+        outcome
+    }
+
+    async fn read(&self, forge: &Arc<dyn Forge>, headers: HeaderMap, body: Bytes) -> Result<Result<Read, Rejected>> {
+        let secrets = self.secrets.of(forge.slug());
+        if body.len() < LARGE_BODY {
+            return Ok(read(forge.as_ref(), &headers, body, &secrets));
+        }
+        let forge = Arc::clone(forge);
+        let reading = tokio::task::spawn_blocking(move || read(forge.as_ref(), &headers, body, &secrets));
+        reading.await.map_err(|error| Error::bug("reading a delivery").detail(error))
+    }
+
+    fn forge(&self, slug: &str) -> Result<&Arc<dyn Forge>> {
+        let found = self.forges.iter().find(|forge| forge.slug() == slug);
+        found.ok_or_else(|| Error::not_found("there is no such forge"))
+    }
+}
+
+/// A delivery whose sender is proved, in our words.
+pub struct Incoming {
+    /// The forge's slug.
+    pub forge: &'static str,
+    /// The connections whose secret signed it.
+    pub connections: Vec<ConnectionId>,
+    /// The forge's id.
+    pub id: DeliveryId,
+    /// The forge's name for the event.
+    pub event: String,
+    /// When it came.
+    pub received_at: chrono::DateTime<Utc>,
+    /// As it came.
+    pub body: Bytes,
+    /// What it says.
+    pub events: Vec<Event>,
+}
+
+enum Read {
+    Done(Outcome),
+    Store(Incoming),
+}
+
+fn read(forge: &dyn Forge, headers: &HeaderMap, body: Bytes, secrets: &[HookSecret]) -> Result<Read, Rejected> {
+    // Forges refuse without a secret themselves; this does not depend on each of them getting it right.
+    if secrets.is_empty() {
+        return Err(Rejected::Unauthenticated);
+    }
+    let verified = forge.verify(headers, body, secrets)?;
+    let delivery = forge.read(&verified)?;
+    match delivery.content {
+        Content::Ping => Ok(Read::Done(Outcome::Pong)),
+        Content::Ignored => Ok(Read::Done(Outcome::Ignored)),
+        Content::Events(events) => Ok(Read::Store(Incoming {
+            forge: forge.slug(),
+            connections: verified.connections().to_vec(),
+            id: delivery.id,
+            event: delivery.event,
+            received_at: Utc::now(),
+            body: verified.body().clone(),
+            events,
+        })),
+    }
+}
+
+impl From<Accepted> for Outcome {
+    fn from(accepted: Accepted) -> Self {
+        match accepted {
+            StoredDelivery::New => Self::Stored,
+            StoredDelivery::Repeated => Self::Duplicate,
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `POST /hooks/{forge}`: the forge is named by the path, never guessed from headers.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use serde_json::json;
+
+use super::State;
+use super::error::Failure;
+use crate::ops::accept::{Outcome, Rejected};
+
+/// How long a body may take; GitHub gives up after 10 s itself.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) async fn receive(
+    request: HttpRequest,
+    forge: web::Path<String>,
+    body: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Failure> {
+    if !state.receiver.is_open(&forge)? {
+        return Ok(answer(Outcome::Rejected(Rejected::Unauthenticated)));
+    }
+    let body = match read(body, state.max_body).await {
+        Ok(body) => body,
+        Err(status) => return Ok(refused(status, status.canonical_reason().unwrap_or_default())),
+    };
+    let outcome = state.receiver.receive(&forge, headers(&request), body).await?;
+    Ok(answer(outcome))
+}
+
+async fn read(body: web::Payload, limit: usize) -> Result<Bytes, StatusCode> {
+    match tokio::time::timeout(BODY_TIMEOUT, body.to_bytes_limited(limit)).await {
+        Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+        Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE),
+        Ok(Ok(Err(_))) => Err(StatusCode::BAD_REQUEST),
+        Ok(Ok(Ok(body))) => Ok(body),
+    }
+}
+
+/// actix speaks an older `http` than everybody else.
+fn headers(request: &HttpRequest) -> http::HeaderMap {
+    let pairs = request.headers().iter().filter_map(|(name, value)| {
+        let name = http::HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
+        Some((name, http::HeaderValue::from_bytes(value.as_bytes()).ok()?))
+    });
+    pairs.collect()
+}
+
+fn answer(outcome: Outcome) -> HttpResponse {
+    let status = match outcome {
+        Outcome::Stored => StatusCode::ACCEPTED,
+        Outcome::Duplicate | Outcome::Pong | Outcome::Ignored => StatusCode::OK,
+        Outcome::Rejected(rejected) => {
+            let status = match rejected {
+                Rejected::Unauthenticated => StatusCode::UNAUTHORIZED,
+                Rejected::Malformed(_) => StatusCode::BAD_REQUEST,
+                Rejected::UnsupportedType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            };
+            return refused(status, &rejected.to_string());
+        }
+    };
+    HttpResponse::build(status).json(json!({ "status": outcome.word() }))
+}
+
+fn refused(status: StatusCode, why: &str) -> HttpResponse {
+    HttpResponse::build(status).json(json!({ "status": "refused", "error": why }))
+}
