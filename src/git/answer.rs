@@ -10,27 +10,25 @@ use crate::domain::{Error, Result};
 pub(super) struct Answer {
     response: Response,
     buffer: BytesMut,
+    /// No frame has come yet.
+    empty: bool,
 }
 
 impl Answer {
     pub fn new(response: Response) -> Self {
-        Self { response, buffer: BytesMut::new() }
+        Self { response, buffer: BytesMut::new(), empty: true }
     }
 
     /// The next frame. The end of the connection is an error: git's messages say when they are over.
     pub async fn next(&mut self) -> Result<Pkt> {
-        self.next_or_end().await?.ok_or_else(cut)
-    }
-
-    /// The next frame; `None` where the connection ends between two frames.
-    pub async fn next_or_end(&mut self) -> Result<Option<Pkt>> {
         loop {
             if let Some(pkt) = pkt_line::take(&mut self.buffer)? {
-                return Ok(Some(pkt));
+                self.empty = false;
+                return Ok(pkt);
             }
             match self.response.chunk().await.map_err(interrupted)? {
                 Some(bytes) => self.buffer.extend_from_slice(&bytes),
-                None if self.buffer.is_empty() => return Ok(None),
+                None if self.empty && self.buffer.is_empty() => return Err(gave_up()),
                 None => return Err(cut()),
             }
         }
@@ -76,8 +74,7 @@ pub(super) fn told(words: &[u8]) -> Error {
     let words = String::from_utf8_lossy(words);
     let words = words.trim();
     if words.contains("not our ref") {
-        // The only `Busy` of this module: `super::is_moved` relies on it.
-        return Error::busy("the repository changed while it was being read").detail(printable(words));
+        return moved().detail(printable(words));
     }
     Error::remote(format!("the git server says: {}", printable(words)))
 }
@@ -85,6 +82,16 @@ pub(super) fn told(words: &[u8]) -> Error {
 /// A server's words with control characters taken out, so that they cannot disguise a terminal or a log.
 fn printable(words: &str) -> String {
     words.chars().take(500).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The only `Busy` of this module: [`super::is_moved`] relies on it.
+fn moved() -> Error {
+    Error::busy("the repository changed while it was being read")
+}
+
+/// A server that dies over a request, as older ones do when an object is gone, leaves an empty answer.
+fn gave_up() -> Error {
+    moved().detail("the git server closed the connection without an answer")
 }
 
 fn cut() -> Error {

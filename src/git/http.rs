@@ -117,7 +117,7 @@ impl Http {
     /// Where a redirect of the first request leads. Only within the host: the credential belongs to it.
     fn follow(&mut self, from: &Url, headers: &HeaderMap) -> Result<Url> {
         let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-        let target = location
+        let mut target = location
             .and_then(|location| from.join(location).ok())
             .ok_or_else(|| Error::remote(format!("{} redirects to nowhere", self.place())))?;
         if target.origin() != self.base.origin() {
@@ -128,10 +128,13 @@ impl Http {
             ))
             .hint("If the repository really moved there, connect that host instead."));
         }
-        let Some(path) = target.path().strip_suffix("info/refs") else {
+        let Some(path) = target.path().strip_suffix("/info/refs") else {
             return Err(self.not_git("it redirects to a page that is not a repository"));
         };
-        self.base.set_path(path);
+        self.base.set_path(&format!("{path}/"));
+        // A user name in the target would be sent in place of our credential.
+        let unset = target.set_username("").and_then(|()| target.set_password(None));
+        unset.map_err(|()| Error::bug("an http address without a host"))?;
         Ok(target)
     }
 
@@ -160,7 +163,7 @@ impl Http {
         let retry_after = retry_after(response.headers());
         let error = match status {
             _ if status.is_redirection() => self.not_git("it redirects in the middle of a conversation"),
-            StatusCode::UNAUTHORIZED if self.credential.is_none() => {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if self.credential.is_none() && retry_after.is_none() => {
                 Error::misconfigured(format!("{place} asks for a credential and there is none"))
             }
             StatusCode::UNAUTHORIZED => Error::misconfigured(format!("the credential was refused by {place}"))

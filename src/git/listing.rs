@@ -1,5 +1,7 @@
 //! A server's list of references, gathered line by line.
 
+use std::collections::HashSet;
+
 use sha2::{Digest, Sha256};
 
 use crate::domain::{Head, ObjectFormat, ObjectId, RefName, RefState, Result};
@@ -13,20 +15,21 @@ pub struct Listing {
     pub fingerprint: [u8; 32],
     /// Only some references were asked for.
     pub partial: bool,
-    /// Names that git itself would refuse; they cannot be written to a repository and are left out of `state`.
+    /// Names that git would refuse or that are not UTF-8: they cannot be written down and are left out of `state`.
     pub unusable: Vec<String>,
 }
 
 pub(super) struct ListingBuilder<'a> {
     state: RefState,
     hash: Sha256,
-    only: Option<&'a [RefName]>,
+    only: Option<HashSet<&'a RefName>>,
     unusable: Vec<String>,
 }
 
 impl<'a> ListingBuilder<'a> {
     pub fn new(object_format: ObjectFormat, only: Option<&'a [RefName]>) -> Self {
         let state = RefState { object_format, ..RefState::default() };
+        let only = only.map(|names| names.iter().collect());
         Self { state, hash: Sha256::new(), only, unusable: Vec::new() }
     }
 
@@ -46,17 +49,16 @@ impl<'a> ListingBuilder<'a> {
 
     /// A reference, or `HEAD` where it stands for itself.
     pub fn add(&mut self, name: &[u8], id: ObjectId) {
-        let text = String::from_utf8_lossy(name);
-        if text == "HEAD" {
+        if name == b"HEAD" {
             self.state.head.get_or_insert(Head::Detached(id));
             return;
         }
-        match text.parse::<RefName>() {
-            Ok(name) if self.only.is_none_or(|only| only.contains(&name)) => {
+        match std::str::from_utf8(name).ok().and_then(|text| text.parse::<RefName>().ok()) {
+            Some(name) if self.only.as_ref().is_none_or(|only| only.contains(&name)) => {
                 self.state.refs.insert(name, id);
             }
-            Ok(_) => {}
-            Err(_) => self.unusable.push(text.into_owned()),
+            Some(_) => {}
+            None => self.unusable.push(String::from_utf8_lossy(name).into_owned()),
         }
     }
 

@@ -82,7 +82,7 @@ impl Scratch {
                     buffer.resize(count, 0);
                 }
                 file.read_exact_at(&mut buffer[..count], offset)
-                    .map_err(|error| Error::remote("reading back from scratch failed").detail(error))?;
+                    .map_err(|error| Error::misconfigured("reading a temporary file back failed").detail(error))?;
                 Ok(&buffer[..count])
             }
         }

@@ -48,7 +48,8 @@ impl Version1 {
     pub fn refs(&self, only: Option<&[RefName]>) -> Listing {
         let mut listing = self.listing.clone();
         if let Some(only) = only {
-            listing.state.refs.retain(|name, _| only.contains(name));
+            let mut all = std::mem::take(&mut listing.state.refs);
+            listing.state.refs = only.iter().filter_map(|name| all.remove_entry(name)).collect();
             listing.partial = true;
         }
         listing
@@ -58,19 +59,14 @@ impl Version1 {
         let mut answer = http.post(self.request(question)?, false).await?;
         // Acknowledgements and the side-band differ in their first byte, so that no version's order needs to be known.
         loop {
-            match answer.next_or_end().await? {
-                Some(Pkt::Data(line)) if line.starts_with(b"ACK ") || line.starts_with(b"NAK") => {}
-                Some(Pkt::Data(line)) if line.starts_with(b"shallow ") => return Err(shallow()),
-                Some(Pkt::Data(frame)) => {
+            match answer.next().await? {
+                Pkt::Data(line) if line.starts_with(b"ACK ") || line.starts_with(b"NAK") => {}
+                Pkt::Data(line) if line.starts_with(b"shallow ") => return Err(shallow()),
+                Pkt::Data(frame) => {
                     let frame = if frame.starts_with(b"ERR ") { text(frame)? } else { frame };
                     return Ok(SideBand::starting_with(answer, frame));
                 }
-                Some(_) => {}
-                None => {
-                    return Err(Error::busy(
-                        "the git server gave up without an answer: the repository may have changed",
-                    ));
-                }
+                Pkt::Flush | Pkt::Delimiter | Pkt::ResponseEnd => {}
             }
         }
     }

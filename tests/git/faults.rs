@@ -52,6 +52,18 @@ async fn a_stream_that_ends_early() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_stalls() {
+    let scene = scene();
+    let impatient = reqwest::Client::builder().read_timeout(Duration::from_millis(300)).build().unwrap();
+    let limits = refward::git::Limits { memory_scratch: 0, scratch_dir: None, max_object: 1 << 30, threads: 1 };
+    let client = refward::git::Client::new(impatient, &limits);
+    let session = client.open(&scene.server.remote("r.git")).await.unwrap();
+    scene.server.behave(Manner::Stalls(3000));
+    let error = session.fetch(&[scene.main], &[], &quiet).await.err().unwrap();
+    assert!(error.to_string().contains("stopped answering"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_bit_that_flips() {
     let scene = scene();
     for at in (0..60).chain((60..9000).step_by(487)) {

@@ -181,16 +181,20 @@ async fn a_listing_costs_one_request_after_the_greeting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_that_git_refuses_are_reported() {
+async fn names_that_cannot_be_written_down_are_reported() {
     let root = tempfile::tempdir().unwrap();
     let mut repository = Repository::create(root.path(), "r.git", ObjectFormat::Sha1);
     let id = repository.commit("main", 1);
-    let packed = format!("# pack-refs with: peeled fully-peeled sorted \n{id} refs/heads/main\n{id} refs/heads/ok\n");
+    let mut packed = format!("# pack-refs with: sorted \n{id} refs/heads/main\n{id} refs/heads/gr").into_bytes();
+    packed.extend_from_slice(b"\xfcn\n");
     std::fs::write(repository.path.join("packed-refs"), packed).unwrap();
     let server = Server::start(root.path());
-    let listing = server.open("r.git").await.unwrap().refs(None).await.unwrap();
-    assert_eq!(listing.state.refs.len(), 2);
-    assert!(listing.unusable.is_empty());
+    for manner in [Manner::Good, Manner::Old] {
+        server.behave(manner);
+        let listing = server.open("r.git").await.unwrap().refs(None).await.unwrap();
+        assert_eq!(listing.state.refs.len(), 1);
+        assert_eq!(listing.unusable, ["refs/heads/gr\u{fffd}n"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

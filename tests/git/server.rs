@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::Bytes;
+use futures_util::StreamExt;
 use refward::git::{Client, Credential, Limits, Remote, Session};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
@@ -31,6 +32,8 @@ pub enum Manner {
     Truncates(usize),
     /// The connection breaks there.
     Breaks(usize),
+    /// Nothing comes any more from there on.
+    Stalls(usize),
     /// One bit of the answer to a fetch is wrong.
     Flips(usize),
     /// The answer to a fetch is followed by this.
@@ -126,6 +129,12 @@ async fn handle(request: HttpRequest, body: Bytes, state: web::Data<State>) -> H
         Manner::Truncates(at) if fetch => content.truncate(at),
         Manner::Flips(at) if fetch => content[at] ^= 0x10,
         Manner::Appends(text) if fetch => content.extend_from_slice(text.as_bytes()),
+        Manner::Stalls(at) if fetch => {
+            content.truncate(at);
+            let pending = futures_util::stream::pending::<std::io::Result<Bytes>>();
+            let stream = futures_util::stream::iter([Ok(Bytes::from(content))]).chain(pending);
+            return HttpResponse::Ok().content_type(answer.content_type).streaming(stream);
+        }
         Manner::Breaks(at) if fetch => {
             content.truncate(at);
             let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);

@@ -156,7 +156,10 @@ impl Git {
     /// Runs it and expects success.
     pub async fn succeed(self, doing: &str) -> Result<()> {
         let output = self.output(None).await?;
-        if output.status.success() { Ok(()) } else { Err(Error::bug(format!("{doing} failed: {}", output.excerpt()))) }
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Error::misconfigured(format!("{doing} failed: {}", output.excerpt())))
     }
 }
 

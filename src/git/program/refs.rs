@@ -34,6 +34,10 @@ pub async fn update_refs(folder: &Path, updates: &[RefUpdate]) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
+    if output.stderr.contains("nonexistent object") {
+        let folder = folder.display();
+        return Err(Error::damaged(format!("{folder} lacks an object for a reference: {}", output.excerpt())));
+    }
     Err(Error::busy("the references changed in the meantime; none was moved").detail(output.excerpt()))
 }
 
