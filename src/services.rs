@@ -1,6 +1,5 @@
 //! Everything below, built once from the settings and shared by all that runs.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Connection, Repository, SecretKind};
@@ -22,7 +21,8 @@ pub struct Services {
     pub git: git::Client,
     /// Encrypts credentials before they reach the database.
     pub credentials: CredentialKey,
-    forges: HashMap<&'static str, Box<dyn Forge>>,
+    /// Every kind of forge.
+    pub forges: Vec<Arc<dyn Forge>>,
 }
 
 impl Services {
@@ -34,14 +34,14 @@ impl Services {
         let vault = Vault::open(&settings.vault, keys).await?;
         let catalog = Catalog::connect(&settings.database).await?;
         let git = git::Client::new(http.clone(), &git_limits(&settings.git));
-        let forges = forge::ALL.iter().map(|(slug, make)| (*slug, make(http.clone()))).collect();
+        let forges = forge::ALL.iter().map(|(_, make)| Arc::from(make(http.clone()))).collect();
         Ok(Arc::new(Self { settings, catalog, vault: Arc::new(vault), git, credentials, forges }))
     }
 
     /// The forge with this slug.
     pub fn forge(&self, slug: &str) -> Result<&dyn Forge> {
-        let forge =
-            self.forges.get(slug).ok_or_else(|| Error::not_found(format!("there is no forge called `{slug}`")))?;
+        let forge = self.forges.iter().find(|forge| forge.slug() == slug);
+        let forge = forge.ok_or_else(|| Error::not_found(format!("there is no forge called `{slug}`")))?;
         Ok(forge.as_ref())
     }
 

@@ -57,6 +57,14 @@ impl Catalog {
         Ok(Self { read, write, bell: Arc::new(watch::Sender::new(())) })
     }
 
+    /// [`Self::connect`], unless that would make a new database.
+    pub async fn connect_existing(settings: &config::Database) -> Result<Option<Self>> {
+        match settings.url.strip_prefix("sqlite://") {
+            Some(file) if !std::path::Path::new(file).exists() => Ok(None),
+            _ => Self::connect(settings).await.map(Some),
+        }
+    }
+
     /// The database answers.
     pub async fn check(&self) -> Result<()> {
         self.read.ping().await.during("asking the database for a sign of life")

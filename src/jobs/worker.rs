@@ -4,7 +4,7 @@
 //! database meanwhile. A worker that dies stops renewing, and another takes over. A worker that lost its lease finds out
 //! at the next renewal and stops at once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -24,18 +24,30 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 pub struct Workers {
     tasks: JoinSet<()>,
     stop: CancellationToken,
+    alive: Weak<()>,
 }
 
 impl Workers {
     /// Starts as many as the settings say.
     pub fn start(services: &Arc<Services>) -> Self {
         let stop = CancellationToken::new();
+        let alive = Arc::new(());
         let mut tasks = JoinSet::new();
         for _ in 0..services.settings.workers.count {
             let worker = Worker { services: Arc::clone(services), name: worker_name(), stop: stop.clone() };
-            tasks.spawn(worker.run());
+            let alive = Arc::clone(&alive);
+            tasks.spawn(async move {
+                worker.run().await;
+                drop(alive);
+            });
         }
-        Self { tasks, stop }
+        Self { tasks, stop, alive: Arc::downgrade(&alive) }
+    }
+
+    /// Tells whether any of them still runs.
+    pub fn watch(&self) -> impl Fn() -> Result<()> + Send + Sync + 'static {
+        let alive = self.alive.clone();
+        move || if alive.strong_count() > 0 { Ok(()) } else { Err(Error::bug("no worker is running")) }
     }
 
     /// Takes no new jobs, waits `grace` for the running ones, then hands their leases back.

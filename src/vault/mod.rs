@@ -141,6 +141,15 @@ impl Vault {
             .map_err(|e| Error::busy(format!("cannot clear the staging folder of {}", self.url())).detail(e))
     }
 
+    /// The store answers and still holds this vault.
+    pub async fn check(&self) -> Result<()> {
+        match self.store.exists(DESCRIPTION).await? {
+            Some(_) => Ok(()),
+            None => Err(Error::misconfigured(format!("the vault at {} is gone", self.store.url()))
+                .hint("check that the disk is mounted")),
+        }
+    }
+
     /// What the store can be trusted with; see [`Store::probe`].
     pub async fn probe(&self) -> Result<StoreAbility> {
         self.store.probe().await

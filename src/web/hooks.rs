@@ -20,7 +20,7 @@ pub(super) async fn receive(
     body: web::Payload,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Failure> {
-    if !state.receiver.is_open(&forge)? {
+    if !state.receiver.is_open(&forge).await? {
         return Ok(answer(Outcome::Rejected(Rejected::Unauthenticated)));
     }
     let body = match read(body, state.max_body).await {

@@ -2,9 +2,11 @@
 
 mod acceptor;
 mod route;
+mod secrets;
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::Utc;
 use http::HeaderMap;
@@ -15,15 +17,21 @@ use crate::forge::{Content, Forge};
 
 pub use acceptor::{Accepted, Acceptor};
 
+pub use secrets::StoredSecrets;
+
 pub use crate::forge::{HookSecret, Rejected};
 
 /// From this size on, checking a body's signature would hold up other requests of the same thread.
 const LARGE_BODY: usize = 256 << 10;
 
 /// The webhook secrets in force. Asked at every delivery, so it answers from memory.
+#[async_trait]
 pub trait HookSecrets: Send + Sync {
     /// The secrets of all connections to this forge. None: nobody gets in.
     fn of(&self, forge: &str) -> Arc<[HookSecret]>;
+
+    /// A signature fits none of them: reads them again, in case one was just added. Says whether that changed anything.
+    async fn look_again(&self) -> bool;
 }
 
 /// Takes deliveries from any forge.
@@ -68,15 +76,19 @@ impl Receiver {
     }
 
     /// Whether anybody's deliveries from this forge are taken at all, to be known before a body is read.
-    pub fn is_open(&self, slug: &str) -> Result<bool> {
+    pub async fn is_open(&self, slug: &str) -> Result<bool> {
         self.forge(slug)?;
-        Ok(!self.secrets.of(slug).is_empty())
+        Ok(!self.secrets.of(slug).is_empty() || self.secrets.look_again().await)
     }
 
     /// Takes a delivery: proves its sender, reads it, stores it. An error means that it is not stored.
     pub async fn receive(&self, slug: &str, headers: HeaderMap, body: Bytes) -> Result<Outcome> {
         let forge = self.forge(slug)?;
-        let outcome = match self.read(forge, headers, body).await? {
+        let mut read = self.read(forge, headers.clone(), body.clone()).await?;
+        if matches!(read, Err(Rejected::Unauthenticated)) && self.secrets.look_again().await {
+            read = self.read(forge, headers, body).await?;
+        }
+        let outcome = match read {
             Err(rejected) => Ok(Outcome::Rejected(rejected)),
             Ok(Read::Done(outcome)) => Ok(outcome),
             Ok(Read::Store(incoming)) => self.acceptor.accept(incoming).await.map(Outcome::from),

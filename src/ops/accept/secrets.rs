@@ -1,0 +1,94 @@
+//! The webhook secrets in force, kept in memory and read again when a signature fits none of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use super::{HookSecret, HookSecrets};
+use crate::catalog::SecretKind;
+use crate::domain::{ConnectionId, Result};
+use crate::services::Services;
+
+/// Whoever sends bad signatures makes us look no more often than this.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// How long a removed secret may still be accepted.
+const REFRESH: Duration = Duration::from_secs(5);
+
+type BySlug = HashMap<String, Arc<[HookSecret]>>;
+
+/// The secrets of all connections in the catalog.
+pub struct StoredSecrets {
+    services: Arc<Services>,
+    known: RwLock<BySlug>,
+    /// When they were read, and which sealed secrets that were: opening them again costs more than reading them.
+    read: Mutex<(Instant, Vec<(ConnectionId, Vec<u8>)>)>,
+}
+
+impl StoredSecrets {
+    /// Reads them, and from then on keeps up with what other processes add and remove.
+    pub async fn watch(services: Arc<Services>) -> Result<Arc<Self>> {
+        let long_ago = (Instant::now(), Vec::new());
+        let watched = Arc::new(Self { services, known: RwLock::default(), read: Mutex::new(long_ago) });
+        watched.refresh().await?;
+        let weak = Arc::downgrade(&watched);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(REFRESH).await;
+                let Some(watched) = weak.upgrade() else { return };
+                if let Err(error) = watched.refresh().await {
+                    tracing::warn!("cannot read the webhook secrets again: {}", error.for_log());
+                }
+            }
+        });
+        Ok(watched)
+    }
+
+    /// Says whether anything changed.
+    async fn refresh(&self) -> Result<bool> {
+        let mut read = self.read.lock().await;
+        let sealed = self.services.catalog.secrets(SecretKind::Webhook, None).await?;
+        read.0 = Instant::now();
+        if sealed == read.1 {
+            return Ok(false);
+        }
+        let mut by_slug: HashMap<String, Vec<HookSecret>> = HashMap::new();
+        for connection in self.services.catalog.connections().await? {
+            for (_, secret) in sealed.iter().filter(|(of, _)| *of == connection.id) {
+                let secret = self.services.credentials.open(secret)?;
+                by_slug
+                    .entry(connection.forge.clone())
+                    .or_default()
+                    .push(HookSecret { connection: connection.id, secret });
+            }
+        }
+        *self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            by_slug.into_iter().map(|(slug, secrets)| (slug, secrets.into())).collect();
+        read.1 = sealed;
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl HookSecrets for StoredSecrets {
+    fn of(&self, forge: &str) -> Arc<[HookSecret]> {
+        let known = self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.get(forge).cloned().unwrap_or_else(|| Arc::from([]))
+    }
+
+    async fn look_again(&self) -> bool {
+        if self.read.lock().await.0.elapsed() < LOOK_AGAIN {
+            return false;
+        }
+        match self.refresh().await {
+            Ok(changed) => changed,
+            Err(error) => {
+                tracing::warn!("cannot read the webhook secrets again: {}", error.for_log());
+                false
+            }
+        }
+    }
+}
