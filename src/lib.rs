@@ -19,3 +19,5 @@ pub mod jobs;
 pub mod ops;
 
 pub mod web;
+
+pub mod cli;

@@ -1,3 +1,9 @@
 //! The `refward` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    refward::cli::run(refward::cli::Cli::parse())
+}

@@ -1,3 +1,150 @@
-//! The command line.
+//! The command line: one file per subcommand, each turning words into a call of `ops` and its answer into a table or JSON.
 
+mod backup;
+mod catalog;
+mod config;
+mod connect;
+mod connections;
 pub mod demo;
+mod history;
+mod init;
+mod output;
+mod repos;
+mod restore;
+mod serve;
+mod status;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::Settings;
+use crate::domain::{Error, Result};
+use crate::services::Services;
+
+/// Backs up git repositories from GitHub the moment they change, and brings any snapshot, reference or moment back.
+#[derive(Parser)]
+#[command(name = "refward", version, max_term_width = 100)]
+pub struct Cli {
+    /// The settings file.
+    #[arg(long, global = true, env = "REFWARD_CONFIG", default_value = "refward.toml", value_name = "FILE")]
+    config: PathBuf,
+    /// Answer, and log, in JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log more: -v for every step, -vv for all.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A guided tour on this machine: real service, real git server, no account, no network.
+    Demo(demo::Args),
+    /// Make a folder with settings, database, vault, keys and a recovery kit.
+    Init(init::Args),
+    /// Run the service: webhooks, workers, scheduler.
+    Serve(serve::Args),
+    /// Look at the settings.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Connect an owner on a forge.
+    #[command(subcommand)]
+    Connect(connect::Command),
+    /// List, test and remove connections.
+    #[command(subcommand)]
+    Connections(connections::Command),
+    /// List repositories, read the forge's list again, choose what is backed up.
+    #[command(subcommand)]
+    Repos(repos::Command),
+    /// Back up now.
+    Backup(backup::Args),
+    /// Bring a repository back: into a folder or onto a git server.
+    Restore(restore::Args),
+    /// The snapshots of a repository.
+    Snapshots(history::SnapshotsArgs),
+    /// The references of a repository at a moment.
+    Refs(history::RefsArgs),
+    /// Every move of every reference.
+    Journal(history::JournalArgs),
+    /// How every repository stands.
+    Status,
+    /// Prove that backups are whole.
+    Verify(verify::Args),
+    /// Tend the database.
+    #[command(subcommand)]
+    Catalog(catalog::Command),
+}
+
+/// What every subcommand gets.
+struct Context {
+    config: PathBuf,
+    json: bool,
+}
+
+impl Context {
+    fn settings(&self) -> Result<Settings> {
+        Settings::load(&self.config)
+    }
+
+    async fn services(&self) -> Result<Arc<Services>> {
+        Services::open(self.settings()?).await
+    }
+}
+
+/// Runs a command to its exit code.
+pub fn run(cli: Cli) -> ExitCode {
+    start_logging(&cli);
+    let context = Context { config: cli.config, json: cli.json };
+    // actix-web wants its own runtime; the workers run beside it on all processors.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(&context, cli.command)),
+        Err(error) => Err(Error::misconfigured(format!("cannot start threads: {error}"))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error, context.json);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<()> {
+    match command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Init(args) => init::run(context, args).await,
+        Command::Serve(args) => serve::run(context, args).await,
+        Command::Config(command) => config::run(context, &command),
+        Command::Connect(command) => connect::run(context, command).await,
+        Command::Connections(command) => connections::run(context, command).await,
+        Command::Repos(command) => repos::run(context, command).await,
+        Command::Backup(args) => backup::run(context, args).await,
+        Command::Restore(args) => restore::run(context, args).await,
+        Command::Snapshots(args) => history::snapshots(context, args).await,
+        Command::Refs(args) => history::refs(context, args).await,
+        Command::Journal(args) => history::journal(context, args).await,
+        Command::Status => status::run(context).await,
+        Command::Verify(args) => verify::run(context, args).await,
+        Command::Catalog(command) => catalog::run(context, command).await,
+    }
+}
+
+/// Only the service talks about its work; a command's answer is its output. Logs go to standard error.
+fn start_logging(cli: &Cli) {
+    let level = match (&cli.command, cli.verbose) {
+        (Command::Serve(_), 0) => "warn,refward=info",
+        (_, 0) => "error",
+        (_, 1) => "warn,refward=debug",
+        (_, _) => "info,refward=trace",
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(std::io::stderr);
+    if cli.json { log.json().flatten_event(true).init() } else { log.with_target(false).init() }
+}

@@ -27,18 +27,35 @@ impl Settings {
         }
         let file = std::path::absolute(file).map_err(|error| unreadable(file, &error))?;
         let folder = file.parent().unwrap_or(Path::new("/")).to_path_buf();
-        let source = config::Config::builder()
-            .add_source(config::File::from_str(DEFAULT, config::FileFormat::Toml))
-            .add_source(config::File::from(file.as_path()).format(config::FileFormat::Toml))
-            .add_source(
-                config::Environment::with_prefix(ENV_PREFIX).prefix_separator("__").separator("__").try_parsing(true),
-            );
-        let mut settings: Self =
-            source.build().and_then(config::Config::try_deserialize).map_err(|error| unreadable(&file, &error))?;
+        let mut settings: Self = Self::layers(Some(&file))
+            .build()
+            .and_then(config::Config::try_deserialize)
+            .map_err(|error| unreadable(&file, &error))?;
         settings.resolve_paths(&folder);
         settings.http.fill_from_environment();
         settings.check()?;
         Ok(settings)
+    }
+
+    /// The defaults and the environment, without a file.
+    pub fn defaults() -> Result<Self> {
+        let mut settings: Self = Self::layers(None)
+            .build()
+            .and_then(config::Config::try_deserialize)
+            .map_err(|error| Error::misconfigured(format!("cannot use the environment's settings: {error}")))?;
+        settings.http.fill_from_environment();
+        Ok(settings)
+    }
+
+    fn layers(file: Option<&Path>) -> config::ConfigBuilder<config::builder::DefaultState> {
+        let defaults = config::File::from_str(DEFAULT, config::FileFormat::Toml);
+        let environment =
+            config::Environment::with_prefix(ENV_PREFIX).prefix_separator("__").separator("__").try_parsing(true);
+        let mut layers = config::Config::builder().add_source(defaults);
+        if let Some(file) = file {
+            layers = layers.add_source(config::File::from(file).format(config::FileFormat::Toml));
+        }
+        layers.add_source(environment)
     }
 
     fn resolve_paths(&mut self, folder: &Path) {

@@ -51,6 +51,8 @@ struct Shared {
 impl DemoForge {
     /// Serves `owner`'s repositories from `root`, to whoever has `token`, on a free port.
     pub fn start(root: &Path, owner: &str, token: SecretString, http: reqwest::Client) -> Result<Self> {
+        let cannot = |error: std::io::Error| Error::misconfigured("cannot start the tour's forge").detail(error);
+        std::fs::create_dir_all(root).map_err(cannot)?;
         let shared = Arc::new(Shared {
             root: root.to_path_buf(),
             owner: owner.to_owned(),
@@ -69,7 +71,6 @@ impl DemoForge {
                 .route("/api/v3/orgs/{owner}/repos", web::get().to(repositories))
                 .configure(git.clone().configure())
         };
-        let cannot = |error: std::io::Error| Error::misconfigured("cannot start the tour's forge").detail(error);
         let http = HttpServer::new(app).workers(2).disable_signals().bind((Ipv4Addr::LOCALHOST, 0)).map_err(cannot)?;
         let address: SocketAddr = http.addrs()[0];
         let running = http.run();

@@ -1,0 +1,103 @@
+//! `refward connect`: connect an owner on a forge.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::{Context, output};
+use crate::domain::{Error, Result};
+use crate::ops::ConnectionSettings;
+use crate::ops::connect::{Connect, Connected, connect};
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// An organization or user on github.com, a ghe.com address or a GitHub Enterprise Server.
+    Github(Args),
+}
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// What to call this connection.
+    #[arg(long)]
+    name: String,
+    /// The host: <https://github.com>, <https://SUBDOMAIN.ghe.com>, or a GitHub Enterprise Server's address.
+    #[arg(long, default_value = "https://github.com")]
+    url: Url,
+    /// The organization or user whose repositories are backed up.
+    #[arg(long)]
+    owner: String,
+    /// File with the token; `-` reads it from standard input.
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+    /// File with the secret that the forge signs webhooks with.
+    #[arg(long, value_name = "FILE")]
+    webhook_secret_file: PathBuf,
+    /// Back up repositories that appear later as well (the default).
+    #[arg(long, overrides_with = "no_auto_add")]
+    auto_add: bool,
+    /// Only back up what is there now; choose later ones with `refward repos add`.
+    #[arg(long)]
+    no_auto_add: bool,
+    /// Only repositories whose NAME or OWNER/NAME matches; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    include: Vec<String>,
+    /// Not these, even if included; may be repeated.
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+}
+
+pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
+    let Command::Github(args) = command;
+    let request = Connect {
+        forge: "github".to_owned(),
+        name: args.name,
+        url: args.url,
+        owner: args.owner,
+        token: secret_from(&args.token_file, "the token")?,
+        webhook_secret: secret_from(&args.webhook_secret_file, "the webhook secret")?,
+        settings: ConnectionSettings {
+            auto_add: args.auto_add || !args.no_auto_add,
+            include: args.include,
+            exclude: args.exclude,
+        },
+    };
+    let services = context.services().await?;
+    let connected = connect(&services, request).await?;
+    output::print(context.json, &connected, describe)
+}
+
+fn describe(connected: &Connected) -> String {
+    let Connected { name, inspection, repositories, webhook_path } = connected;
+    let mut text = format!("Connected {name}: {}, {}", inspection.host, inspection.credential);
+    if let Some(login) = &inspection.login {
+        text += &format!(" of {login}");
+    }
+    if let Some(expires) = &inspection.expires {
+        text += &format!(", expires {expires}");
+    }
+    text += &format!("\n{} repositories; the service takes a first snapshot of each.", repositories.listed);
+    for missing in &inspection.missing {
+        text += &format!("\nmissing: {missing}");
+    }
+    text + &format!(
+        "\nNext: let the forge send webhooks (all events, application/json, your secret) to this service's address + {webhook_path}"
+    )
+}
+
+/// A secret as an editor leaves it: without the line end.
+pub(super) fn secret_from(file: &Path, what: &str) -> Result<SecretString> {
+    let mut text = zeroize::Zeroizing::new(String::new());
+    let read = if file == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    read.map_err(|error| Error::bad_request(format!("cannot read {what} from {}: {error}", file.display())))?;
+    let secret = text.trim();
+    if secret.is_empty() {
+        return Err(Error::bad_request(format!("{what} in {} is empty", file.display())));
+    }
+    Ok(SecretString::from(secret.to_owned()))
+}

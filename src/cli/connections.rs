@@ -1,0 +1,71 @@
+//! `refward connections`: list, test and remove connections.
+
+use serde_json::json;
+
+use super::{Context, output};
+use crate::domain::Result;
+use crate::ops::Inspection;
+use crate::ops::connect::{self, ConnectionRow};
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// All connections; no secrets.
+    List,
+    /// Ask the forge what the credential may do now.
+    Test {
+        /// The connection.
+        name: String,
+    },
+    /// Delete a connection's credentials at once. Its backups stay.
+    Remove {
+        /// The connection.
+        name: String,
+    },
+}
+
+pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
+    let services = context.services().await?;
+    match command {
+        Command::List => output::print(context.json, &connect::list(&services).await?, |rows| describe_all(rows)),
+        Command::Test { name } => output::print(context.json, &connect::test(&services, &name).await?, describe),
+        Command::Remove { name } => {
+            connect::remove(&services, &name).await?;
+            output::print(context.json, &json!({ "removed": name }), |_| {
+                format!("Removed {name}. Its credentials are deleted; its backups stay and can be restored.")
+            })
+        }
+    }
+}
+
+fn describe_all(rows: &[ConnectionRow]) -> String {
+    let lines = rows.iter().map(|row| {
+        let expires = row.inspection.as_ref().and_then(|inspection| inspection.expires.clone());
+        [
+            row.name.clone(),
+            row.forge.clone(),
+            row.url.clone(),
+            row.owner.clone(),
+            output::or_dash(expires),
+            output::or_dash(row.last_error.clone()),
+        ]
+    });
+    output::table(
+        ["name", "forge", "url", "owner", "expires", "last error"],
+        lines,
+        "No connections yet: refward connect --help",
+    )
+}
+
+fn describe(inspection: &Inspection) -> String {
+    let mut text = format!("{}: {}", inspection.host, inspection.credential);
+    if let Some(login) = &inspection.login {
+        text += &format!(" of {login}");
+    }
+    if let Some(expires) = &inspection.expires {
+        text += &format!(", expires {expires}");
+    }
+    if inspection.missing.is_empty() {
+        return text + "\nNothing is missing.";
+    }
+    inspection.missing.iter().fold(text, |text, missing| text + &format!("\nmissing: {missing}"))
+}

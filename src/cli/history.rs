@@ -1,0 +1,84 @@
+//! `refward snapshots`, `refs` and `journal`: what was there when.
+
+use super::{Context, output};
+use crate::domain::{Point, RepoAddress, Result, Snapshot};
+use crate::ops::history::{self, Move};
+
+#[derive(clap::Args)]
+pub(super) struct SnapshotsArgs {
+    /// OWNER/NAME or CONNECTION:OWNER/NAME
+    repo: RepoAddress,
+}
+
+#[derive(clap::Args)]
+pub(super) struct RefsArgs {
+    /// OWNER/NAME or CONNECTION:OWNER/NAME
+    repo: RepoAddress,
+    /// A snapshot's number or a time such as "10 minutes ago"; by default now.
+    #[arg(long, value_name = "SEQ|TIME")]
+    at: Option<Point>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct JournalArgs {
+    /// OWNER/NAME or CONNECTION:OWNER/NAME
+    repo: RepoAddress,
+    /// Only this reference: a branch's name or a full name.
+    #[arg(long = "ref", value_name = "REF")]
+    name: Option<String>,
+}
+
+pub(super) async fn snapshots(context: &Context, args: SnapshotsArgs) -> Result<()> {
+    let services = context.services().await?;
+    let snapshots = history::snapshots(&services, &args.repo).await?;
+    output::print(context.json, &snapshots, |snapshots| {
+        let header = ["seq", "time (UTC)", "why", "refs", "changed", "objects", "received", "stored", "complete"];
+        output::table(header, snapshots.iter().map(snapshot_row), "No snapshots yet.")
+    })
+}
+
+fn snapshot_row(snapshot: &Snapshot) -> [String; 9] {
+    let refs = &snapshot.refs;
+    let mut changed = format!("+{} ~{} -{}", refs.created, refs.updated, refs.deleted);
+    if refs.forced > 0 {
+        changed += &format!(" ({} forced)", refs.forced);
+    }
+    [
+        snapshot.seq.to_string(),
+        output::time(snapshot.time),
+        snapshot.trigger.kind.clone(),
+        refs.total.to_string(),
+        changed,
+        snapshot.objects.to_string(),
+        output::bytes(snapshot.pack_bytes),
+        output::bytes(snapshot.stored_bytes),
+        if snapshot.complete { "yes" } else { "PARTIAL" }.to_owned(),
+    ]
+}
+
+pub(super) async fn refs(context: &Context, args: RefsArgs) -> Result<()> {
+    let services = context.services().await?;
+    let refs = history::refs(&services, &args.repo, args.at).await?;
+    output::print(context.json, &refs, |refs| refs.iter().map(|(name, value)| format!("{value}\t{name}\n")).collect())
+}
+
+pub(super) async fn journal(context: &Context, args: JournalArgs) -> Result<()> {
+    let services = context.services().await?;
+    let moves = history::journal(&services, &args.repo, args.name.as_deref()).await?;
+    output::print(context.json, &moves, |moves| {
+        let header = ["seq", "time (UTC)", "ref", "old", "new", "", "who"];
+        output::table(header, moves.iter().map(move_row), "No moves recorded.")
+    })
+}
+
+fn move_row(row: &Move) -> [String; 7] {
+    [
+        row.seq.to_string(),
+        output::time(row.time),
+        row.name.to_string(),
+        output::or_dash(row.old.map(|id| id.short())),
+        output::or_dash(row.new.map(|id| id.short())),
+        if row.forced { "FORCED" } else { "" }.to_owned(),
+        output::or_dash(row.actor.as_ref().map(|actor| &actor.0)),
+    ]
+}

@@ -1,0 +1,86 @@
+//! Tables for people, JSON for scripts.
+
+use chrono::{DateTime, Utc};
+use comfy_table::{Table, presets};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::domain::{Error, Kind, Result};
+
+/// Prints `value` as JSON, or what `human` makes of it.
+pub(super) fn print<T: Serialize>(json: bool, value: &T, human: impl FnOnce(&T) -> String) -> Result<()> {
+    let text = if json {
+        serde_json::to_string_pretty(value).map_err(|error| Error::bug("cannot print the answer").detail(error))?
+    } else {
+        human(value)
+    };
+    write_line(&text)
+}
+
+/// A closed pipe (`refward snapshots | head`) is the reader's wish, not an error.
+fn write_line(text: &str) -> Result<()> {
+    use std::io::Write as _;
+    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::misconfigured(format!("cannot write the answer: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A table with these columns; `empty` stands in for one without rows.
+pub(super) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    empty: &str,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.map(str::to_uppercase));
+    for row in rows {
+        table.add_row(row);
+    }
+    if table.is_empty() {
+        return empty.to_owned();
+    }
+    let lines = table.to_string();
+    lines.lines().map(|line| line.trim()).collect::<Vec<_>>().join("\n")
+}
+
+/// An error on standard error: what happened, then what to do.
+pub(super) fn error(error: &Error, json: bool) {
+    if json {
+        let kind = match error.kind() {
+            Kind::NotAllowed => "not_allowed",
+            Kind::NotFound => "not_found",
+            Kind::BadRequest => "bad_request",
+            Kind::Busy { .. } => "busy",
+            Kind::Remote { .. } => "remote",
+            Kind::Misconfigured => "misconfigured",
+            Kind::Damaged => "damaged",
+            Kind::Partial => "partial",
+            Kind::Bug => "bug",
+        };
+        eprintln!("{}", json!({ "error": { "kind": kind, "message": error.to_string(), "hint": error.next_step() } }));
+    } else {
+        eprintln!("error: {error}");
+        if let Some(hint) = error.next_step() {
+            eprintln!("  {hint}");
+        }
+    }
+    tracing::debug!("{}", error.for_log());
+}
+
+/// `2026-11-20 14:05:00`, UTC.
+pub(super) fn time(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// `17.4 kB`
+pub(super) fn bytes(count: u64) -> String {
+    indicatif::DecimalBytes(count).to_string()
+}
+
+/// Nothing shows as a dash.
+pub(super) fn or_dash(text: Option<impl ToString>) -> String {
+    text.map_or_else(|| "-".to_owned(), |text| text.to_string())
+}

@@ -1,0 +1,168 @@
+//! `refward restore`: bring a repository back.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::connect::secret_from;
+use super::{Context, output};
+use crate::catalog::Catalog;
+use crate::config::Settings;
+use crate::domain::{Error, Point, RepoAddress, Result};
+use crate::git::{self, Credential, Remote};
+use crate::ops::restore::{Action, Plan, Receipt, Restore, Source, Target, incomplete, locate, plan, run as carry_out};
+use crate::services::{git_limits, git_net, http_client};
+use crate::vault::Vault;
+
+#[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("target").required(true).args(["to_dir", "to_url"])))]
+pub(super) struct Args {
+    /// OWNER/NAME or CONNECTION:OWNER/NAME
+    repo: RepoAddress,
+    /// A snapshot's number or a time such as "10 minutes ago"; by default the newest.
+    #[arg(long, value_name = "SEQ|TIME")]
+    at: Option<Point>,
+    /// Only this reference; may be repeated.
+    #[arg(long = "ref", value_name = "REF")]
+    refs: Vec<String>,
+    /// Restore into this folder: new, empty, or an existing repository.
+    #[arg(long, value_name = "DIR")]
+    to_dir: Option<PathBuf>,
+    /// Without a working tree.
+    #[arg(long, requires = "to_dir")]
+    bare: bool,
+    /// Push to this repository.
+    #[arg(long, value_name = "URL")]
+    to_url: Option<Url>,
+    /// File with the token for --to-url.
+    #[arg(long, value_name = "FILE", requires = "to_url")]
+    token_file: Option<PathBuf>,
+    /// Put the references under this, e.g. refs/heads/restored/.
+    #[arg(long, value_name = "REFS/…/", requires = "to_url")]
+    prefix: Option<String>,
+    /// Overwrite references that exist with another value. The plan names them.
+    #[arg(long)]
+    force: bool,
+    /// Say what would change; change nothing.
+    #[arg(long)]
+    plan: bool,
+    /// Read this vault instead of the one in the settings; then no settings file is needed.
+    #[arg(long, value_name = "URL", requires = "identity")]
+    vault: Option<String>,
+    /// The key to read with, e.g. the recovery kit, instead of the one in the settings.
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
+    let settings = match &args.vault {
+        Some(_) if !context.config.is_file() => Settings::defaults()?,
+        _ => context.settings()?,
+    };
+    let client = git::Client::new(http_client(&settings.http)?, &git_limits(&settings.git));
+    let source = source(&settings, &args).await?;
+    let request = request(&settings, &args)?;
+    let planned = plan(&source, &request, &client).await?;
+    if args.plan {
+        return output::print(context.json, &planned, describe_plan);
+    }
+    let receipt = carry_out(&source, &request, &planned).await?;
+    output::print(context.json, &receipt, describe_receipt)?;
+    if receipt.complete() { Ok(()) } else { Err(incomplete(&receipt)) }
+}
+
+async fn source(settings: &Settings, args: &Args) -> Result<Source> {
+    let mut place = settings.vault.clone();
+    if let Some(url) = &args.vault {
+        place.url.clone_from(url);
+    }
+    let key = args.identity.as_deref().unwrap_or(&settings.keys.identity);
+    let vault = Arc::new(Vault::open_reading(&place, &identity(key)?).await?);
+    // The database only helps to find a name: a restore must work without it.
+    let catalog = match &args.vault {
+        Some(_) => None,
+        None => Catalog::connect_existing(&settings.database).await.unwrap_or_else(|error| {
+            tracing::warn!("looking into the vault itself, because of the database: {}", error.for_log());
+            None
+        }),
+    };
+    locate(vault, git_limits(&settings.git), catalog.as_ref(), &args.repo).await
+}
+
+fn identity(file: &Path) -> Result<SecretString> {
+    secret_from(file, "the vault's key").map_err(|error| {
+        error.hint("a vault is read with its key: name the file with --identity (the recovery kit is one)")
+    })
+}
+
+fn request(settings: &Settings, args: &Args) -> Result<Restore> {
+    let target = match (&args.to_dir, &args.to_url) {
+        (_, Some(url)) => {
+            let credential = args.token_file.as_deref().map(|file| secret_from(file, "the token")).transpose()?;
+            let credential = credential.map(|password| Credential { username: "x-access-token".to_owned(), password });
+            Target::Remote {
+                remote: remote(url, credential)?,
+                prefix: args.prefix.clone(),
+                net: git_net(&settings.http),
+            }
+        }
+        (dir, None) => Target::Directory { dir: dir.clone().unwrap_or_default(), bare: args.bare },
+    };
+    Ok(Restore { at: args.at, refs: args.refs.clone(), target, force: args.force })
+}
+
+/// Git itself would take any address; ours may carry a token.
+fn remote(url: &Url, credential: Option<Credential>) -> Result<Remote> {
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(
+            Error::bad_request("--to-url must not hold a credential").hint("put the token into a file: --token-file")
+        );
+    }
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err(Error::bad_request(format!("--to-url must be an https address, not {}", url.scheme())));
+    }
+    Ok(Remote { url: url.clone(), credential })
+}
+
+fn describe_plan(plan: &Plan) -> String {
+    let mut text = heading("Plan: ", plan);
+    for planned in &plan.refs {
+        let new = planned.new.short();
+        let old = planned.old.map(|id| id.short()).unwrap_or_default();
+        let line = match &planned.action {
+            Action::Create => format!("create     {} at {new}", planned.target),
+            Action::Unchanged => format!("unchanged  {} at {new}", planned.target),
+            Action::Overwrite => format!("OVERWRITE  {} from {old} to {new}", planned.target),
+            Action::Keep => format!("keep       {} at {old}; --force would set it to {new}", planned.target),
+            Action::Skip { why } => format!("skip       {}: {why}", planned.target),
+        };
+        text += &format!("  {line}\n");
+    }
+    text
+}
+
+fn describe_receipt(receipt: &Receipt) -> String {
+    let mut text = format!(
+        "Restored {} as of snapshot {} ({} UTC) to {}: {} references, {} packs, {} ms\n",
+        receipt.repository,
+        receipt.seq,
+        output::time(receipt.time),
+        receipt.target,
+        receipt.written.len(),
+        receipt.packs,
+        receipt.duration_ms
+    );
+    for name in &receipt.kept {
+        text += &format!("  kept as it was: {name}\n");
+    }
+    for refused in &receipt.refused {
+        text += &format!("  refused by the server: {}: {}\n", refused.name, refused.why);
+    }
+    text
+}
+
+fn heading(what: &str, plan: &Plan) -> String {
+    format!("{what}{} as of snapshot {} ({} UTC)\n", plan.repository, plan.seq, output::time(plan.time))
+}

@@ -1,0 +1,136 @@
+//! `refward serve`: webhooks, workers and scheduler in one process, or some of them.
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Context;
+use crate::domain::{Error, Result};
+use crate::jobs::{Scheduler, Workers};
+use crate::ops::accept::{Receiver, StoredSecrets};
+use crate::services::Services;
+use crate::web::{self, Check, State};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Address and port for webhooks, health and metrics, instead of the one in the settings. Port 0: any free one.
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// Only this part of the service; by default all of it.
+    #[arg(long, value_enum)]
+    role: Option<Role>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Role {
+    /// Receive webhooks.
+    Web,
+    /// Run jobs.
+    Worker,
+    /// Enqueue what is due.
+    Scheduler,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
+    let services = context.services().await?;
+    let listen = args.listen.unwrap_or_else(|| services.settings.server.listen.clone());
+    let running = Running::start(&services, &listen, |role| args.role.is_none_or(|only| only == role)).await?;
+    if let Some(address) = running.address {
+        tracing::info!(%address, "listening");
+    }
+    stop_signal().await?;
+    tracing::info!("stopping");
+    running.stop(&services).await;
+    Ok(())
+}
+
+/// The parts of the service that run in this process.
+pub(super) struct Running {
+    /// Where webhooks arrive.
+    pub(super) address: Option<std::net::SocketAddr>,
+    web: Option<web::Running>,
+    workers: Option<Workers>,
+    scheduler: Option<Scheduler>,
+}
+
+impl Running {
+    /// Everything, for one process that is the whole service.
+    pub(super) async fn start_all(services: &Arc<Services>, listen: &str) -> Result<Self> {
+        Self::start(services, listen, |_| true).await
+    }
+
+    async fn start(services: &Arc<Services>, listen: &str, runs: impl Fn(Role) -> bool) -> Result<Self> {
+        prepare_vault(services).await?;
+        let workers = runs(Role::Worker).then(|| Workers::start(services));
+        let web = match runs(Role::Web) {
+            true => Some(web::start(listen, state(services, workers.as_ref()).await?, &services.settings.server)?),
+            false => None,
+        };
+        Ok(Self {
+            address: web.as_ref().map(web::Running::address),
+            web,
+            workers,
+            scheduler: runs(Role::Scheduler).then(|| Scheduler::start(services)),
+        })
+    }
+
+    /// Takes nothing new, then lets what runs come to its end.
+    pub(super) async fn stop(self, services: &Services) {
+        if let Some(scheduler) = self.scheduler {
+            scheduler.stop();
+        }
+        if let Some(web) = self.web {
+            web.stop().await;
+        }
+        if let Some(workers) = self.workers {
+            workers.stop(services.settings.server.shutdown_grace).await;
+        }
+    }
+}
+
+/// Sweeps up after killed writers and says what the store cannot promise.
+async fn prepare_vault(services: &Services) -> Result<()> {
+    services.vault.clear_leftovers()?;
+    if !services.vault.probe().await?.create_only {
+        tracing::warn!(
+            vault = services.vault.url(),
+            "this store overwrites where it should refuse: only the leases keep two workers apart"
+        );
+    }
+    Ok(())
+}
+
+async fn state(services: &Arc<Services>, workers: Option<&Workers>) -> Result<State> {
+    let secrets = StoredSecrets::watch(Arc::clone(services)).await?;
+    let receiver = Receiver::start(services.catalog.clone(), services.forges.clone(), secrets);
+    let (catalog, vault) = (services.catalog.clone(), Arc::clone(&services.vault));
+    let mut checks = vec![
+        Check::new("database", move || {
+            let catalog = catalog.clone();
+            async move { catalog.check().await }
+        }),
+        Check::new("vault", move || {
+            let vault = Arc::clone(&vault);
+            async move { vault.check().await }
+        }),
+    ];
+    if let Some(alive) = workers.map(Workers::watch) {
+        checks.push(Check::new("workers", move || std::future::ready(alive())));
+    }
+    let metrics = PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|error| Error::bug("cannot collect metrics").detail(error))?;
+    Ok(State { receiver, checks, metrics, max_body: services.settings.server.max_body })
+}
+
+async fn stop_signal() -> Result<()> {
+    let cannot = |error| Error::bug(format!("cannot listen for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
