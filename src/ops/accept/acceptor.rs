@@ -25,6 +25,9 @@ const QUEUE: usize = 2048;
 /// Bytes of bodies that wait at most, in KiB.
 const QUEUE_KIB: usize = 192 << 10;
 
+/// How long storing may take: longer than the database's own time limits together.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// When a sender should come back.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -86,12 +89,14 @@ async fn run(catalog: Catalog, mut queue: mpsc::Receiver<Waiting>) {
 async fn settle(router: &mut Router, batch: Vec<Waiting>) {
     let (deliveries, senders): (Vec<_>, Vec<_>) =
         batch.into_iter().map(|waiting| (waiting.delivery, waiting.sender)).unzip();
-    match router.store(&deliveries).await {
+    match store(router, &deliveries).await {
         Ok(outcomes) => senders.into_iter().zip(outcomes).for_each(|(sender, outcome)| sender.tell(Ok(outcome))),
         // The database is away: it will not be back for each of them.
         Err(error) if error.kind().is_transient() => {
             tracing::error!("cannot store {} deliveries: {}", deliveries.len(), error.for_log());
-            senders.into_iter().for_each(|sender| sender.tell(Err(Error::new(error.kind(), error.to_string()))));
+            for sender in senders {
+                sender.tell(Err(Error::new(error.kind(), error.to_string())));
+            }
         }
         // One of them cannot be stored; the others must not suffer for it.
         Err(_) => {
@@ -102,8 +107,14 @@ async fn settle(router: &mut Router, batch: Vec<Waiting>) {
     }
 }
 
+/// A database that was cut off says nothing at all; who waits must hear something.
+async fn store(router: &mut Router, deliveries: &[Incoming]) -> Result<Vec<Accepted>> {
+    let stored = tokio::time::timeout(PATIENCE, router.store(deliveries)).await;
+    stored.unwrap_or_else(|_| Err(Error::busy("storing deliveries: the database does not answer")))
+}
+
 async fn store_alone(router: &mut Router, delivery: &Incoming) -> Result<Accepted> {
-    let stored = router.store(std::slice::from_ref(delivery)).await;
+    let stored = store(router, std::slice::from_ref(delivery)).await;
     if let Err(error) = &stored {
         tracing::error!(delivery = delivery.id.as_str(), "cannot store a delivery: {}", error.for_log());
     }

@@ -1,0 +1,35 @@
+//! The catalog's contract, on SQLite and on PostgreSQL alike.
+
+#[path = "support/postgres.rs"]
+mod postgres;
+
+/// Runs each story on both databases.
+macro_rules! on_both_databases {
+    ($($story:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                super::$story(crate::world::World::sqlite().await).await;
+            })*
+        }
+        mod postgresql {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                super::$story(crate::world::World::postgresql().await).await;
+            })*
+        }
+    };
+}
+
+mod catalog {
+    mod accept;
+    mod connect;
+    mod connections;
+    mod events;
+    mod queue;
+    mod repositories;
+    mod snapshots;
+}
+
+#[path = "catalog/world.rs"]
+mod world;

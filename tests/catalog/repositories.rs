@@ -1,0 +1,106 @@
+//! Repositories: discovery and finding them by name.
+
+use chrono::{TimeDelta, Utc};
+use refward::catalog::Upserted;
+use refward::domain::{Kind, RepoAddress};
+
+use crate::world::{World, connect, list, remote};
+
+on_both_databases! {
+    a_rename_keeps_the_repository,
+    what_is_no_longer_listed_is_gone_until_it_is_listed_again,
+    a_transfer_moves_it_to_the_other_connection,
+    people_find_it_by_name,
+    errors_stay_until_the_next_success,
+}
+
+fn address(text: &str) -> RepoAddress {
+    text.parse().unwrap()
+}
+
+async fn a_rename_keeps_the_repository(world: World) {
+    let World { catalog, acme, rocket, .. } = &world;
+    let again =
+        catalog.upsert_repository(acme, "github.com", rocket, &remote("1", "acme/rocket"), false).await.unwrap();
+    assert_eq!(again, Upserted::Unchanged);
+    let renamed =
+        catalog.upsert_repository(acme, "github.com", rocket, &remote("1", "acme/ship"), false).await.unwrap();
+    assert_eq!(renamed, Upserted::Renamed { from: "acme/rocket".into() });
+    let mut archived = remote("1", "acme/ship");
+    archived.archived = true;
+    let updated = catalog.upsert_repository(acme, "github.com", rocket, &archived, false).await.unwrap();
+    assert_eq!(updated, Upserted::Updated);
+    let seen = catalog.repository(rocket).await.unwrap();
+    assert!(seen.archived && seen.selected);
+    assert_eq!(seen.full_name, "acme/ship");
+    assert_eq!(catalog.by_forge_id(acme.id, "1").await.unwrap(), Some(seen));
+    assert_eq!(catalog.by_forge_id(acme.id, "2").await.unwrap(), None);
+}
+
+async fn what_is_no_longer_listed_is_gone_until_it_is_listed_again(world: World) {
+    let World { catalog, acme, rocket, .. } = &world;
+    let other = list(catalog, acme, "2", "acme/other").await;
+    let gone = catalog.mark_gone(acme.id, std::slice::from_ref(&other)).await.unwrap();
+    assert_eq!(gone, ["acme/rocket"]);
+    assert_eq!(catalog.mark_gone(acme.id, std::slice::from_ref(&other)).await.unwrap(), [] as [&str; 0]);
+    assert!(catalog.repository(rocket).await.unwrap().gone);
+    assert_eq!(catalog.repositories_due(Utc::now(), 10).await.unwrap(), [other]);
+    list(catalog, acme, "1", "acme/rocket").await;
+    assert!(!catalog.repository(rocket).await.unwrap().gone);
+}
+
+async fn a_transfer_moves_it_to_the_other_connection(world: World) {
+    let World { catalog, acme, rocket, .. } = &world;
+    let beta = connect(catalog, "beta", "https://github.com/").await;
+    list(catalog, &beta, "1", "beta/rocket").await;
+    assert_eq!(catalog.repository(rocket).await.unwrap().connection, "beta");
+    assert_eq!(catalog.mark_gone(acme.id, &[]).await.unwrap(), [] as [&str; 0]);
+}
+
+async fn people_find_it_by_name(world: World) {
+    let World { catalog, acme, rocket, .. } = &world;
+    assert_eq!(catalog.resolve(&address("Acme/Rocket")).await.unwrap().id, *rocket);
+    let error = catalog.resolve(&address("acme/rokcet")).await.unwrap_err();
+    assert_eq!((error.kind(), error.next_step()), (Kind::NotFound, Some("did you mean acme/rocket?")));
+    let error = catalog.resolve(&address("zebra/quagga")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound);
+
+    let ghes = connect(catalog, "ghes", "https://git.example.com:8443/").await;
+    let twin = list(catalog, &ghes, "1", "acme/rocket").await;
+    assert_ne!(twin, *rocket);
+    let error = catalog.resolve(&address("acme/rocket")).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::BadRequest);
+    assert!(
+        error.to_string().contains("acme:acme/rocket") && error.to_string().contains("ghes:acme/rocket"),
+        "{error}"
+    );
+    assert_eq!(catalog.resolve(&address("GHES:acme/rocket")).await.unwrap().id, twin);
+
+    // The name of a deleted repository is free for a new one.
+    catalog.mark_gone(ghes.id, &[]).await.unwrap();
+    assert_eq!(catalog.resolve(&address("acme/rocket")).await.unwrap().id, *rocket);
+    catalog.mark_gone(acme.id, &[]).await.unwrap();
+    assert_eq!(catalog.resolve(&address("ghes:acme/rocket")).await.unwrap().id, twin);
+}
+
+async fn errors_stay_until_the_next_success(world: World) {
+    let World { catalog, rocket, .. } = &world;
+    let start = Utc::now() - TimeDelta::seconds(1);
+    assert_eq!(catalog.repositories_due(start, 10).await.unwrap(), std::slice::from_ref(rocket));
+    catalog.record_error(rocket, "the forge is down").await.unwrap();
+    let seen = catalog.repository(rocket).await.unwrap();
+    assert_eq!(seen.last_error.as_deref(), Some("the forge is down"));
+    assert_eq!(catalog.repositories_due(start, 10).await.unwrap(), [], "its job comes back by itself");
+    catalog.record_unchanged(rocket, Some([1; 32]), &[], None).await.unwrap();
+    let seen = catalog.repository(rocket).await.unwrap();
+    assert_eq!((seen.last_error, seen.last_error_at), (None, None));
+    assert!(seen.last_checked_at.is_some());
+    assert_eq!(catalog.fingerprint(rocket).await.unwrap(), Some([1; 32]));
+    assert_eq!(catalog.repositories_due(start, 10).await.unwrap(), []);
+    assert_eq!(
+        catalog.repositories_due(Utc::now() + TimeDelta::seconds(1), 10).await.unwrap(),
+        std::slice::from_ref(rocket)
+    );
+    catalog.select(rocket, false).await.unwrap();
+    assert_eq!(catalog.repositories_due(Utc::now() + TimeDelta::seconds(1), 10).await.unwrap(), []);
+}
