@@ -1,5 +1,7 @@
 //! The catalog's contract, on SQLite and on PostgreSQL alike.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "support/postgres.rs"]
 mod postgres;
 

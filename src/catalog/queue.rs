@@ -44,6 +44,16 @@ pub enum Priority {
     Sweep = 2,
 }
 
+impl Priority {
+    fn of(column: i32) -> Self {
+        match column {
+            0 => Self::Manual,
+            1 => Self::Event,
+            _ => Self::Sweep,
+        }
+    }
+}
+
 /// Work to be queued, as soon as possible.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NewJob {
@@ -96,6 +106,8 @@ pub struct Lease {
     pub subject: String,
     /// How often it was started since it last succeeded, this time included.
     pub attempts: u32,
+    /// Why it was asked for, the most urgent reason if there are several.
+    pub priority: Priority,
     job: i64,
     holder: String,
     fence: i64,
@@ -356,6 +368,7 @@ impl From<job::Model> for Lease {
             kind: row.kind,
             subject: row.subject,
             attempts: attempts(row.attempts),
+            priority: Priority::of(row.priority),
             job: row.id,
             holder: row.holder.unwrap_or_default(),
             fence: row.fence,

@@ -43,7 +43,7 @@ pub(super) fn table<const N: usize>(
         return empty.to_owned();
     }
     let lines = table.to_string();
-    lines.lines().map(|line| line.trim()).collect::<Vec<_>>().join("\n")
+    lines.lines().map(str::trim).collect::<Vec<_>>().join("\n")
 }
 
 /// An error on standard error: what happened, then what to do.

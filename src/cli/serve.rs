@@ -63,9 +63,10 @@ impl Running {
     async fn start(services: &Arc<Services>, listen: &str, runs: impl Fn(Role) -> bool) -> Result<Self> {
         prepare_vault(services).await?;
         let workers = runs(Role::Worker).then(|| Workers::start(services));
-        let web = match runs(Role::Web) {
-            true => Some(web::start(listen, state(services, workers.as_ref()).await?, &services.settings.server)?),
-            false => None,
+        let web = if runs(Role::Web) {
+            Some(web::start(listen, state(services, workers.as_ref()).await?, &services.settings.server)?)
+        } else {
+            None
         };
         Ok(Self {
             address: web.as_ref().map(web::Running::address),

@@ -25,13 +25,11 @@ pub enum Backup {
 
 /// The repositories that an address, or `None` for all, stands for.
 pub async fn select(services: &Services, address: Option<&RepoAddress>) -> Result<Vec<Repository>> {
-    match address {
-        Some(address) => Ok(vec![services.catalog.resolve(address).await?]),
-        None => {
-            let all = services.catalog.repositories().await?;
-            Ok(all.into_iter().filter(|repository| repository.selected && !repository.gone).collect())
-        }
+    if let Some(address) = address {
+        return Ok(vec![services.catalog.resolve(address).await?]);
     }
+    let all = services.catalog.repositories().await?;
+    Ok(all.into_iter().filter(|repository| repository.selected && !repository.gone).collect())
 }
 
 /// Leaves the work to the running service.

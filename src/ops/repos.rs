@@ -10,6 +10,7 @@ use crate::services::Services;
 /// A repository as listings show it.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
+#[expect(clippy::struct_excessive_bools, reason = "four facts that are independent of one another")]
 pub struct RepoRow {
     pub repository: String,
     pub connection: String,

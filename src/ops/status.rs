@@ -25,6 +25,8 @@ pub enum State {
     Gone,
     /// Not backed up, by choice.
     Off,
+    /// Its connection was removed; the backups stay.
+    Disconnected,
 }
 
 /// One repository.
@@ -61,6 +63,7 @@ pub async fn status(services: &Services) -> Result<Vec<RepoStatus>> {
 
 fn describe(row: StatusRow, now: DateTime<Utc>) -> RepoStatus {
     let state = match &row {
+        row if row.connection.is_none() => State::Disconnected,
         row if row.gone => State::Gone,
         row if !row.selected => State::Off,
         row if row.last_error.is_some() => State::Failing,

@@ -58,6 +58,11 @@ impl Vault {
         Ok(snapshots_among(&self.store.files(&layout::repository(repo)).await?))
     }
 
+    /// The length of a stored object; `None` if it is not there. Needs no key.
+    pub async fn stored_bytes(&self, repo: &RepoId, seq: Seq) -> Result<Option<u64>> {
+        Ok(self.store.exists(&object_name(repo, seq)).await?.map(|meta| meta.size))
+    }
+
     /// SHA-256 and length of a stored object. Needs no key, so a sealed deployment can finish what a crash broke off.
     pub async fn hash(&self, repo: &RepoId, seq: Seq) -> Result<Sealed> {
         self.fingerprint(&object_name(repo, seq)).await

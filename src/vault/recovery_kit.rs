@@ -41,7 +41,7 @@ pub(super) fn render(
 #
 # To restore, type this page into a file `recovery-kit.txt` (the lines with # may be left out) and run
 #
-#   refward restore OWNER/NAME --vault {url} --key recovery-kit.txt --to FOLDER
+#   refward restore OWNER/NAME --vault {url} --identity recovery-kit.txt --to-dir FOLDER
 #
 # Without refward, with age, tar, gzip, git and jq (the script and its explanation lie in the source, src/vault):
 #

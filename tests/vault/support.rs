@@ -151,7 +151,7 @@ impl Chain {
             trigger: Trigger {
                 kind: "webhook".into(),
                 deliveries: vec![refward::domain::DeliveryId::parse("72d3162e-cc78-11e3-81ab-4c9367dc0958").unwrap()],
-                actors: vec![refward::domain::Actor("octocat".into())],
+                actors: [("refs/heads/main".parse().unwrap(), refward::domain::Actor("octocat".into()))].into(),
             },
             parent: self.last.map(|(seq, sealed)| Parent { seq, sealed }),
             object_format: self.format,

@@ -27,7 +27,7 @@ use forge::{DemoForge, Hook};
 use workshop::Workshop;
 
 /// How long a step of the tour may take before we call it stuck. Generous: `--repo` may name a big repository.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const PATIENCE: Duration = Duration::from_hours(1);
 
 #[derive(clap::Args)]
 pub(super) struct Args {

@@ -12,7 +12,7 @@ use crate::git::{Lineage, Listing, Pack, Session};
 const MAX_HAVES: usize = 64;
 
 /// Tips of late, from which new branches usually start.
-const RECENT_TIPS: u64 = 16;
+const RECENT_TIPS: usize = 16;
 
 /// Moves about which the pack says nothing are asked about one by one, up to this many; the others count as forced, because
 /// a false alarm is better than a silent loss.
@@ -75,10 +75,10 @@ impl Sync<'_> {
             None => None,
         };
         let mut haves: Vec<ObjectId> =
-            changes.iter().filter_map(|change| change.old).take(MAX_HAVES - RECENT_TIPS as usize).collect();
+            changes.iter().filter_map(|change| change.old).take(MAX_HAVES - RECENT_TIPS).collect();
         haves.extend(default_branch);
         if changes.iter().any(|change| change.old.is_none()) {
-            haves.extend(self.services.catalog.recent_tips(&self.repository.id, RECENT_TIPS).await?);
+            haves.extend(self.services.catalog.recent_tips(&self.repository.id, RECENT_TIPS as u64).await?);
         }
         let mut seen = HashSet::new();
         haves.retain(|id| seen.insert(*id));

@@ -10,14 +10,16 @@ mod recover;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::catalog::{LastSnapshot, Lease, PendingEvent, Repository, SyncState};
-use crate::domain::{Coverage, Error, Ledger, RefChange, RefName, RepoId, Result, Seq, Skipped, Snapshot, Trigger};
+use crate::catalog::{LastSnapshot, Lease, PendingEvent, Priority, Repository, SyncState};
+use crate::domain::{
+    Coverage, Error, Kind, Ledger, RefChange, RefName, RepoId, Result, Seq, Skipped, Snapshot, Trigger,
+};
 use crate::git::{self, Listing, Pack};
 use crate::services::Services;
 use crate::vault::{self, Appended, IndexEntry, PackEntry, PackSource, Parent, Record, Sealed, Vault};
@@ -67,10 +69,10 @@ impl Sync<'_> {
         let state = self.services.catalog.sync_state(&self.repository.id).await?;
         let events = self.services.catalog.pending_events(&self.repository.id).await?;
         let remote = self.services.remote(self.repository).await?;
-        let session = self.services.git.open(&remote).await?;
-
         let only = self.hinted_refs(&state, &events, started);
         for _ in 0..LISTINGS {
+            // Opened anew each time: an old server lists its references only in its greeting.
+            let session = self.services.git.open(&remote).await?;
             let listing = session.refs(only.as_deref()).await?;
             if !listing.partial && state.last.is_some() && state.fingerprint == Some(listing.fingerprint) {
                 return self.unchanged(&state, &events, &listing).await;
@@ -112,22 +114,18 @@ impl Sync<'_> {
         let (services, repository) = (self.services, self.repository);
         let record = self.record(&found)?;
         let seq = record.seq;
-        services
-            .catalog
-            .intend(
-                &repository.id,
-                seq,
-                Uuid::new_v4(),
-                &serde_json::to_string(&record).map_err(|error| Error::bug("cannot write a record").detail(error))?,
-            )
-            .await?;
+        self.refuse_strangers(seq).await?;
+        let announced =
+            serde_json::to_string(&record).map_err(|error| Error::bug("cannot announce a record").detail(error))?;
+        services.catalog.intend(&repository.id, seq, Uuid::new_v4(), &announced).await?;
         // The last moment at which a worker that was taken for dead can still do no harm.
         if !services.catalog.renew(self.lease, services.settings.workers.lease).await? {
             return Err(Error::busy("another worker has taken this job over"));
         }
         let source = found.pack.as_ref().zip(record.pack.as_ref()).map(|(pack, entry)| pack_source(pack, entry));
         let Appended::Written(sealed) = services.vault.append(&record, source).await? else {
-            return Err(Error::busy(format!("snapshot {seq} appeared in the vault meanwhile; looking at it again")));
+            let again = Kind::Busy { retry_after: Some(Duration::from_secs(1)) };
+            return Err(Error::new(again, format!("the vault holds snapshot {seq} already; looking at what it is")));
         };
         tracing::info!(
             step = "written",
@@ -159,8 +157,8 @@ impl Sync<'_> {
             forge_id: repository.forge_id.clone(),
             full_name: repository.full_name.clone(),
             seq: state.last.map_or(Seq::FIRST, |last| last.seq.next()),
-            time: found.started,
-            trigger: trigger(&found.events),
+            time: self.time(found),
+            trigger: self.trigger(found),
             parent: state.last.map(parent),
             object_format: listing.state.object_format,
             head: listing.state.head.clone(),
@@ -170,6 +168,31 @@ impl Sync<'_> {
             ledger: ledger(total, listing),
             duration_ms: u64::try_from(found.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
+    }
+
+    /// Later than the snapshot before, even if another worker's clock was ahead: moments are found by bisection.
+    fn time(&self, found: &Found) -> DateTime<Utc> {
+        let after_last = self.repository.last_snapshot_at.map(|last| last + Duration::from_millis(1));
+        after_last.map_or(found.started, |after_last| found.started.max(after_last))
+    }
+
+    fn trigger(&self, found: &Found) -> Trigger {
+        let kind = match self.lease.priority {
+            _ if !found.events.is_empty() => "webhook",
+            Priority::Manual => "manual",
+            _ if found.state.last.is_none() => "discovery",
+            Priority::Event | Priority::Sweep => "sweep",
+        };
+        let mut trigger = Trigger { kind: kind.to_owned(), ..Trigger::default() };
+        for event in &found.events {
+            if !trigger.deliveries.contains(&event.delivery) {
+                trigger.deliveries.push(event.delivery.clone());
+            }
+            if let (Some(name), Some(actor)) = (&event.name, &event.actor) {
+                trigger.actors.insert(name.clone(), actor.clone());
+            }
+        }
+        trigger
     }
 }
 
@@ -194,20 +217,6 @@ fn changes(state: &SyncState, listing: &Listing, only: Option<&[RefName]>) -> Ve
             listing.state.changes_since(&before)
         }
     }
-}
-
-fn trigger(events: &[PendingEvent]) -> Trigger {
-    let mut trigger =
-        Trigger { kind: if events.is_empty() { "sweep" } else { "webhook" }.to_owned(), ..Trigger::default() };
-    for event in events {
-        if !trigger.deliveries.contains(&event.delivery) {
-            trigger.deliveries.push(event.delivery.clone());
-        }
-        if let (Some(name), Some(actor)) = (&event.name, &event.actor) {
-            trigger.actors.insert(name.clone(), actor.clone());
-        }
-    }
-    trigger
 }
 
 fn ledger(total: u64, listing: &Listing) -> Ledger {

@@ -10,15 +10,18 @@ impl Sync<'_> {
     /// Adopts the snapshot after the last known one if the vault holds it: the run that wrote it died before its catalog
     /// row. Its intent says what it is, so that a deployment that cannot read its own vault can finish it too.
     ///
-    /// Costs nothing unless an intent was left behind.
+    /// Costs nothing unless an intent was left behind. Once one was, whatever follows in the vault is adopted too: it is
+    /// the history of a catalog that was lost.
     pub(super) async fn finish_interrupted(&self) -> Result<()> {
         let (services, repo) = (self.services, &self.repository.id);
+        let mut adopting = false;
         loop {
             let next = services.catalog.last_seq(repo).await?.map_or(Seq::FIRST, Seq::next);
             let mut intents = services.catalog.intents(repo, next).await?;
-            if intents.is_empty() {
+            if intents.is_empty() && !adopting {
                 return Ok(());
             }
+            adopting = true;
             let sealed = match services.vault.hash(repo, next).await {
                 Ok(sealed) => sealed,
                 Err(error) if error.kind() == Kind::NotFound => return Ok(()),
@@ -29,16 +32,29 @@ impl Sync<'_> {
             } else if intents.len() == 1 {
                 read_intent(&intents.remove(0))?
             } else {
-                return Err(Error::misconfigured(format!(
-                    "the vault holds snapshot {next}, several runs meant to write it, and this deployment has no key to see which did"
-                ))
-                .hint("run `refward catalog rebuild` once where the vault's key is"));
+                return Err(stranger(next));
             };
             let events = services.catalog.events_of(&record.trigger.deliveries, repo).await?;
             commit_row(services, &record, sealed, None, super::ids(&events)).await?;
             tracing::info!(repository = record.full_name, seq = next.get(), "finished an interrupted snapshot");
         }
     }
+
+    /// Where we cannot read what is in the vault, an intent must mean that nothing was there when it was made.
+    pub(super) async fn refuse_strangers(&self, seq: Seq) -> Result<()> {
+        let vault = &self.services.vault;
+        if vault.is_sealed() && vault.stored_bytes(&self.repository.id, seq).await?.is_some() {
+            return Err(stranger(seq));
+        }
+        Ok(())
+    }
+}
+
+fn stranger(seq: Seq) -> Error {
+    Error::misconfigured(format!(
+        "the vault holds a snapshot {seq} that the catalog does not know, and this deployment has no key to read it"
+    ))
+    .hint("run `refward catalog rebuild` once where the vault's key is")
 }
 
 fn read_intent(json: &str) -> Result<Record> {

@@ -25,14 +25,19 @@ pub struct StoredSecrets {
     services: Arc<Services>,
     known: RwLock<BySlug>,
     /// When they were read, and which sealed secrets that were: opening them again costs more than reading them.
-    read: Mutex<(Instant, Vec<(ConnectionId, Vec<u8>)>)>,
+    read: Mutex<LastRead>,
+}
+
+struct LastRead {
+    at: Instant,
+    sealed: Vec<(ConnectionId, Vec<u8>)>,
 }
 
 impl StoredSecrets {
     /// Reads them, and from then on keeps up with what other processes add and remove.
     pub async fn watch(services: Arc<Services>) -> Result<Arc<Self>> {
-        let long_ago = (Instant::now(), Vec::new());
-        let watched = Arc::new(Self { services, known: RwLock::default(), read: Mutex::new(long_ago) });
+        let nothing = LastRead { at: Instant::now(), sealed: Vec::new() };
+        let watched = Arc::new(Self { services, known: RwLock::default(), read: Mutex::new(nothing) });
         watched.refresh().await?;
         let weak = Arc::downgrade(&watched);
         tokio::spawn(async move {
@@ -51,8 +56,8 @@ impl StoredSecrets {
     async fn refresh(&self) -> Result<bool> {
         let mut read = self.read.lock().await;
         let sealed = self.services.catalog.secrets(SecretKind::Webhook, None).await?;
-        read.0 = Instant::now();
-        if sealed == read.1 {
+        read.at = Instant::now();
+        if sealed == read.sealed {
             return Ok(false);
         }
         let mut by_slug: HashMap<String, Vec<HookSecret>> = HashMap::new();
@@ -67,7 +72,7 @@ impl StoredSecrets {
         }
         *self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner) =
             by_slug.into_iter().map(|(slug, secrets)| (slug, secrets.into())).collect();
-        read.1 = sealed;
+        read.sealed = sealed;
         Ok(true)
     }
 }
@@ -80,7 +85,7 @@ impl HookSecrets for StoredSecrets {
     }
 
     async fn look_again(&self) -> bool {
-        if self.read.lock().await.0.elapsed() < LOOK_AGAIN {
+        if self.read.lock().await.at.elapsed() < LOOK_AGAIN {
             return false;
         }
         match self.refresh().await {

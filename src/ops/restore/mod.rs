@@ -88,7 +88,7 @@ pub async fn plan(source: &Source, request: &Restore, client: &git::Client) -> R
         Target::Directory { dir, .. } => directory::refs_of(dir).await?,
         Target::Remote { remote, .. } => remote::refs_of(client, remote).await?,
     };
-    Plan::make(&record, state, now, request)
+    Plan::make(&record, &state, &now, request)
 }
 
 /// Carries a plan out. Stops if the target has moved since the plan was made.

@@ -75,11 +75,11 @@ impl Plan {
     /// `state` is what the backup holds, `now` what the target holds.
     pub(super) fn make(
         record: &Record,
-        state: RefState,
-        now: BTreeMap<RefName, ObjectId>,
+        state: &RefState,
+        now: &BTreeMap<RefName, ObjectId>,
         request: &Restore,
     ) -> Result<Self> {
-        let wanted = select(&state, &request.refs)?;
+        let wanted = select(state, &request.refs)?;
         let refs = wanted.into_iter().map(|(name, new)| {
             let target = target_name(&name, &request.target)?;
             let old = now.get(&target).copied();
@@ -95,7 +95,7 @@ impl Plan {
             Ok(PlannedRef { name, target, old, new, action })
         });
         let refs: Vec<PlannedRef> = refs.collect::<Result<_>>()?;
-        let head = head_of(&state, &refs);
+        let head = head_of(state, &refs);
         Ok(Self {
             repository: record.full_name.clone(),
             seq: record.seq,
