@@ -4,7 +4,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{Context, output};
-use crate::domain::{Error, RepoAddress, Result};
+use crate::domain::{Error, Kind, RepoAddress, Result, Snapshot};
 use crate::ops::backup::{self, Backup};
 
 #[derive(clap::Args)]
@@ -71,25 +71,27 @@ fn report(
     match failed.len() {
         0 => Ok(()),
         1 if total == 1 => Err(failed.remove(0)),
-        count => Err(Error::new(
-            crate::domain::Kind::Partial,
-            format!("{count} of {total} repositories could not be backed up"),
-        )),
+        count => Err(Error::new(Kind::Partial, format!("{count} of {total} repositories could not be backed up"))),
     }
 }
 
 fn describe(backup: &Backup) -> String {
     match backup {
-        Backup::Snapshot(snapshot) => format!(
-            "snapshot {}, {} objects, {} received, {} stored, {} ms",
-            snapshot.seq,
-            snapshot.objects,
-            output::bytes(snapshot.pack_bytes),
-            output::bytes(snapshot.stored_bytes),
-            snapshot.duration.as_millis()
-        ),
+        Backup::Snapshot(snapshot) => told(snapshot),
         Backup::Unchanged { seq, .. } => format!("unchanged since snapshot {}", output::or_dash(*seq)),
     }
+}
+
+/// A snapshot in one line.
+pub(super) fn told(snapshot: &Snapshot) -> String {
+    format!(
+        "snapshot {}: {} new objects, {} received, {} stored, {} ms",
+        snapshot.seq,
+        snapshot.objects,
+        output::bytes(snapshot.pack_bytes),
+        output::bytes(snapshot.stored_bytes),
+        snapshot.duration.as_millis()
+    )
 }
 
 fn progress(total: u64) -> ProgressBar {

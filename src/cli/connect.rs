@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use secrecy::SecretString;
 use url::Url;
 
+use super::connections::describe as describe_inspection;
 use super::{Context, output};
 use crate::domain::{Error, Result};
 use crate::ops::ConnectionSettings;
@@ -69,20 +70,13 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
 }
 
 fn describe(connected: &Connected) -> String {
-    let Connected { name, inspection, repositories, webhook_path } = connected;
-    let mut text = format!("Connected {name}: {}, {}", inspection.host, inspection.credential);
-    if let Some(login) = &inspection.login {
-        text += &format!(" of {login}");
-    }
-    if let Some(expires) = &inspection.expires {
-        text += &format!(", expires {expires}");
-    }
-    text += &format!("\n{} repositories; the service takes a first snapshot of each.", repositories.listed);
-    for missing in &inspection.missing {
-        text += &format!("\nmissing: {missing}");
-    }
-    text + &format!(
-        "\nNext: let the forge send webhooks (all events, application/json, your secret) to this service's address + {webhook_path}"
+    format!(
+        "Connected {}: {}\n{} repositories; the service takes a first snapshot of each.\n\
+         Next: let the forge send webhooks (all events, application/json, your secret) to this service's address + {}",
+        connected.name,
+        describe_inspection(&connected.inspection),
+        connected.repositories.listed,
+        connected.webhook_path
     )
 }
 

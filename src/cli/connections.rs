@@ -56,7 +56,8 @@ fn describe_all(rows: &[ConnectionRow]) -> String {
     )
 }
 
-fn describe(inspection: &Inspection) -> String {
+/// Host, identity, and what is missing.
+pub(super) fn describe(inspection: &Inspection) -> String {
     let mut text = format!("{}: {}", inspection.host, inspection.credential);
     if let Some(login) = &inspection.login {
         text += &format!(" of {login}");

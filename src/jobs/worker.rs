@@ -20,28 +20,39 @@ use crate::services::Services;
 /// How often the queue is looked at when nobody rings. Another process may have added work.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How long handing leases back may take when the service stops.
+const HAND_BACK: Duration = Duration::from_secs(5);
+
 /// The running workers of this process.
 pub struct Workers {
     tasks: JoinSet<()>,
+    /// Take nothing new.
     stop: CancellationToken,
+    /// Break off what runs.
+    abandon: CancellationToken,
     alive: Weak<()>,
 }
 
 impl Workers {
     /// Starts as many as the settings say.
     pub fn start(services: &Arc<Services>) -> Self {
-        let stop = CancellationToken::new();
+        let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
         let alive = Arc::new(());
         let mut tasks = JoinSet::new();
         for _ in 0..services.settings.workers.count {
-            let worker = Worker { services: Arc::clone(services), name: worker_name(), stop: stop.clone() };
+            let worker = Worker {
+                services: Arc::clone(services),
+                name: worker_name(),
+                stop: stop.clone(),
+                abandon: abandon.clone(),
+            };
             let alive = Arc::clone(&alive);
             tasks.spawn(async move {
-                worker.run().await;
+                Box::pin(worker.run()).await;
                 drop(alive);
             });
         }
-        Self { tasks, stop, alive: Arc::downgrade(&alive) }
+        Self { tasks, stop, abandon, alive: Arc::downgrade(&alive) }
     }
 
     /// Tells whether any of them still runs.
@@ -50,14 +61,20 @@ impl Workers {
         move || if alive.strong_count() > 0 { Ok(()) } else { Err(Error::bug("no worker is running")) }
     }
 
-    /// Takes no new jobs, waits `grace` for the running ones, then hands their leases back.
+    /// Takes no new jobs, waits `grace` for the running ones, then breaks them off and hands their leases back, so that
+    /// other workers go on at once.
     pub async fn stop(mut self, grace: Duration) {
         self.stop.cancel();
-        let finished = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(grace, finished).await.is_err() {
-            tracing::warn!("jobs still running after {grace:?}; their leases run out and other workers take over");
-            self.tasks.shutdown().await;
+        if tokio::time::timeout(grace, self.finished()).await.is_err() {
+            tracing::warn!("jobs still running after {grace:?} are handed back");
+            self.abandon.cancel();
+            // A database that does not answer must not hold up the end: leases run out by themselves.
+            let _ = tokio::time::timeout(HAND_BACK, self.finished()).await;
         }
+    }
+
+    async fn finished(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
     }
 }
 
@@ -65,6 +82,7 @@ struct Worker {
     services: Arc<Services>,
     name: String,
     stop: CancellationToken,
+    abandon: CancellationToken,
 }
 
 impl Worker {
@@ -75,7 +93,10 @@ impl Worker {
             match self.services.catalog.claim(&self.name, length).await {
                 Ok(Some(claimed)) => {
                     // Failures are logged and queued again there.
-                    let _ = work(&self.services, &claimed).await;
+                    let work = Box::pin(work(&self.services, &claimed));
+                    if self.abandon.run_until_cancelled(work).await.is_none() {
+                        hand_back(&self.services, &claimed).await;
+                    }
                     continue;
                 }
                 Ok(None) => {}
@@ -104,12 +125,20 @@ pub async fn run_now(services: &Services, job: &Job) -> Result<Outcome> {
     }
 }
 
+async fn hand_back(services: &Services, lease: &Lease) {
+    if let Err(error) = services.catalog.release(lease).await {
+        tracing::warn!(kind = lease.kind, subject = lease.subject, "cannot hand a job back: {}", error.for_log());
+    }
+}
+
 async fn work(services: &Services, lease: &Lease) -> Result<Outcome> {
     tracing::info!(step = "leased", kind = lease.kind, subject = lease.subject, "job leased");
     let outcome = tokio::select! {
         outcome = run(services, lease) => outcome,
         error = keep(services, lease) => Err(error),
     };
+    let word = if outcome.is_ok() { "done" } else { "failed" };
+    metrics::counter!("refward_jobs_total", "kind" => lease.kind.clone(), "outcome" => word).increment(1);
     if let Err(error) = settle(services, lease, outcome.as_ref().err()).await {
         // Harmless: the lease runs out and the job, being a reconciler, runs again.
         tracing::warn!(kind = lease.kind, subject = lease.subject, "cannot settle a job: {}", error.for_log());

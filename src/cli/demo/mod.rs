@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
-use super::output;
+use super::backup::told;
 use super::serve::Running;
 use crate::config::Settings;
 use crate::domain::{Error, Point, RepoAddress, Result, Seq, Snapshot};
@@ -229,17 +229,6 @@ impl Tour {
 
 fn random_secret() -> SecretString {
     SecretString::from(uuid::Uuid::new_v4().simple().to_string())
-}
-
-fn told(snapshot: &Snapshot) -> String {
-    format!(
-        "snapshot {}: {} new objects, {} received, {} stored, {} ms",
-        snapshot.seq,
-        snapshot.objects,
-        output::bytes(snapshot.pack_bytes),
-        output::bytes(snapshot.stored_bytes),
-        snapshot.duration.as_millis()
-    )
 }
 
 fn short(id: &str) -> &str {

@@ -137,6 +137,7 @@ impl Sync<'_> {
         let fingerprint = (!found.listing.partial).then_some(found.listing.fingerprint);
         let snapshot = recover::commit_row(services, &record, sealed, fingerprint, ids(&found.events)).await?;
         tracing::info!(step = "recorded", repository = repository.full_name, seq = seq.get(), "snapshot complete");
+        count(&snapshot, &found.events);
         Ok(Outcome::Written(snapshot))
     }
 
@@ -193,6 +194,16 @@ impl Sync<'_> {
             }
         }
         trigger
+    }
+}
+
+fn count(snapshot: &Snapshot, events: &[PendingEvent]) {
+    metrics::counter!("refward_snapshots_total").increment(1);
+    metrics::counter!("refward_pack_bytes_total").increment(snapshot.pack_bytes);
+    metrics::counter!("refward_stored_bytes_total").increment(snapshot.stored_bytes);
+    for event in events {
+        let lag = (Utc::now() - event.received_at).to_std().unwrap_or_default();
+        metrics::histogram!("refward_push_to_snapshot_seconds").record(lag);
     }
 }
 
