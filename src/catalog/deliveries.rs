@@ -2,12 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, FromQueryResult, QueryFilter,
-    QueryOrder, QuerySelect, Set,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, FromQueryResult, JoinType, QueryFilter,
+    QueryOrder, QuerySelect, RelationTrait, Set,
 };
 
 use crate::domain::{Actor, Change, ConnectionId, DeliveryId, Event, ObjectId, RefName, RepoId, Result};
@@ -16,7 +15,7 @@ use super::error::{During, unreadable};
 use super::repositories::{ACTIVE, repo_id};
 use super::tables::{delivery, event, repository};
 use super::values::{bytes, object_id_or_none, time};
-use super::{Catalog, NewJob, insert_all, queue};
+use super::{Catalog, NewJob, PackedBody, insert_all, queue};
 
 /// Kinds of events that a job follows. Others are kept for the jobs to come and never count as waiting.
 pub const CONSUMED: &[&str] = &["push", "refs"];
@@ -32,7 +31,7 @@ pub struct NewDelivery {
     /// When it came.
     pub received_at: DateTime<Utc>,
     /// As it came.
-    pub body: Bytes,
+    pub body: PackedBody,
     /// Whose secret signed it.
     pub connection: Option<ConnectionId>,
     /// What it says.
@@ -157,12 +156,14 @@ impl Catalog {
     /// The events of a repository that wait for a job, oldest first.
     pub async fn pending_events(&self, repo: &RepoId) -> Result<Vec<PendingEvent>> {
         let rows = event::Entity::find()
-            .find_also_related(delivery::Entity)
+            .join(JoinType::InnerJoin, event::Relation::Delivery.def())
+            .column_as(delivery::Column::DeliveryId, "delivery_id")
             .filter(event::Column::RepoId.eq(repo.as_str()))
             .filter(event::Column::HandledAt.is_null())
             .filter(event::Column::Kind.is_in(CONSUMED.iter().copied()))
             .order_by_asc(event::Column::ReceivedAt)
             .order_by_asc(event::Column::Id)
+            .into_model::<PendingRow>()
             .all(&self.read)
             .await;
         rows.during("reading the events that wait")?.into_iter().map(PendingEvent::try_from).collect()
@@ -282,7 +283,7 @@ async fn insert_deliveries(
             delivery.id.as_str().into(),
             delivery.event.as_str().into(),
             delivery.received_at.timestamp_millis().into(),
-            delivery.body.to_vec().into(),
+            delivery.body.0.to_vec().into(),
             delivery.connection.map(|connection| connection.0).into(),
         ]);
     }
@@ -339,15 +340,27 @@ fn subject(change: &Change) -> Option<String> {
     }
 }
 
-impl TryFrom<(event::Model, Option<delivery::Model>)> for PendingEvent {
+/// An event and its delivery's id; never the body.
+#[derive(FromQueryResult)]
+struct PendingRow {
+    id: i64,
+    delivery_id: String,
+    r#ref: Option<String>,
+    old: Option<Vec<u8>>,
+    new: Option<Vec<u8>>,
+    forced: bool,
+    actor: Option<String>,
+    received_at: i64,
+}
+
+impl TryFrom<PendingRow> for PendingEvent {
     type Error = crate::domain::Error;
 
-    fn try_from((row, delivery): (event::Model, Option<delivery::Model>)) -> Result<Self> {
+    fn try_from(row: PendingRow) -> Result<Self> {
         let name = row.r#ref.as_deref().map(str::parse).transpose();
         Ok(Self {
             id: row.id,
-            delivery: DeliveryId::parse(&delivery.map(|delivery| delivery.delivery_id).unwrap_or_default())
-                .map_err(|error| unreadable("a delivery id", error))?,
+            delivery: DeliveryId::parse(&row.delivery_id).map_err(|error| unreadable("a delivery id", error))?,
             name: name.map_err(|error| unreadable("a reference name", error))?,
             old: object_id_or_none(row.old.as_deref())?,
             new: object_id_or_none(row.new.as_deref())?,

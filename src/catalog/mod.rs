@@ -5,6 +5,7 @@
 //! once is guarded by a condition in the statement itself. Fails with `Busy` while the database is locked, full or
 //! away.
 
+mod body;
 mod connect;
 mod connections;
 mod deliveries;
@@ -31,6 +32,7 @@ use crate::domain::Result;
 
 use error::During;
 
+pub use body::PackedBody;
 pub use connections::{Connection, ConnectionSettings, NewConnection, SecretKind};
 pub use deliveries::{CONSUMED, EventCount, NewDelivery, NewEvent, PendingEvent, StoredDelivery, Subscription};
 pub use history::JournalEntry;

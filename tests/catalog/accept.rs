@@ -1,9 +1,8 @@
 //! Accepting deliveries in groups.
 
-use bytes::Bytes;
 use chrono::Utc;
 use futures_util::future::join_all;
-use refward::catalog::{Catalog, JobState, StoredDelivery, job_kind};
+use refward::catalog::{Catalog, JobState, PackedBody, StoredDelivery, job_kind};
 use refward::domain::{Change, ConnectionId, DeliveryId, Event, Kind, RemoteRepository};
 use refward::ops::accept::{Acceptor, Incoming};
 
@@ -30,7 +29,7 @@ fn incoming(id: &str, connection: ConnectionId, repository: Option<RemoteReposit
         id: DeliveryId::parse(id).unwrap(),
         event: change.kind().to_owned(),
         received_at: Utc::now(),
-        body: Bytes::from_static(b"{}"),
+        body: PackedBody::new(b"{}"),
         events: vec![Event { repository, actor: None, at: None, change }],
     }
 }

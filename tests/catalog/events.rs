@@ -1,8 +1,7 @@
 //! Events between webhook and snapshot: what waits, since when, and what is kept.
 
-use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use refward::catalog::{Catalog, NewDelivery, NewEvent, NewJob, Priority, StoredDelivery, job_kind};
+use refward::catalog::{Catalog, NewDelivery, NewEvent, NewJob, PackedBody, Priority, StoredDelivery, job_kind};
 use refward::domain::{Actor, Change, DeliveryId, Event, RepoId};
 
 use crate::world::{World, change, list, minute, name, oid, seq, snapshot};
@@ -13,6 +12,8 @@ on_both_databases! {
     bodies_are_forgotten_once_nothing_waits,
     status_tells_of_every_repository_at_once,
 }
+
+const BODY: &[u8] = b"{ \"as\": \"it came\" }\n\xff";
 
 fn push() -> Change {
     Change::Push { name: name("main"), old: Some(oid(1)), new: Some(oid(2)), forced: true }
@@ -25,7 +26,7 @@ async fn deliver(catalog: &Catalog, id: &str, received_at: DateTime<Utc>, repo: 
         id: DeliveryId::parse(id).unwrap(),
         event: "push".into(),
         received_at,
-        body: Bytes::from_static(b"{}"),
+        body: PackedBody::new(BODY),
         connection: None,
         events: vec![NewEvent { repo: Some(repo.clone()), event }],
         jobs: vec![NewJob { kind: job_kind::SYNC_REPO, subject: repo.to_string(), priority: Priority::Event }],
@@ -76,7 +77,10 @@ async fn bodies_are_forgotten_once_nothing_waits(world: World) {
     deliver(catalog, "old", minute(0), rocket, Change::Issue(1)).await;
     deliver(catalog, "young", minute(10), rocket, Change::Issue(1)).await;
     let before = minute(5);
+    let body = async |id: &str| catalog.body("github", &DeliveryId::parse(id).unwrap()).await.unwrap();
+    assert_eq!(body("old").await.as_deref(), Some(BODY));
     assert_eq!(catalog.forget_bodies(before).await.unwrap(), 1);
+    assert_eq!((body("old").await, body("old-and-waiting").await.as_deref()), (None, Some(BODY)));
     assert_eq!(catalog.forget_bodies(before).await.unwrap(), 0);
     let waiting: Vec<i64> = catalog.pending_events(rocket).await.unwrap().iter().map(|event| event.id).collect();
     catalog.record_unchanged(rocket, None, &waiting, None).await.unwrap();

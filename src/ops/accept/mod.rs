@@ -11,7 +11,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use http::HeaderMap;
 
-use crate::catalog::{Catalog, StoredDelivery};
+use crate::catalog::{Catalog, PackedBody, StoredDelivery};
 use crate::domain::{ConnectionId, DeliveryId, Error, Event, Result};
 use crate::forge::{Content, Forge};
 
@@ -127,7 +127,7 @@ pub struct Incoming {
     /// When it came.
     pub received_at: chrono::DateTime<Utc>,
     /// As it came.
-    pub body: Bytes,
+    pub body: PackedBody,
     /// What it says.
     pub events: Vec<Event>,
 }
@@ -153,7 +153,7 @@ fn read(forge: &dyn Forge, headers: &HeaderMap, body: Bytes, secrets: &[HookSecr
             id: delivery.id,
             event: delivery.event,
             received_at: Utc::now(),
-            body: verified.body().clone(),
+            body: PackedBody::new(verified.body()),
             events,
         })),
     }
