@@ -28,6 +28,9 @@ use crate::vault::{self, Appended, IndexEntry, PackEntry, PackSource, Parent, Re
 /// for all costs next to nothing and heals lost webhooks at every push.
 const MANY_REFS: u64 = 2_000;
 
+/// References asked for by name in one listing at most.
+const MAX_HINTS: usize = 64;
+
 /// References may move between listing and fetching; then we list again, this often at most.
 const LISTINGS: usize = 5;
 
@@ -64,22 +67,22 @@ impl Sync<'_> {
     }
 
     async fn attempt(&self) -> Result<Outcome> {
-        self.finish_interrupted().await?;
+        let last = self.finish_interrupted().await?;
         let (started, clock) = (Utc::now(), Instant::now());
-        let state = self.services.catalog.sync_state(&self.repository.id).await?;
         let events = self.services.catalog.pending_events(&self.repository.id).await?;
         let remote = self.services.remote(self.repository).await?;
-        let only = self.hinted_refs(&state, &events, started);
+        let only = self.hinted_refs(&events, started).filter(|_| last.is_some());
         for _ in 0..LISTINGS {
             // Opened anew each time: an old server lists its references only in its greeting.
             let session = self.services.git.open(&remote).await?;
             let listing = session.refs(only.as_deref()).await?;
-            if !listing.partial && state.last.is_some() && state.fingerprint == Some(listing.fingerprint) {
-                return self.unchanged(&state, &events, &listing).await;
+            if last.is_some() && self.is_as_before(&listing).await? {
+                return self.unchanged(last, &events, &listing).await;
             }
+            let state = self.services.catalog.sync_state(&self.repository.id).await?;
             let mut changes = changes(&state, &listing, only.as_deref());
-            if changes.is_empty() && state.last.is_some() && listing.state.head == state.refs.head {
-                return self.unchanged(&state, &events, &listing).await;
+            if changes.is_empty() && last.is_some() && listing.state.head == state.refs.head {
+                return self.unchanged(last, &events, &listing).await;
             }
             let fetched = self.fetch(&session, &state, &listing, &mut changes).await;
             match fetched {
@@ -95,19 +98,24 @@ impl Sync<'_> {
     }
 
     /// The references to ask for, where asking for all would cost more than the change is worth.
-    fn hinted_refs(&self, state: &SyncState, events: &[PendingEvent], now: DateTime<Utc>) -> Option<Vec<RefName>> {
+    fn hinted_refs(&self, events: &[PendingEvent], now: DateTime<Utc>) -> Option<Vec<RefName>> {
         let listed_lately = self.repository.last_checked_at? > now - self.services.settings.sweep.interval;
-        let worth_it = state.last.is_some() && self.repository.refs_total > MANY_REFS && listed_lately;
+        let worth_it = self.repository.refs_total > MANY_REFS && listed_lately;
         let names: Option<Vec<RefName>> = events.iter().map(|event| event.name.clone()).collect();
-        names.filter(|names| worth_it && !names.is_empty() && names.len() <= 64)
+        names.filter(|names| worth_it && !names.is_empty() && names.len() <= MAX_HINTS)
     }
 
-    async fn unchanged(&self, state: &SyncState, events: &[PendingEvent], listing: &Listing) -> Result<Outcome> {
-        let seq = state.last.map(|last| last.seq);
+    /// The forge gave the very answer that the last snapshot was made from: no need to read every reference.
+    async fn is_as_before(&self, listing: &Listing) -> Result<bool> {
+        let known = self.services.catalog.fingerprint(&self.repository.id).await?;
+        Ok(!listing.partial && known == Some(listing.fingerprint))
+    }
+
+    async fn unchanged(&self, last: Option<Seq>, events: &[PendingEvent], listing: &Listing) -> Result<Outcome> {
         let fingerprint = (!listing.partial).then_some(listing.fingerprint);
-        self.services.catalog.record_unchanged(&self.repository.id, fingerprint, &ids(events), seq).await?;
+        self.services.catalog.record_unchanged(&self.repository.id, fingerprint, &ids(events), last).await?;
         tracing::debug!(repository = self.repository.full_name, "unchanged");
-        Ok(Outcome::Unchanged(seq))
+        Ok(Outcome::Unchanged(last))
     }
 
     async fn commit(&self, found: Found) -> Result<Outcome> {

@@ -12,19 +12,21 @@ impl Sync<'_> {
     ///
     /// Costs nothing unless an intent was left behind. Once one was, whatever follows in the vault is adopted too: it is
     /// the history of a catalog that was lost.
-    pub(super) async fn finish_interrupted(&self) -> Result<()> {
+    /// Returns the newest snapshot.
+    pub(super) async fn finish_interrupted(&self) -> Result<Option<Seq>> {
         let (services, repo) = (self.services, &self.repository.id);
         let mut adopting = false;
         loop {
-            let next = services.catalog.last_seq(repo).await?.map_or(Seq::FIRST, Seq::next);
+            let last = services.catalog.last_seq(repo).await?;
+            let next = last.map_or(Seq::FIRST, Seq::next);
             let mut intents = services.catalog.intents(repo, next).await?;
             if intents.is_empty() && !adopting {
-                return Ok(());
+                return Ok(last);
             }
             adopting = true;
             let sealed = match services.vault.hash(repo, next).await {
                 Ok(sealed) => sealed,
-                Err(error) if error.kind() == Kind::NotFound => return Ok(()),
+                Err(error) if error.kind() == Kind::NotFound => return Ok(last),
                 Err(error) => return Err(error),
             };
             let record = if !services.vault.is_sealed() {
