@@ -69,10 +69,10 @@ impl Running {
 
 fn routes(config: &mut web::ServiceConfig) {
     config
-        .route("/hooks/{forge}", web::post().to(hooks::receive))
-        .route("/healthz", web::get().to(health::alive))
-        .route("/readyz", web::get().to(health::ready))
-        .route("/metrics", web::get().to(health::metrics));
+        .service(web::resource("/hooks/{forge}").post(hooks::receive))
+        .service(web::resource("/healthz").get(health::alive))
+        .service(web::resource("/readyz").get(health::ready))
+        .service(web::resource("/metrics").get(health::metrics));
 }
 
 fn cannot_listen(listen: &str, error: &std::io::Error) -> Error {

@@ -92,7 +92,7 @@ async fn status_tells_of_every_repository_at_once(world: World) {
     let World { catalog, acme, rocket, .. } = &world;
     let other = list(catalog, acme, "2", "acme/other").await;
     deliver(catalog, "d1", minute(0), rocket, push()).await;
-    let lease = catalog.claim("w", std::time::Duration::from_secs(60)).await.unwrap().unwrap();
+    let lease = catalog.claim("w", std::time::Duration::from_mins(1)).await.unwrap().unwrap();
     deliver(catalog, "d2", minute(1), rocket, push()).await;
     catalog.record_error(&other, "the forge is down").await.unwrap();
     catalog.commit(snapshot(&other, 1, vec![], 0)).await.unwrap();

@@ -9,7 +9,7 @@ use refward::catalog::{Catalog, JobState, Lease, Priority};
 
 use crate::world::World;
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 on_both_databases! {
     pushes_while_one_runs_are_one_more_run,

@@ -148,17 +148,17 @@ async fn the_history_is_rebuilt_from_the_vault(world: World) {
     assert_eq!(catalog.journal(rocket, Some(&name("wrong"))).await.unwrap(), []);
     assert!(!catalog.repository(rocket).await.unwrap().gone);
 
-    let lost = RepoId::derive("github", "github.com", "7");
-    catalog.rebuild(&known_as("7", "acme/lost"), &lost, chain(&lost)).await.unwrap();
+    let orphan = RepoId::derive("github", "github.com", "7");
+    catalog.rebuild(&known_as("7", "acme/lost"), &orphan, chain(&orphan)).await.unwrap();
     let another = RepoId::derive("github", "github.com", "8");
     catalog.rebuild(&known_as("8", "acme/another"), &another, chain(&another)).await.unwrap();
-    let seen = catalog.repository(&lost).await.unwrap();
+    let seen = catalog.repository(&orphan).await.unwrap();
     assert!(seen.gone && seen.selected);
     assert_eq!(seen.last_seq, Some(seq(2)));
     assert_eq!(catalog.repository(&another).await.unwrap().connection_id, seen.connection_id);
     assert_eq!(catalog.connections().await.unwrap().len(), 1, "nobody connected it");
     list(catalog, acme, "7", "acme/lost").await;
-    let seen = catalog.repository(&lost).await.unwrap();
+    let seen = catalog.repository(&orphan).await.unwrap();
     assert_eq!((seen.gone, seen.connection.as_str(), seen.last_seq), (false, "acme", Some(seq(2))));
 
     let mut shuffled = chain(rocket);
