@@ -1,4 +1,5 @@
 //! Webhooks, health and metrics over real HTTP, as a forge and a load balancer see them.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
