@@ -31,7 +31,6 @@ pub mod job_kind {
 
 const READY: &str = "ready";
 const RUNNING: &str = "running";
-const FAILED: &str = "failed";
 
 /// What goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,8 +71,6 @@ pub enum JobState {
     Ready,
     /// A worker holds it.
     Running,
-    /// It failed in a way that only a person or a new event can change.
-    Failed,
 }
 
 /// A job as it stands.
@@ -119,8 +116,7 @@ impl Catalog {
         self.enqueue_all(kind, &[subject.to_owned()], priority).await
     }
 
-    /// Queues a job for each subject. One that is ready already is not queued again, and one that failed for good is
-    /// tried anew.
+    /// Queues a job for each subject. One that is ready already is not queued again.
     pub async fn enqueue_all(&self, kind: &'static str, subjects: &[String], priority: Priority) -> Result<()> {
         const DOING: &str = "queueing jobs";
         if subjects.is_empty() {
@@ -240,20 +236,6 @@ impl Catalog {
         Ok(true)
     }
 
-    /// The attempt failed for good. Only a new wish for the same wakes the job; one that waits already stays.
-    pub async fn park(&self, lease: &Lease, error: &str) -> Result<bool> {
-        let parked = job::Entity::update_many()
-            .col_expr(Column::State, FAILED.into())
-            .col_expr(Column::LastError, error.into())
-            .col_expr(Column::Holder, Option::<String>::None.into())
-            .col_expr(Column::LeaseUntil, Option::<i64>::None.into())
-            .filter(held_by(lease))
-            .exec(&self.write)
-            .await
-            .during("putting a failed job aside")?;
-        Ok(parked.rows_affected == 1)
-    }
-
     /// Every job there is, in the order in which they would run.
     pub async fn jobs(&self) -> Result<Vec<Job>> {
         let rows = job::Entity::find()
@@ -274,22 +256,11 @@ pub(super) async fn enqueue(db: &impl ConnectionTrait, mut jobs: Vec<NewJob>) ->
     jobs.dedup_by(|later, first| (later.kind, &later.subject) == (first.kind, &first.subject));
     let now = now();
     for chunk in jobs.chunks(1000) {
-        wake_failed(db, chunk).await.during("queueing jobs")?;
         let rows =
             chunk.iter().map(|job| (job.kind.to_owned(), job.subject.clone(), job.priority as i32, now, 0, None));
         insert_ready(db, rows).await.during("queueing jobs")?;
     }
     Ok(())
-}
-
-async fn wake_failed(db: &impl ConnectionTrait, jobs: &[NewJob]) -> Result<(), DbErr> {
-    let subjects = || jobs.iter().map(|job| job.subject.as_str());
-    let kinds = jobs.iter().map(|job| job.kind);
-    let woken = job::Entity::delete_many()
-        .filter(Expr::cust("state = 'failed'"))
-        .filter(Column::Kind.is_in(kinds))
-        .filter(Column::Subject.is_in(subjects()));
-    woken.exec(db).await.map(drop)
 }
 
 async fn put_back(db: &impl ConnectionTrait, back: job::Model) -> Result<(), DbErr> {
@@ -387,7 +358,6 @@ impl From<job::Model> for Job {
             subject: row.subject,
             state: match row.state.as_str() {
                 RUNNING => JobState::Running,
-                FAILED => JobState::Failed,
                 _ => JobState::Ready,
             },
             attempts: attempts(row.attempts),

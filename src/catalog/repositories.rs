@@ -112,16 +112,6 @@ impl Catalog {
         row.ok_or_else(|| Error::not_found(format!("there is no repository {id} in the catalog")))?.try_into()
     }
 
-    /// The repository that a connection lists under the forge's own id.
-    pub async fn by_forge_id(&self, connection: ConnectionId, forge_id: &str) -> Result<Option<Repository>> {
-        let row = repository::Entity::find()
-            .find_also_related(connection::Entity)
-            .filter(repository::Column::ConnectionId.eq(connection.0))
-            .filter(repository::Column::ForgeId.eq(forge_id))
-            .one(&self.read);
-        row.await.during("looking up a repository")?.map(Repository::try_from).transpose()
-    }
-
     /// The repository that a person means. Case does not matter, as on the forges.
     pub async fn resolve(&self, address: &RepoAddress) -> Result<Repository> {
         let named = Expr::expr(Func::lower(Expr::col((repository::Entity, repository::Column::FullName))));
@@ -158,7 +148,7 @@ impl Catalog {
         Ok(match closest {
             Some((0, known)) => missing.hint(format!("it is in another connection: {}", known.address())),
             Some((_, known)) => missing.hint(format!("did you mean {}?", known.full_name)),
-            None => missing.hint("`refward repos` lists them; `refward discover` looks for new ones"),
+            None => missing.hint("`refward repos list` shows them; `refward repos sync` looks for new ones"),
         })
     }
 

@@ -42,7 +42,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     stop_signal().await?;
     tracing::info!("stopping");
     running.stop(&services).await;
-    Ok(())
+    services.catalog.close().await
 }
 
 /// The parts of the service that run in this process.

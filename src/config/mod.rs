@@ -33,6 +33,7 @@ impl Settings {
             .map_err(|error| unreadable(&file, &error))?;
         settings.resolve_paths(&folder);
         settings.http.fill_from_environment();
+        settings.reach_vault_through_proxy();
         settings.check()?;
         Ok(settings)
     }
@@ -74,6 +75,15 @@ impl Settings {
         }
     }
 
+    /// The object store has an HTTP client of its own.
+    fn reach_vault_through_proxy(&mut self) {
+        if !self.http.proxy.is_empty() && !self.vault.url.starts_with("file://") {
+            let options = &mut self.vault.options;
+            options.entry("proxy_url".to_owned()).or_insert_with(|| self.http.proxy.clone());
+            options.entry("proxy_excludes".to_owned()).or_insert_with(|| self.http.no_proxy.clone());
+        }
+    }
+
     fn check(&self) -> Result<()> {
         let refuse = |key: &str, why: &str| Err(Error::misconfigured(format!("the setting `{key}` {why}")));
         if self.workers.count == 0 {
@@ -105,6 +115,7 @@ impl Settings {
             if ["key", "secret", "token", "password", "credential", "sas"].iter().any(|word| name.contains(word)) {
                 "(set)".clone_into(value);
             }
+            *value = redact(value);
         }
         toml::to_string(&shown).map_err(|error| Error::bug("cannot print the settings").detail(error))
     }

@@ -33,7 +33,7 @@ async fn follow(services: &Services, connection: &Connection) -> Result<Discover
     let access = services.access(connection).await?;
     let forge = services.forge(&connection.forge)?;
     let listed = forge.repositories(&access).await?;
-    let host = host_of(&access.url);
+    let host = connection.host()?;
     // The owner was asked for everything when they connected; later arrivals are their choice.
     let select_new = connection.settings.auto_add || connection.discovered_at.is_none();
 
@@ -57,12 +57,6 @@ async fn follow(services: &Services, connection: &Connection) -> Result<Discover
     found.gone = services.catalog.mark_gone(connection.id, &present).await?;
     services.catalog.enqueue_all(job_kind::SYNC_REPO, &fresh, Priority::Event).await?;
     Ok(found)
-}
-
-/// The host as it enters a repository's id: with the port where it is not the usual one.
-fn host_of(url: &url::Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// Which of an owner's repositories a connection wants, by `OWNER/NAME` or `NAME` globs.

@@ -1,12 +1,13 @@
 //! Asks for the work that no webhook asks for: a lost webhook costs one interval, not data.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
 
-use crate::catalog::{Priority, job_kind};
+use crate::catalog::{Catalog, JobState, Priority, job_kind};
 use crate::domain::Result;
 use crate::services::Services;
 
@@ -14,6 +15,9 @@ use super::Job;
 
 /// How often the scheduler looks for what is due.
 const TICK: Duration = Duration::from_secs(10);
+
+/// How often queue and events are counted for `/metrics`.
+const GAUGE: Duration = Duration::from_mins(1);
 
 /// Repositories that one look enqueues at most; the rest follow at the next.
 const BATCH: u64 = 2_000;
@@ -29,12 +33,10 @@ impl Scheduler {
         let services = Arc::clone(services);
         let started = Utc::now();
         let task = tokio::spawn(async move {
-            loop {
-                if let Err(error) = enqueue_due(&services, started).await {
-                    tracing::error!("cannot enqueue what is due: {}", error.for_log());
-                }
-                tokio::time::sleep(TICK).await;
-            }
+            tokio::join!(
+                every(TICK, "enqueue what is due", || enqueue_due(&services, started)),
+                every(GAUGE, "measure the queue", || gauge(&services.catalog)),
+            );
         });
         Self { task }
     }
@@ -42,6 +44,15 @@ impl Scheduler {
     /// Stops it; what it enqueued stays.
     pub fn stop(self) {
         self.task.abort();
+    }
+}
+
+async fn every<F: Future<Output = Result<()>>>(pause: Duration, what: &str, work: impl Fn() -> F) {
+    loop {
+        if let Err(error) = work().await {
+            tracing::error!("cannot {what}: {}", error.for_log());
+        }
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -57,6 +68,28 @@ async fn enqueue_due(services: &Services, started: DateTime<Utc>) -> Result<()> 
     let dropped = catalog.forget_bodies(Utc::now() - settings.deliveries.keep).await?;
     if dropped > 0 {
         tracing::debug!(dropped, "webhook bodies past their keep");
+    }
+    Ok(())
+}
+
+/// What `/metrics` shows of the database: jobs by kind and state, events by kind and whether a job has answered them.
+#[expect(clippy::cast_precision_loss, reason = "a gauge need not be exact beyond 2^52")]
+async fn gauge(catalog: &Catalog) -> Result<()> {
+    let mut jobs: HashMap<(String, &str), u32> = HashMap::new();
+    for kind in [job_kind::SYNC_REPO, job_kind::DISCOVER] {
+        jobs.extend([((kind.to_owned(), "ready"), 0), ((kind.to_owned(), "running"), 0)]);
+    }
+    for job in catalog.jobs().await? {
+        let state = if job.state == JobState::Running { "running" } else { "ready" };
+        *jobs.entry((job.kind, state)).or_default() += 1;
+    }
+    for ((kind, state), count) in jobs {
+        metrics::gauge!("refward_jobs", "kind" => kind, "state" => state).set(count);
+    }
+    for events in catalog.event_counts().await? {
+        let kind = events.kind;
+        metrics::gauge!("refward_events", "kind" => kind.clone(), "state" => "stored").set(events.total as f64);
+        metrics::gauge!("refward_events", "kind" => kind, "state" => "unanswered").set(events.unhandled as f64);
     }
     Ok(())
 }

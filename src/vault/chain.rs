@@ -1,24 +1,10 @@
-//! What records alone tell: every reference at any moment, and how it came there.
+//! What records alone tell: every reference at any moment.
 
-use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 
 use super::Vault;
 use super::record::Record;
-use crate::domain::{Error, Kind, Point, RefChange, RefName, RefState, RepoId, Result, Seq, Trigger};
-
-/// One step of the journal: what a snapshot changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// In which snapshot.
-    pub seq: Seq,
-    /// When its references were read.
-    pub time: DateTime<Utc>,
-    /// Why it was taken.
-    pub trigger: Trigger,
-    /// What changed.
-    pub changes: Vec<RefChange>,
-}
+use crate::domain::{Error, Kind, Point, RefState, RepoId, Result, Seq};
 
 /// Brings `state` to what it is after `record`. `None` in, `None` out, unless the record tells everything.
 pub fn replay(state: Option<RefState>, record: &Record) -> Option<RefState> {
@@ -51,22 +37,6 @@ impl Vault {
         let state = since.iter().rev().fold(None, replay);
         let state = state.ok_or_else(|| Error::bug("the first snapshot of a chain did not tell its references"))?;
         Ok((seq, state))
-    }
-
-    /// What happened, oldest first; only to one reference if `only` names it. Snapshots without such a change are left
-    /// out.
-    pub async fn journal(&self, repo: &RepoId, only: Option<&RefName>) -> Result<Vec<Step>> {
-        let stored = self.snapshots(repo).await?;
-        let mut records = std::pin::pin!(self.records(repo, stored.iter().map(|stored| stored.seq)));
-        let mut steps = Vec::new();
-        while let Some((_, record)) = records.next().await {
-            let Record { seq, time, trigger, mut changes, .. } = record?;
-            changes.retain(|change| only.is_none_or(|name| change.name == *name));
-            if !changes.is_empty() {
-                steps.push(Step { seq, time, trigger, changes });
-            }
-        }
-        Ok(steps)
     }
 
     async fn seq_at(&self, repo: &RepoId, point: Option<Point>) -> Result<Seq> {

@@ -33,7 +33,7 @@ use uuid::Uuid;
 use crate::config;
 use crate::domain::{Error, Result};
 
-pub use chain::{Step, replay};
+pub use chain::replay;
 pub use keys::{CredentialKey, Keys};
 pub use layout::object_name;
 pub use reader::{Extracted, Stored};

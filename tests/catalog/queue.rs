@@ -20,7 +20,6 @@ on_both_databases! {
     a_retry_waits_and_is_not_hurried_by_events,
     a_retry_merges_into_a_younger_wish,
     a_released_job_runs_again_at_once,
-    a_parked_job_sleeps_until_it_is_asked_for_again,
     two_processes_work_through_one_queue,
     workers_of_this_process_hear_of_new_jobs,
 }
@@ -98,7 +97,6 @@ async fn a_silent_workers_job_goes_to_another_who_alone_may_finish_it(world: Wor
     assert!(!catalog.renew(&silent, LEASE).await.unwrap());
     assert!(!catalog.retry(&silent, Utc::now(), "late").await.unwrap());
     assert!(!catalog.release(&silent).await.unwrap());
-    assert!(!catalog.park(&silent, "late").await.unwrap());
     assert!(!catalog.finish(&silent).await.unwrap());
     assert!(catalog.finish(&heir).await.unwrap());
     assert!(claim(catalog, "w3").await.is_some(), "what was asked for meanwhile");
@@ -167,20 +165,6 @@ async fn a_released_job_runs_again_at_once(world: World) {
     assert_eq!(lease.attempts, 1);
     assert!(catalog.finish(&lease).await.unwrap());
     assert_eq!(claim(catalog, "w").await, None);
-}
-
-async fn a_parked_job_sleeps_until_it_is_asked_for_again(world: World) {
-    let catalog = &world.catalog;
-    wish(catalog, "a").await;
-    let lease = claim(catalog, "w").await.unwrap();
-    assert!(catalog.park(&lease, "the token is wrong").await.unwrap());
-    assert_eq!(claim(catalog, "w").await, None);
-    let jobs = catalog.jobs().await.unwrap();
-    assert_eq!((jobs[0].state, jobs[0].last_error.as_deref()), (JobState::Failed, Some("the token is wrong")));
-    wish(catalog, "a").await;
-    let lease = claim(catalog, "w").await.unwrap();
-    assert!(catalog.finish(&lease).await.unwrap());
-    assert_eq!(catalog.jobs().await.unwrap(), []);
 }
 
 async fn two_processes_work_through_one_queue(world: World) {

@@ -88,8 +88,9 @@ async fn damage_is_found_and_quoted() {
     let pack = packs.find(|path| path.extension().is_some_and(|extension| extension == "pack")).unwrap();
     let copy = root.path().join("copy.pack");
     std::fs::copy(&pack, &copy).unwrap();
-    let index = program::index_pack(&copy).await.unwrap();
-    assert_eq!(std::fs::read(index).unwrap(), std::fs::read(pack.with_extension("idx")).unwrap());
+    let limits = refward::git::Limits { memory_scratch: 0, scratch_dir: None, max_object: 1 << 30, threads: 1 };
+    refward::git::write_index(&copy, ObjectFormat::Sha1, &limits).await.unwrap();
+    assert_eq!(std::fs::read(copy.with_extension("idx")).unwrap(), std::fs::read(pack.with_extension("idx")).unwrap());
 
     std::fs::remove_file(pack).unwrap();
     let error = program::fsck(&repository.path).await.unwrap_err();

@@ -28,19 +28,6 @@ pub async fn fsck(folder: &Path) -> Result<()> {
     Err(Error::damaged(format!("git fsck finds fault with {}: {found}", folder.display())))
 }
 
-/// Verifies a pack on its own and writes its index beside it. Returns the index's path.
-pub async fn index_pack(pack: &Path) -> Result<PathBuf> {
-    let index = pack.with_extension("idx");
-    let folder = pack.parent().unwrap_or_else(|| Path::new("."));
-    let git = Git::new(folder).await?.args(["index-pack", "--strict", "-o"]).arg(&index).arg(pack);
-    let output = git.output(None).await?;
-    if output.status.success() {
-        Ok(index)
-    } else {
-        Err(Error::damaged(format!("git refuses the pack {}: {}", pack.display(), output.excerpt())))
-    }
-}
-
 /// Where a local repository, bare or not, keeps its objects.
 pub async fn objects_dir(folder: &Path) -> Result<PathBuf> {
     let output = Git::new(folder).await?.args(["rev-parse", "--git-path", "objects"]).output(None).await?;
