@@ -201,6 +201,25 @@ impl Catalog {
         insert_secret(&self.write, id, kind, sealed).await
     }
 
+    /// Deletes all secrets of a kind but the newest; says how many.
+    pub async fn retire_secrets(&self, id: ConnectionId, kind: SecretKind) -> Result<u64> {
+        const DOING: &str = "retiring secrets";
+        let of_kind = || {
+            secret::Entity::find()
+                .filter(secret::Column::ConnectionId.eq(id.0))
+                .filter(secret::Column::Kind.eq(kind.word()))
+        };
+        let newest = of_kind().order_by_desc(secret::Column::Id).one(&self.read).await.during(DOING)?;
+        let Some(newest) = newest else { return Ok(0) };
+        let retired = secret::Entity::delete_many()
+            .filter(secret::Column::ConnectionId.eq(id.0))
+            .filter(secret::Column::Kind.eq(kind.word()))
+            .filter(secret::Column::Id.lt(newest.id))
+            .exec(&self.write)
+            .await;
+        Ok(retired.during(DOING)?.rows_affected)
+    }
+
     /// The secrets of one kind, of one connection or of all, newest first.
     pub async fn secrets(&self, kind: SecretKind, of: Option<ConnectionId>) -> Result<Vec<(ConnectionId, Vec<u8>)>> {
         let mut query = secret::Entity::find().filter(secret::Column::Kind.eq(kind.word()));

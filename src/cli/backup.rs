@@ -1,6 +1,5 @@
 //! `refward backup`: back up now.
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{Context, output};
@@ -29,7 +28,8 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
         return output::print(context.json, &json!({ "queued": count }), |_| format!("Queued {count} repositories."));
     }
 
-    let bar = progress(repositories.len() as u64);
+    let bar = output::progress("repositories");
+    bar.set_length(repositories.len() as u64);
     let mut answers: Vec<(String, Value)> = Vec::new();
     let mut failed: Vec<Error> = Vec::new();
     backup::run(&services, &repositories, |repository, outcome| {
@@ -92,9 +92,4 @@ pub(super) fn told(snapshot: &Snapshot) -> String {
         output::bytes(snapshot.stored_bytes),
         snapshot.duration.as_millis()
     )
-}
-
-fn progress(total: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} repositories, {elapsed}, {eta} to go");
-    ProgressBar::new(total).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

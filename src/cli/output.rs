@@ -2,10 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use comfy_table::{Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::{Error, Kind, Result};
+use crate::ops::restore::Progress;
 
 /// Prints `value` as JSON, or what `human` makes of it.
 pub(super) fn print<T: Serialize>(json: bool, value: &T, human: impl FnOnce(&T) -> String) -> Result<()> {
@@ -68,6 +70,19 @@ pub(super) fn error(error: &Error, json: bool) {
         }
     }
     tracing::debug!("{}", error.for_log());
+}
+
+/// A bar on standard error, if that is a terminal.
+pub(super) fn progress(what: &str) -> ProgressBar {
+    let template = format!("{{bar:30}} {{pos}}/{{len}} {what}, {{elapsed}}, {{eta}} to go");
+    let style = ProgressStyle::with_template(&template);
+    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Moves a bar as far as a vault's work is.
+pub(super) fn advance(bar: &ProgressBar, progress: Progress) {
+    bar.set_length(progress.total);
+    bar.set_position(progress.done);
 }
 
 /// `2026-11-20 14:05:00`, UTC.

@@ -68,7 +68,9 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     if args.plan {
         return output::print(context.json, &planned, describe_plan);
     }
-    let receipt = carry_out(&source, &request, &planned).await?;
+    let bar = output::progress("snapshots");
+    let receipt = carry_out(&source, &request, &planned, &|progress| output::advance(&bar, progress)).await?;
+    bar.finish_and_clear();
     output::print(context.json, &receipt, describe_receipt)?;
     if receipt.complete() { Ok(()) } else { Err(incomplete(&receipt)) }
 }

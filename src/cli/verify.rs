@@ -31,10 +31,13 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
         Some(address) => backup::select(&services, Some(address)).await?,
         None => services.catalog.repositories().await?,
     };
+    let bar = output::progress("snapshots");
     let mut verified = Vec::new();
     for repository in repositories.iter().filter(|repository| repository.last_seq.is_some() || args.repo.is_some()) {
-        verified.push(verify(&services, repository, Depth { level, drill: args.drill }).await?);
+        let progress = |progress| output::advance(&bar, progress);
+        verified.push(verify(&services, repository, Depth { level, drill: args.drill }, &progress).await?);
     }
+    bar.finish_and_clear();
     output::print(context.json, &verified, |verified| verified.iter().map(describe).collect())?;
     let damaged = verified.iter().map(|one| one.findings.len()).sum::<usize>();
     if damaged == 0 {

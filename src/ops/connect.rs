@@ -150,7 +150,7 @@ fn check_name(name: &str) -> Result<()> {
     Ok(())
 }
 
-fn check_secret(secret: &SecretString) -> Result<()> {
+pub(super) fn check_secret(secret: &SecretString) -> Result<()> {
     if secret.expose_secret().is_empty() {
         return Err(Error::bad_request("the webhook secret is empty: anybody could send deliveries"));
     }

@@ -10,6 +10,7 @@ pub mod history;
 pub mod rebuild;
 pub mod repos;
 pub mod restore;
+pub mod rotate;
 pub mod status;
 pub mod verify;
 

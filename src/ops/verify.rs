@@ -10,7 +10,7 @@ use crate::catalog::Repository;
 use crate::domain::{Error, Point, Result, Seq};
 use crate::git::{bare, program};
 use crate::services::{Services, git_limits};
-use crate::vault::{Finding, Level};
+use crate::vault::{Finding, Level, Progress};
 
 /// How much to look at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,9 +46,14 @@ pub struct Problem {
 }
 
 /// Verifies one repository. What is wrong with the backup is a finding; an error means that it could not be looked at.
-pub async fn verify(services: &Services, repository: &Repository, depth: Depth) -> Result<Verified> {
+pub async fn verify(
+    services: &Services,
+    repository: &Repository,
+    depth: Depth,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Verified> {
     let expected = services.catalog.sealed(&repository.id).await?;
-    let found = services.vault.verify(&repository.id, depth.level, Some(&expected), &|_| {}).await?;
+    let found = services.vault.verify(&repository.id, depth.level, Some(&expected), progress).await?;
     let mut findings: Vec<Problem> = found.into_iter().map(Problem::from).collect();
     let mut drilled = false;
     if depth.drill && findings.is_empty() && !expected.is_empty() {
@@ -76,7 +81,7 @@ async fn drill(services: &Services, repository: &Repository) -> Result<()> {
     let scratch = source.scratch()?;
     let git_dir = scratch.path().join("drill.git");
     bare::create(&git_dir, &state)?;
-    assemble(&source, seq, &git_dir.join("objects/pack")).await?;
+    assemble(&source, seq, &git_dir.join("objects/pack"), &|_| {}).await?;
     program::fsck(&git_dir).await?;
 
     let rebuilt = program::refs(&git_dir).await?;

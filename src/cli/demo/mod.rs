@@ -197,12 +197,13 @@ impl Tour {
     async fn restore(&self, source: &Source, seq: Seq, target: Target) -> Result<restore::Receipt> {
         let request = Restore { at: Some(Point::Seq(seq)), refs: Vec::new(), target, force: false };
         let plan = restore::plan(source, &request, &self.services.git).await?;
-        restore::run(source, &request, &plan).await
+        restore::run(source, &request, &plan, &|_| {}).await
     }
 
     async fn prove(&self) -> Result<()> {
         let repository = self.services.catalog.resolve(&self.address).await?;
-        let verified = verify(&self.services, &repository, Depth { level: Level::ReadData(1.0), drill: true }).await?;
+        let verified =
+            verify(&self.services, &repository, Depth { level: Level::ReadData(1.0), drill: true }, &|_| {}).await?;
         if !verified.findings.is_empty() {
             return Err(Error::damaged(verified.findings[0].problem.clone()));
         }

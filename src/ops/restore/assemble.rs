@@ -7,14 +7,19 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::Source;
 use crate::domain::{Error, Result, Seq};
 use crate::git;
-use crate::vault::Parent;
+use crate::vault::{Parent, Progress};
 
 /// Vault objects read at a time.
 const AT_A_TIME: usize = 8;
 
 /// Reads every snapshot up to `until` into `packs`, an `objects/pack` folder, and checks that each is the one that its
 /// successor was written after. Says how many packs there are.
-pub(in crate::ops) async fn assemble(source: &Source, until: Seq, packs: &Path) -> Result<usize> {
+pub(in crate::ops) async fn assemble(
+    source: &Source,
+    until: Seq,
+    packs: &Path,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<usize> {
     // Many packs are indexed at a time, so each gets along with one thread.
     let limits = &git::Limits { threads: 1, ..source.limits.clone() };
     let seqs = (1..=until.get()).filter_map(Seq::new);
@@ -39,6 +44,7 @@ pub(in crate::ops) async fn assemble(source: &Source, until: Seq, packs: &Path) 
         }
         previous = Some(Parent { seq: found.record.seq, sealed: found.sealed });
         count += usize::from(found.pack.is_some());
+        progress(Progress { done: found.record.seq.get(), total: until.get() });
     }
     Ok(count)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Plan, Receipt, Source, assemble};
+use super::{Plan, Progress, Receipt, Source, assemble};
 use crate::domain::{Error, ObjectId, RefName, Result};
 use crate::git::{bare, program};
 
@@ -19,13 +19,29 @@ pub(super) async fn refs_of(dir: &Path) -> Result<BTreeMap<RefName, ObjectId>> {
     Ok(program::refs(dir).await?.refs)
 }
 
-pub(super) async fn restore(source: &Source, plan: &Plan, dir: &Path, bare: bool) -> Result<Receipt> {
-    let packs = if is_vacant(dir)? { fresh(source, plan, dir, bare).await? } else { into(source, plan, dir).await? };
+pub(super) async fn restore(
+    source: &Source,
+    plan: &Plan,
+    dir: &Path,
+    bare: bool,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Receipt> {
+    let packs = if is_vacant(dir)? {
+        fresh(source, plan, dir, bare, progress).await?
+    } else {
+        into(source, plan, dir, progress).await?
+    };
     Ok(Receipt::of(plan, dir.display().to_string(), packs))
 }
 
 /// Built beside the target and renamed when whole, so that a folder with this name is never half a repository.
-async fn fresh(source: &Source, plan: &Plan, dir: &Path, bare: bool) -> Result<usize> {
+async fn fresh(
+    source: &Source,
+    plan: &Plan,
+    dir: &Path,
+    bare: bool,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<usize> {
     let dir = std::path::absolute(dir).map_err(|error| cannot(dir, &error))?;
     let parent = dir.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(parent).map_err(|error| cannot(parent, &error))?;
@@ -33,7 +49,7 @@ async fn fresh(source: &Source, plan: &Plan, dir: &Path, bare: bool) -> Result<u
     let staging = staging.map_err(|error| cannot(parent, &error))?;
     let git_dir = if bare { staging.path().to_path_buf() } else { staging.path().join(".git") };
     bare::create(&git_dir, &plan.state())?;
-    let packs = assemble(source, plan.seq, &git_dir.join("objects/pack")).await?;
+    let packs = assemble(source, plan.seq, &git_dir.join("objects/pack"), progress).await?;
     if !bare {
         program::checkout(staging.path()).await?;
     }
@@ -46,12 +62,12 @@ async fn fresh(source: &Source, plan: &Plan, dir: &Path, bare: bool) -> Result<u
 }
 
 /// Objects first, then the references, each only if it still is what the plan saw.
-async fn into(source: &Source, plan: &Plan, dir: &Path) -> Result<usize> {
+async fn into(source: &Source, plan: &Plan, dir: &Path, progress: &(dyn Fn(Progress) + Sync)) -> Result<usize> {
     let objects = program::objects_dir(dir).await?.join("pack");
     std::fs::create_dir_all(&objects).map_err(|error| cannot(&objects, &error))?;
     let staging = tempfile::Builder::new().prefix("refward-restore-").tempdir_in(&objects);
     let staging = staging.map_err(|error| cannot(&objects, &error))?;
-    let packs = assemble(source, plan.seq, staging.path()).await?;
+    let packs = assemble(source, plan.seq, staging.path(), progress).await?;
     adopt(staging.path(), &objects)?;
     let updates: Vec<_> = plan
         .refs

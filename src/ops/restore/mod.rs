@@ -19,6 +19,8 @@ use crate::domain::{Error, Kind, Point, RefName, Result, Seq};
 use crate::git;
 use crate::vault::Vault;
 
+pub use crate::vault::Progress;
+
 pub(super) use assemble::assemble;
 pub use locate::{Source, locate};
 pub use plan::{Action, Plan, PlannedRef};
@@ -92,11 +94,18 @@ pub async fn plan(source: &Source, request: &Restore, client: &git::Client) -> R
 }
 
 /// Carries a plan out. Stops if the target has moved since the plan was made.
-pub async fn run(source: &Source, request: &Restore, plan: &Plan) -> Result<Receipt> {
+///
+/// `progress` counts the snapshots that have been read.
+pub async fn run(
+    source: &Source,
+    request: &Restore,
+    plan: &Plan,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Receipt> {
     let clock = std::time::Instant::now();
     let mut receipt = match &request.target {
-        Target::Directory { dir, bare } => directory::restore(source, plan, dir, *bare).await?,
-        Target::Remote { remote, net, .. } => remote::restore(source, plan, remote, net).await?,
+        Target::Directory { dir, bare } => directory::restore(source, plan, dir, *bare, progress).await?,
+        Target::Remote { remote, net, .. } => remote::restore(source, plan, remote, net, progress).await?,
     };
     receipt.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(receipt)

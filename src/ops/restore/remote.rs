@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Plan, Receipt, Refused, Source, assemble};
+use super::{Plan, Progress, Receipt, Refused, Source, assemble};
 use crate::domain::{ObjectId, RefName, Result};
 use crate::git::program::{self, Outcome, Refspec};
 use crate::git::{Client, Remote, bare};
@@ -13,11 +13,17 @@ pub(super) async fn refs_of(client: &Client, remote: &Remote) -> Result<BTreeMap
     Ok(session.refs(None).await?.state.refs)
 }
 
-pub(super) async fn restore(source: &Source, plan: &Plan, remote: &Remote, net: &program::Net) -> Result<Receipt> {
+pub(super) async fn restore(
+    source: &Source,
+    plan: &Plan,
+    remote: &Remote,
+    net: &program::Net,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<Receipt> {
     let scratch = source.scratch()?;
     let git_dir = scratch.path().join("restore.git");
     bare::create(&git_dir, &plan.state())?;
-    let packs = assemble(source, plan.seq, &git_dir.join("objects/pack")).await?;
+    let packs = assemble(source, plan.seq, &git_dir.join("objects/pack"), progress).await?;
     let specs: Vec<Refspec> = plan
         .refs
         .iter()
