@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Context, output};
+use crate::catalog::Repository;
 use crate::domain::{Error, Kind, RepoAddress, Result, Snapshot};
 use crate::ops::backup::{self, Backup};
+use crate::services::Services;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -21,58 +23,55 @@ pub(super) struct Args {
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     let services = context.services().await?;
-    let repositories = backup::select(&services, args.repo.as_ref()).await?;
-    if !args.wait {
-        backup::enqueue(&services, &repositories).await?;
-        let count = repositories.len();
-        return output::print(context.json, &json!({ "queued": count }), |_| format!("Queued {count} repositories."));
-    }
-
-    let bar = output::progress("repositories");
-    bar.set_length(repositories.len() as u64);
-    let mut answers: Vec<(String, Value)> = Vec::new();
-    let mut failed: Vec<Error> = Vec::new();
-    backup::run(&services, &repositories, |repository, outcome| {
-        bar.inc(1);
-        match outcome {
-            Ok(backup) => answers.push((repository.full_name.clone(), json!(backup))),
-            Err(error) => {
-                answers.push((repository.full_name.clone(), json!({ "error": error.to_string() })));
-                bar.suspend(|| output::error(error, context.json));
-                failed.push(Error::new(error.kind(), error.to_string()));
-            }
+    match (&args.repo, args.wait) {
+        (Some(address), true) => one(context, &services, address).await,
+        (None, true) => all(context, &services).await,
+        (address, false) => {
+            let repositories = backup::select(&services, address.as_ref()).await?;
+            backup::enqueue(&services, &repositories).await?;
+            let count = repositories.len();
+            output::print(context.json, &json!({ "queued": count }), |_| format!("Queued {count} repositories."))
         }
-        bar.suspend(|| {
-            outcome
-                .as_ref()
-                .ok()
-                .filter(|_| !context.json)
-                .map(|backup| println!("{}: {}", repository.full_name, describe(backup)))
-        });
-    })
-    .await;
-    bar.finish_and_clear();
-    report(context, &args, answers, failed, repositories.len())
+    }
 }
 
-fn report(
-    context: &Context,
-    args: &Args,
-    answers: Vec<(String, Value)>,
-    mut failed: Vec<Error>,
-    total: usize,
-) -> Result<()> {
-    if context.json && args.all {
-        let by_name: serde_json::Map<String, Value> = answers.into_iter().collect();
-        output::print(true, &by_name, |_| String::new())?;
-    } else if let (true, true, Some((_, answer))) = (context.json, failed.is_empty(), answers.first()) {
-        output::print(true, answer, |_| String::new())?;
+async fn one(context: &Context, services: &Services, address: &RepoAddress) -> Result<()> {
+    let repository = services.catalog.resolve(address).await?;
+    let backup = backup::run(services, &repository).await?;
+    output::print(context.json, &backup, |backup| format!("{}: {}", repository.full_name, describe(backup)))
+}
+
+async fn all(context: &Context, services: &Services) -> Result<()> {
+    let repositories = backup::select(services, None).await?;
+    let bar = output::progress("repositories");
+    bar.set_length(repositories.len() as u64);
+    let outcomes = backup::run_all(services, &repositories, || bar.inc(1)).await;
+    bar.finish_and_clear();
+
+    let answers: Vec<Value> = outcomes.iter().map(|(repository, outcome)| answer(repository, outcome)).collect();
+    output::print(context.json, &answers, |_| {
+        let lines = outcomes.iter().map(|(repository, outcome)| match outcome {
+            Ok(backup) => format!("{}: {}\n", repository.full_name, describe(backup)),
+            Err(error) => format!("{}: FAILED: {error}\n", repository.full_name),
+        });
+        lines.collect()
+    })?;
+    let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).count();
+    if failed == 0 {
+        return Ok(());
     }
-    match failed.len() {
-        0 => Ok(()),
-        1 if total == 1 => Err(failed.remove(0)),
-        count => Err(Error::new(Kind::Partial, format!("{count} of {total} repositories could not be backed up"))),
-    }
+    Err(Error::new(Kind::Partial, format!("{failed} of {} repositories could not be backed up", outcomes.len())))
+}
+
+/// What the single form prints, and whose it is.
+fn answer(repository: &Repository, outcome: &Result<Backup>) -> Value {
+    let mut answer = match outcome {
+        Ok(backup) => json!(backup),
+        Err(error) => json!({ "error": error.to_string() }),
+    };
+    answer["repository"] = json!(repository.full_name);
+    answer["connection"] = json!(repository.connection);
+    answer
 }
 
 fn describe(backup: &Backup) -> String {

@@ -51,8 +51,9 @@ impl Http {
 
     /// The repository's address for messages: host and path.
     fn place(&self) -> String {
+        let port = self.base.port().map(|port| format!(":{port}")).unwrap_or_default();
         let path = self.base.path().trim_end_matches('/');
-        format!("{}{path}", self.base.host_str().unwrap_or_default())
+        format!("{}{port}{path}", self.base.host_str().unwrap_or_default())
     }
 
     /// Asks what the server can do. Follows redirects within the host, and remembers where they led.

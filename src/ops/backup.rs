@@ -38,17 +38,19 @@ pub async fn enqueue(services: &Services, repositories: &[Repository]) -> Result
     services.catalog.enqueue_all(job_kind::SYNC_REPO, &subjects, Priority::Manual).await
 }
 
-/// Does the work here and now, beside whatever service is running; `each` hears of every repository as it is done.
-pub async fn run(services: &Services, repositories: &[Repository], mut each: impl FnMut(&Repository, &Result<Backup>)) {
+/// Does the work for all of them here and now, a few at a time; `each` is called as each is done.
+pub async fn run_all<'a>(
+    services: &Services,
+    repositories: &'a [Repository],
+    each: impl Fn(),
+) -> Vec<(&'a Repository, Result<Backup>)> {
     let runs =
-        stream::iter(repositories).map(|repository| async move { (repository, one(services, repository).await) });
-    let mut runs = runs.buffer_unordered(services.settings.workers.count);
-    while let Some((repository, outcome)) = runs.next().await {
-        each(repository, &outcome);
-    }
+        stream::iter(repositories).map(|repository| async move { (repository, run(services, repository).await) });
+    runs.buffered(services.settings.workers.count).inspect(|_| each()).collect().await
 }
 
-async fn one(services: &Services, repository: &Repository) -> Result<Backup> {
+/// Does the work here and now, beside whatever service is running.
+pub async fn run(services: &Services, repository: &Repository) -> Result<Backup> {
     let before = services.catalog.last_seq(&repository.id).await?;
     match jobs::run_now(services, &Job::SyncRepo(repository.id.clone())).await? {
         Outcome::Written(snapshot) => Ok(Backup::Snapshot(snapshot)),

@@ -12,7 +12,7 @@ use crate::catalog::SecretKind;
 use crate::domain::{ConnectionId, Result};
 use crate::services::Services;
 
-/// Whoever sends bad signatures makes us look no more often than this.
+/// Whoever sends bad signatures makes us look no more often than this, and waits for it.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// How long a removed secret may still be accepted.
@@ -38,13 +38,13 @@ impl StoredSecrets {
     pub async fn watch(services: Arc<Services>) -> Result<Arc<Self>> {
         let nothing = LastRead { at: Instant::now(), sealed: Vec::new() };
         let watched = Arc::new(Self { services, known: RwLock::default(), read: Mutex::new(nothing) });
-        watched.refresh().await?;
+        watched.refresh(&mut *watched.read.lock().await).await?;
         let weak = Arc::downgrade(&watched);
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(REFRESH).await;
                 let Some(watched) = weak.upgrade() else { return };
-                if let Err(error) = watched.refresh().await {
+                if let Err(error) = watched.refresh(&mut *watched.read.lock().await).await {
                     tracing::warn!("cannot read the webhook secrets again: {}", error.for_log());
                 }
             }
@@ -53,8 +53,7 @@ impl StoredSecrets {
     }
 
     /// Says whether anything changed.
-    async fn refresh(&self) -> Result<bool> {
-        let mut read = self.read.lock().await;
+    async fn refresh(&self, read: &mut LastRead) -> Result<bool> {
         let sealed = self.services.catalog.secrets(SecretKind::Webhook, None).await?;
         read.at = Instant::now();
         if sealed == read.sealed {
@@ -85,15 +84,16 @@ impl HookSecrets for StoredSecrets {
     }
 
     async fn look_again(&self) -> bool {
-        if self.read.lock().await.at.elapsed() < LOOK_AGAIN {
-            return false;
+        let arrived = Instant::now();
+        let mut read = self.read.lock().await;
+        if read.at > arrived {
+            // Somebody who waited before us has looked since we came.
+            return true;
         }
-        match self.refresh().await {
-            Ok(changed) => changed,
-            Err(error) => {
-                tracing::warn!("cannot read the webhook secrets again: {}", error.for_log());
-                false
-            }
-        }
+        tokio::time::sleep_until((read.at + LOOK_AGAIN).into()).await;
+        self.refresh(&mut read).await.unwrap_or_else(|error| {
+            tracing::warn!("cannot read the webhook secrets again: {}", error.for_log());
+            false
+        })
     }
 }
