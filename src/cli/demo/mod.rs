@@ -20,14 +20,15 @@ use crate::config::Settings;
 use crate::domain::{Error, Point, RepoAddress, Result, Seq, Snapshot};
 use crate::ops::connect::{Connect, connect};
 use crate::ops::restore::{self, Restore, Source, Target, locate};
+use crate::ops::status::status;
 use crate::ops::verify::{Depth, verify};
 use crate::ops::{ConnectionSettings, Level, history};
 use crate::services::{Services, git_limits, git_net, http_client};
 use forge::{DemoForge, Hook};
 use workshop::Workshop;
 
-/// How long a step of the tour may take before we call it stuck. Generous: `--repo` may name a big repository.
-const PATIENCE: Duration = Duration::from_hours(1);
+/// How long nothing may happen before the tour is called stuck. A big repository of `--repo` keeps the service busy longer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -138,15 +139,18 @@ impl Tour {
 
     /// Waits for the snapshot after `seq`, as anybody watching `refward status` would.
     async fn snapshot_after(&self, seq: Option<Seq>) -> Result<Snapshot> {
-        let since = Instant::now();
-        while since.elapsed() < PATIENCE {
+        let mut idle_since = Instant::now();
+        while idle_since.elapsed() < PATIENCE {
             let snapshots = history::snapshots(&self.services, &self.address).await?;
             if let Some(newest) = snapshots.into_iter().next_back().filter(|newest| Some(newest.seq) > seq) {
                 return Ok(newest);
             }
-            let rows = crate::ops::status::status(&self.services).await?;
-            if let Some(error) = rows.into_iter().find_map(|row| row.last_error) {
+            let rows = status(&self.services).await?;
+            if let Some(error) = rows.iter().find_map(|row| row.last_error.clone()) {
                 return Err(Error::remote(error).while_doing("the tour's backup failed"));
+            }
+            if rows.iter().any(|row| row.queue != "idle") {
+                idle_since = Instant::now();
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
