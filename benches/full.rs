@@ -34,7 +34,8 @@ fn main() -> Result<()> {
     let history = History::prepare(options.repo.as_deref(), options.mb)?;
     let folder = scratch()?;
     let forge = Forge::start(&folder.path().join("forge"), &history)?;
-    let title = "Full backup: `refward backup REPO --wait` (whole process, encrypted and sealed) against `git clone --mirror`";
+    let title =
+        "Full backup: `refward backup REPO --wait` (whole process, encrypted and sealed) against `git clone --mirror`";
     let mut report = Report::new(&format!("{title}\n{}", history.describe()));
 
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());

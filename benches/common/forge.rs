@@ -42,7 +42,10 @@ impl Forge {
         let folder = root.join(OWNER).join("history.git");
         std::fs::remove_dir_all(&folder)?;
         history.copy_to(&folder)?;
-        clone_url.set_username("x-access-token").and_then(|()| clone_url.set_password(Some(TOKEN))).map_err(|()| "no host")?;
+        clone_url
+            .set_username("x-access-token")
+            .and_then(|()| clone_url.set_password(Some(TOKEN)))
+            .map_err(|()| "no host")?;
         Ok(Self { url: forge.url().clone(), clone_url: clone_url.into(), folder, _forge: forge, _runtime: runtime })
     }
 }

@@ -1,5 +1,9 @@
 //! What the benchmark programs share. Each uses a part of it.
-#![allow(dead_code, clippy::allow_attributes, reason = "every benchmark is a program of its own and uses a part of this")]
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "every benchmark is a program of its own and uses a part of this"
+)]
 
 pub mod forge;
 pub mod history;

@@ -1,0 +1,170 @@
+//! Webhook deliveries per second, each durable before it is answered, against Probot, which stores nothing.
+#![expect(missing_docs, reason = "a program")]
+
+mod common;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Parser as _;
+use common::load::{self, Load, Webhook};
+use common::process::peak_of;
+use common::refward::{Refward, WEBHOOK_SECRET};
+use common::report::{Report, megabytes, seconds};
+use common::stub::{self, OWNER, Stub};
+use common::{Result, scratch, text_of};
+use sea_orm::ConnectionTrait as _;
+
+/// Where both servers take webhooks.
+const PATH: &str = "/hooks/github";
+
+/// Repositories that the webhooks tell of.
+const REPOSITORIES: usize = 64;
+
+/// Seconds before each measurement, for compilers, caches and allocators.
+const WARM_UP: u64 = 2;
+
+#[derive(clap::Parser)]
+struct Options {
+    /// Of each measurement, in seconds.
+    #[arg(long, default_value_t = 8)]
+    seconds: u64,
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Numbers of connections.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 50])]
+    connections: Vec<usize>,
+    /// Cargo says so.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// A server that is being measured.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let folder = scratch()?;
+    let stub = Stub::start(folder.path(), REPOSITORIES)?;
+    let refward = Refward::init(&folder.path().join("refward"))?;
+    refward.connect(&stub.url, OWNER)?;
+    text_of(&mut refward.command(&["backup", "--all", "--wait"]))?;
+    let webhooks: Vec<Webhook> = (0..REPOSITORIES)
+        .map(|number| Webhook::push(WEBHOOK_SECRET, number as u64 + 1, &stub::full_name(number)))
+        .collect();
+    let title = format!(
+        "Webhook ingest, {} B push payloads, distinct deliveries of {REPOSITORIES} repositories, signatures checked.\n\
+         Refward answers when a delivery is on disk (SQLite, synchronous=FULL) and works on its jobs at the same time;\n\
+         Probot 14 answers after a handler that does nothing, and stores nothing.",
+        webhooks[0].len()
+    );
+    let mut report = Report::new(&title);
+    let webhooks = Arc::new(webhooks);
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut sent, mut peaks) = (0, (0, 0));
+    for &connections in &options.connections {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..options.rounds {
+            let send = |server: &Server, seconds| {
+                let length = Duration::from_secs(seconds);
+                runtime.block_on(load::run(server.address, PATH, connections, length, &webhooks))
+            };
+            let server = start_refward(&refward)?;
+            let warm_up = send(&server, WARM_UP)?;
+            ours.push(send(&server, options.seconds)?);
+            sent += warm_up.latencies.len() + ours.last().map_or(0, |load| load.latencies.len());
+            peaks.0 = peaks.0.max(peak_of(server.child.id()));
+            drop(server);
+
+            let server = start_probot()?;
+            send(&server, WARM_UP)?;
+            theirs.push(send(&server, options.seconds)?);
+            peaks.1 = peaks.1.max(peak_of(server.child.id()));
+        }
+        compare(&mut report, connections, &mut ours, &mut theirs);
+    }
+    let stored = runtime.block_on(stored(&refward.dir))?;
+    report.note("answered with 2xx / found in the database", format!("{sent} / {stored}"), "");
+    report.note("peak memory", format!("{:.0} MB", megabytes(peaks.0)), format!("{:.0} MB", megabytes(peaks.1)));
+    report.print();
+    Ok(())
+}
+
+/// Of each side the round in the middle, by its rate.
+fn compare(report: &mut Report, connections: usize, ours: &mut [Load], theirs: &mut [Load]) {
+    let middle = |loads: &mut [Load]| -> (f64, [Duration; 2]) {
+        loads.sort_by(|a, b| a.rate().total_cmp(&b.rate()));
+        let load = &loads[loads.len() / 2];
+        (load.rate(), [load.percentile(50), load.percentile(99)])
+    };
+    let ((our_rate, our_times), (their_rate, their_times)) = (middle(ours), middle(theirs));
+    report.rate(&format!("{connections} connections: deliveries"), our_rate, their_rate, 3.0);
+    report.note(&format!("{connections} connections: p50"), seconds(our_times[0]), seconds(their_times[0]));
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    let (ours, theirs) = (milliseconds(our_times[1]), milliseconds(their_times[1]));
+    report.limit(&format!("{connections} connections: p99"), ours, Some(theirs), 25.0, "ms");
+}
+
+fn start_refward(refward: &Refward) -> Result<Server> {
+    let address = free_address()?;
+    let log = std::fs::File::create(refward.dir.join("serve.log"))?;
+    let mut command = refward.command(&["serve", "--listen", &address.to_string()]);
+    Server::start(command.stdout(log.try_clone()?).stderr(log), address)
+}
+
+fn start_probot() -> Result<Server> {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let package = project.join(".test-tools/node_modules/probot");
+    if !package.exists() {
+        return Err("Probot is not there: run scripts/bench-setup.sh".into());
+    }
+    let address = free_address()?;
+    let mut command = Command::new("node");
+    command.arg(project.join("benches/probot.mjs")).arg(package).arg(address.port().to_string());
+    Server::start(command.env("WEBHOOK_SECRET", WEBHOOK_SECRET).env("NODE_ENV", "production"), address)
+}
+
+impl Server {
+    /// Starts it and waits until it takes connections.
+    fn start(command: &mut Command, address: SocketAddr) -> Result<Self> {
+        let mut server = Self { child: command.stdin(Stdio::null()).spawn()?, address };
+        let started = Instant::now();
+        while TcpStream::connect(address).is_err() {
+            if let Some(status) = server.child.try_wait()? {
+                return Err(format!("{command:?} has ended: {status}").into());
+            }
+            if started.elapsed() > Duration::from_secs(30) {
+                return Err(format!("{command:?} does not listen").into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Free now; nobody else on this machine is likely to take it within the next moment.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// Deliveries in the database of a service that was killed.
+async fn stored(dir: &Path) -> Result<i64> {
+    let database = sea_orm::Database::connect(format!("sqlite://{}", dir.join("refward.db").display())).await?;
+    let count = "SELECT COUNT(*) AS stored FROM delivery";
+    let row = database.query_one_raw(sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, count)).await?;
+    Ok(row.ok_or("no row")?.try_get("", "stored")?)
+}

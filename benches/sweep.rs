@@ -1,0 +1,89 @@
+//! What it costs to find that nothing has changed in 10,000 repositories.
+#![expect(missing_docs, reason = "a program")]
+
+mod common;
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use clap::Parser as _;
+use common::process;
+use common::refward::Refward;
+use common::report::{Report, megabytes, seconds};
+use common::stub::{self, OWNER, Requests, Stub};
+use common::{Result, git, median, scratch};
+
+/// Repositories that the peer looks at; more would only take longer.
+const SAMPLE: u32 = 400;
+
+#[derive(clap::Parser)]
+struct Options {
+    #[arg(long, default_value_t = 10_000)]
+    repositories: usize,
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Cargo says so.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let folder = scratch()?;
+    let stub = Stub::start(folder.path(), options.repositories)?;
+    let refward = Refward::init(&folder.path().join("refward"))?;
+    let mut report = Report::new(&format!(
+        "Sweep over {} unchanged repositories: `refward backup --all --wait`, the same job that the scheduler runs.\n\
+         Catalog on SQLite; the forge answers from memory, so this is our own cost. Peer: `git ls-remote`, four at a time,\n\
+         on {SAMPLE} of them; it compares nothing and remembers nothing.",
+        options.repositories
+    ));
+
+    let started = Instant::now();
+    refward.connect(&stub.url, OWNER)?;
+    report.note("connect: list of repositories", seconds(started.elapsed()), "");
+    report.note("  requests", describe(stub.requests()), "");
+    let first = process::run(&mut refward.command(&["backup", "--all", "--wait"]))?;
+    report.note("first snapshot of each", seconds(first.wall), "");
+    report.note("  requests", describe(stub.requests()), "");
+
+    let (mut ours, mut theirs, mut peak, mut requests) = (Vec::new(), Vec::new(), 0, String::new());
+    for _ in 0..options.rounds {
+        stub.requests();
+        let run = process::run(&mut refward.command(&["backup", "--all", "--wait"]))?;
+        ours.push(run.wall);
+        peak = peak.max(run.peak);
+        requests = describe(stub.requests());
+        theirs.push(list_remotes(&stub)?);
+    }
+    let all = u32::try_from(options.repositories)?;
+    report.note("sweep: requests", requests, "");
+    report.ratio("sweep: time for each repository", median(&ours) / all, median(&theirs) / SAMPLE, 1.0);
+    report.note("sweep: time in total", seconds(median(&ours)), "");
+    report.note("sweep: peak memory", format!("{:.0} MB", megabytes(peak)), "");
+    report.print();
+    Ok(())
+}
+
+fn describe(requests: Requests) -> String {
+    let Requests { rest, info_refs, upload_pack } = requests;
+    format!("{rest} REST, {info_refs} GET info/refs, {upload_pack} POST git-upload-pack")
+}
+
+/// `git ls-remote` for the first repositories, four at a time.
+fn list_remotes(stub: &Stub) -> Result<Duration> {
+    let folder = std::env::temp_dir();
+    let started = Instant::now();
+    for start in (0..SAMPLE).step_by(4) {
+        let run = |number: u32| {
+            let url = format!("{}{}.git", stub.url, stub::full_name(number as usize));
+            git(&folder).args(["ls-remote", "--quiet", &url]).stdout(Stdio::null()).spawn()
+        };
+        for child in (start..start + 4).map(run).collect::<Vec<_>>() {
+            if !child?.wait()?.success() {
+                return Err("git ls-remote failed".into());
+            }
+        }
+    }
+    Ok(started.elapsed())
+}
