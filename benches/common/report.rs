@@ -18,7 +18,7 @@ impl Report {
         println!("\n{title}");
         println!("{}\n", machine());
         let mut table = Table::new();
-        table.load_preset(UTF8_HORIZONTAL_ONLY).set_header(["", "Refward", "peer", "measured", "goal", ""]);
+        table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["", "Refward", "peer", "measured", "goal", ""]);
         for column in 1..=3 {
             if let Some(column) = table.column_mut(column) {
                 column.set_cell_alignment(CellAlignment::Right);
