@@ -1,5 +1,4 @@
 //! The first backup of a repository against `git clone --mirror` from the same server.
-#![expect(missing_docs, reason = "a program")]
 
 mod common;
 

@@ -1,5 +1,4 @@
 //! A backup after a push of one commit, against a warm mirror, and against a warm mirror that restic backs up.
-#![expect(missing_docs, reason = "a program")]
 
 mod common;
 

@@ -1,5 +1,4 @@
 //! Webhook deliveries per second, each durable before it is answered, against Probot, which stores nothing.
-#![expect(missing_docs, reason = "a program")]
 
 mod common;
 

@@ -1,5 +1,4 @@
 //! A restore to a ready bare repository against `git clone --mirror` from the server that it came from.
-#![expect(missing_docs, reason = "a program")]
 
 mod common;
 

@@ -1,5 +1,4 @@
 //! What it costs to find that nothing has changed in 10,000 repositories.
-#![expect(missing_docs, reason = "a program")]
 
 mod common;
 
