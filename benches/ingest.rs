@@ -36,6 +36,9 @@ struct Options {
     /// Numbers of connections.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 50])]
     connections: Vec<usize>,
+    /// Workers of the service; 0 leaves the jobs for later.
+    #[arg(long, default_value_t = 4)]
+    workers: u32,
     /// Cargo says so.
     #[arg(long, hide = true)]
     bench: bool,
@@ -75,7 +78,7 @@ fn main() -> Result<()> {
                 let length = Duration::from_secs(seconds);
                 runtime.block_on(load::run(server.address, PATH, connections, length, &webhooks))
             };
-            let server = start_refward(&refward)?;
+            let server = start_refward(&refward, options.workers)?;
             let warm_up = send(&server, WARM_UP)?;
             ours.push(send(&server, options.seconds)?);
             sent += warm_up.latencies.len() + ours.last().map_or(0, |load| load.latencies.len());
@@ -111,10 +114,11 @@ fn compare(report: &mut Report, connections: usize, ours: &mut [Load], theirs: &
     report.limit(&format!("{connections} connections: p99"), ours, Some(theirs), 25.0, "ms");
 }
 
-fn start_refward(refward: &Refward) -> Result<Server> {
+fn start_refward(refward: &Refward, workers: u32) -> Result<Server> {
     let address = free_address()?;
     let log = std::fs::File::create(refward.dir.join("serve.log"))?;
     let mut command = refward.command(&["serve", "--listen", &address.to_string()]);
+    command.env("REFWARD__WORKERS__COUNT", workers.to_string());
     Server::start(command.stdout(log.try_clone()?).stderr(log), address)
 }
 
@@ -126,7 +130,7 @@ fn start_probot() -> Result<Server> {
     }
     let address = free_address()?;
     let mut command = Command::new("node");
-    command.arg(project.join("benches/probot.mjs")).arg(package).arg(address.port().to_string());
+    command.arg(project.join("benches/probot.mjs")).arg(package).arg(address.port().to_string()).stdout(Stdio::null());
     Server::start(command.env("WEBHOOK_SECRET", WEBHOOK_SECRET).env("NODE_ENV", "production"), address)
 }
 
