@@ -63,7 +63,7 @@ fn main() -> Result<()> {
 /// A first backup into a new vault.
 fn back_up(target: &std::path::Path, forge: &Forge) -> Result<Run> {
     let refward = Refward::init(target)?;
-    refward.connect(&forge.url, common::forge::OWNER)?;
+    refward.connect(&forge.url, common::forge::OWNER, &[])?;
     let (run, snapshot) = refward.backup(REPOSITORY)?;
     if snapshot["seq"] != 1 {
         return Err(format!("this is no first snapshot: {snapshot}").into());

@@ -50,7 +50,7 @@ fn main() -> Result<()> {
     let folder = scratch()?;
     let forge = Forge::start(&folder.path().join("forge"), &history)?;
     let refward = Refward::init(&folder.path().join("refward"))?;
-    refward.connect(&forge.url, OWNER)?;
+    refward.connect(&forge.url, OWNER, &[])?;
     refward.backup(REPOSITORY)?;
     let mirror = Mirror::new(folder.path(), &forge)?;
     let title = "Incremental backup after a push of one commit: `refward backup REPO --wait` (whole process)\n\

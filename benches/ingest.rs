@@ -36,9 +36,9 @@ struct Options {
     /// Numbers of connections.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 50])]
     connections: Vec<usize>,
-    /// Workers of the service; 0 leaves the jobs for later.
-    #[arg(long, default_value_t = 4)]
-    workers: u32,
+    /// Leave the repositories out of the backup, so that no delivery leads to a job.
+    #[arg(long)]
+    no_jobs: bool,
     /// Cargo says so.
     #[arg(long, hide = true)]
     bench: bool,
@@ -55,14 +55,15 @@ fn main() -> Result<()> {
     let folder = scratch()?;
     let stub = Stub::start(folder.path(), REPOSITORIES)?;
     let refward = Refward::init(&folder.path().join("refward"))?;
-    refward.connect(&stub.url, OWNER)?;
+    refward.connect(&stub.url, OWNER, if options.no_jobs { &["--exclude", "*"] } else { &[] })?;
     text_of(&mut refward.command(&["backup", "--all", "--wait"]))?;
     let webhooks: Vec<Webhook> = (0..REPOSITORIES)
         .map(|number| Webhook::push(WEBHOOK_SECRET, number as u64 + 1, &stub::full_name(number)))
         .collect();
+    let jobs = if options.no_jobs { "has no jobs to do" } else { "works on the jobs at the same time" };
     let title = format!(
         "Webhook ingest, {} B push payloads, distinct deliveries of {REPOSITORIES} repositories, signatures checked.\n\
-         Refward answers when a delivery is on disk (SQLite, synchronous=FULL) and works on its jobs at the same time;\n\
+         Refward answers when a delivery is on disk (SQLite, synchronous=FULL) and {jobs};\n\
          Probot 14 answers after a handler that does nothing, and stores nothing.",
         webhooks[0].len()
     );
@@ -78,7 +79,7 @@ fn main() -> Result<()> {
                 let length = Duration::from_secs(seconds);
                 runtime.block_on(load::run(server.address, PATH, connections, length, &webhooks))
             };
-            let server = start_refward(&refward, options.workers)?;
+            let server = start_refward(&refward)?;
             let warm_up = send(&server, WARM_UP)?;
             ours.push(send(&server, options.seconds)?);
             sent += warm_up.latencies.len() + ours.last().map_or(0, |load| load.latencies.len());
@@ -114,11 +115,10 @@ fn compare(report: &mut Report, connections: usize, ours: &mut [Load], theirs: &
     report.limit(&format!("{connections} connections: p99"), ours, Some(theirs), 25.0, "ms");
 }
 
-fn start_refward(refward: &Refward, workers: u32) -> Result<Server> {
+fn start_refward(refward: &Refward) -> Result<Server> {
     let address = free_address()?;
     let log = std::fs::File::create(refward.dir.join("serve.log"))?;
     let mut command = refward.command(&["serve", "--listen", &address.to_string()]);
-    command.env("REFWARD__WORKERS__COUNT", workers.to_string());
     Server::start(command.stdout(log.try_clone()?).stderr(log), address)
 }
 

@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     let folder = scratch()?;
     let forge = Forge::start(&folder.path().join("forge"), &history)?;
     let refward = Refward::init(&folder.path().join("refward"))?;
-    refward.connect(&forge.url, OWNER)?;
+    refward.connect(&forge.url, OWNER, &[])?;
     let title = "Restore: `refward restore REPO --to-dir DIR --bare` against `git clone --mirror` from the same server\n\
                  Outside of the timed part: all references equal to the server's, `git fsck --connectivity-only` clean";
     let mut report = Report::new(&format!("{title}\n{}", history.describe()));

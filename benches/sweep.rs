@@ -39,7 +39,7 @@ fn main() -> Result<()> {
     ));
 
     let started = Instant::now();
-    refward.connect(&stub.url, OWNER)?;
+    refward.connect(&stub.url, OWNER, &[])?;
     report.note("connect: list of repositories", seconds(started.elapsed()), "");
     report.note("  requests", describe(stub.requests()), "");
     let first = process::run(&mut refward.command(&["backup", "--all", "--wait"]))?;

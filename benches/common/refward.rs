@@ -30,12 +30,12 @@ impl Refward {
     }
 
     /// `refward connect github` to an owner.
-    pub fn connect(&self, url: &Url, owner: &str) -> Result<()> {
+    pub fn connect(&self, url: &Url, owner: &str, more: &[&str]) -> Result<()> {
         let (token, secret) = (self.dir.join("token"), self.dir.join("webhook-secret"));
         std::fs::write(&token, TOKEN)?;
         std::fs::write(&secret, WEBHOOK_SECRET)?;
         let mut command = self.command(&["connect", "github", "--name", "bench", "--url", url.as_str()]);
-        command.args(["--owner", owner, "--token-file"]).arg(token).arg("--webhook-secret-file").arg(secret);
+        command.args(["--owner", owner, "--token-file"]).arg(token).arg("--webhook-secret-file").arg(secret).args(more);
         text_of(&mut command)?;
         Ok(())
     }
