@@ -71,7 +71,12 @@ impl DemoForge {
                 .route("/api/v3/orgs/{owner}/repos", web::get().to(repositories))
                 .configure(git.clone().configure())
         };
-        let http = HttpServer::new(app).workers(2).disable_signals().bind((Ipv4Addr::LOCALHOST, 0)).map_err(cannot)?;
+        let http = HttpServer::new(app)
+            .workers(2)
+            .tcp_nodelay(true)
+            .disable_signals()
+            .bind((Ipv4Addr::LOCALHOST, 0))
+            .map_err(cannot)?;
         let address: SocketAddr = http.addrs()[0];
         let running = http.run();
         let server = running.handle();
