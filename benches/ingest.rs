@@ -131,7 +131,9 @@ fn start_probot() -> Result<Server> {
     let address = free_address()?;
     let mut command = Command::new("node");
     command.arg(project.join("benches/probot.mjs")).arg(package).arg(address.port().to_string()).stdout(Stdio::null());
-    Server::start(command.env("WEBHOOK_SECRET", WEBHOOK_SECRET).env("NODE_ENV", "production"), address)
+    // Its fast way, unless the caller wants another.
+    let environment = std::env::var("NODE_ENV").unwrap_or_else(|_| "production".to_owned());
+    Server::start(command.env("WEBHOOK_SECRET", WEBHOOK_SECRET).env("NODE_ENV", environment), address)
 }
 
 impl Server {

@@ -75,7 +75,8 @@ impl Stub {
                     .route("/{owner}/{name}/info/refs", web::get().to(info_refs))
                     .route("/{owner}/{name}/git-upload-pack", web::post().to(upload_pack))
             };
-            let server = HttpServer::new(app).workers(2).disable_signals().bind((Ipv4Addr::LOCALHOST, 0))?;
+            let server =
+                HttpServer::new(app).workers(2).tcp_nodelay(true).disable_signals().bind((Ipv4Addr::LOCALHOST, 0))?;
             let address = server.addrs()[0];
             tokio::spawn(server.run());
             Ok::<_, std::io::Error>(address)
