@@ -2,12 +2,11 @@
 
 mod common;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser as _;
 use common::forge::{Forge, REPOSITORY};
-use common::history::History;
+use common::history::{Choice, History};
 use common::process::{self, Run};
 use common::refward::Refward;
 use common::report::{Report, megabytes};
@@ -15,12 +14,8 @@ use common::{Result, git, median, scratch};
 
 #[derive(clap::Parser)]
 struct Options {
-    /// Size of the repository's pack.
-    #[arg(long, env = "REFWARD_BENCH_MB", default_value_t = 100)]
-    mb: u64,
-    /// A bare repository to serve instead of a made one.
-    #[arg(long, env = "REFWARD_BENCH_REPO")]
-    repo: Option<PathBuf>,
+    #[command(flatten)]
+    history: Choice,
     #[arg(long, default_value_t = 3)]
     rounds: u32,
     /// Cargo says so.
@@ -30,7 +25,7 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let history = History::prepare(options.repo.as_deref(), options.mb)?;
+    let history = History::prepare(&options.history)?;
     let folder = scratch()?;
     let forge = Forge::start(&folder.path().join("forge"), &history)?;
     let title =

@@ -2,12 +2,12 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Parser as _;
 use common::forge::{Forge, OWNER, REPOSITORY};
-use common::history::{self, History};
+use common::history::{self, Choice, History};
 use common::process::{self, Run};
 use common::refward::Refward;
 use common::report::{Report, megabytes};
@@ -15,12 +15,8 @@ use common::{Result, git, median, scratch, text_of};
 
 #[derive(clap::Parser)]
 struct Options {
-    /// Size of the repository's pack.
-    #[arg(long, env = "REFWARD_BENCH_MB", default_value_t = 100)]
-    mb: u64,
-    /// A bare repository to serve instead of a made one; it needs a branch `main`.
-    #[arg(long, env = "REFWARD_BENCH_REPO")]
-    repo: Option<PathBuf>,
+    #[command(flatten)]
+    history: Choice,
     #[arg(long, default_value_t = 3)]
     rounds: u32,
     /// Incremental snapshots before the second part.
@@ -33,7 +29,7 @@ struct Options {
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let history = History::prepare(options.repo.as_deref(), options.mb)?;
+    let history = History::prepare(&options.history)?;
     let folder = scratch()?;
     let forge = Forge::start(&folder.path().join("forge"), &history)?;
     let refward = Refward::init(&folder.path().join("refward"))?;

@@ -13,6 +13,20 @@ const COMMITS_PER_MEGABYTE: u64 = 320;
 /// The start of the history: 2020-01-01.
 const EPOCH: u64 = 1_577_836_800;
 
+/// Which repository to serve.
+#[derive(clap::Args)]
+pub struct Choice {
+    /// Size of the repository's pack.
+    #[arg(long, env = "REFWARD_BENCH_MB", default_value_t = 100)]
+    mb: u64,
+    /// Commits on `main` between two pull requests. Fewer make more references: a forge keeps `refs/pull/*` for ever.
+    #[arg(long, default_value_t = 20)]
+    between_pulls: u64,
+    /// A bare repository to serve instead of a made one; most programs push to its `main`, in a copy.
+    #[arg(long, env = "REFWARD_BENCH_REPO")]
+    repo: Option<PathBuf>,
+}
+
 /// A bare repository to serve. Nothing writes into it; a server gets a copy that shares its packs.
 pub struct History {
     /// The bare repository.
@@ -26,11 +40,11 @@ pub struct History {
 }
 
 impl History {
-    /// The repository at `existing`, or one of `megabytes` that is made unless an earlier run has left it.
-    pub fn prepare(existing: Option<&Path>, megabytes: u64) -> Result<Self> {
-        let path = match existing {
-            Some(path) => path.to_path_buf(),
-            None => generated(megabytes)?,
+    /// The repository at the given path, or one that is made unless an earlier run has left it.
+    pub fn prepare(choice: &Choice) -> Result<Self> {
+        let path = match &choice.repo {
+            Some(path) => path.clone(),
+            None => generated(choice.mb, choice.between_pulls)?,
         };
         let commits = text_of(git(&path).args(["rev-list", "--all", "--count"]))?.trim().parse()?;
         let refs = text_of(git(&path).args(["for-each-ref", "--format=%(refname)"]))?.lines().count();
@@ -66,8 +80,8 @@ pub fn pack_bytes(repository: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-fn generated(megabytes: u64) -> Result<PathBuf> {
-    let path = bench_dir().join(format!("history-{megabytes}.git"));
+fn generated(megabytes: u64, between_pulls: u64) -> Result<PathBuf> {
+    let path = bench_dir().join(format!("history-{megabytes}-{between_pulls}.git"));
     if path.join("refward-bench-complete").exists() {
         return Ok(path);
     }
@@ -83,7 +97,7 @@ fn generated(megabytes: u64) -> Result<PathBuf> {
         .spawn()?;
     let input = import.stdin.take().expect("was asked for");
     let mut author = Author::new(BufWriter::with_capacity(1 << 20, input));
-    author.write_history(megabytes * COMMITS_PER_MEGABYTE)?;
+    author.write_history(megabytes * COMMITS_PER_MEGABYTE, between_pulls)?;
     drop(author);
     if !import.wait()?.success() {
         return Err("git fast-import failed".into());
@@ -180,24 +194,22 @@ impl<W: Write> Author<W> {
         Self { out, random, words, files: Vec::new(), mark: 0 }
     }
 
-    fn write_history(&mut self, commits: u64) -> Result<()> {
+    fn write_history(&mut self, commits: u64, between_pulls: u64) -> Result<()> {
         let all = self.start_files()?;
         let mut main = self.commit("refs/heads/main", &[], &all)?;
-        let mut written = 1;
+        let (mut written, mut pulls, mut releases) = (1, 0, 0);
         while written < commits {
-            let number = written / 200;
-            if written % 200 == 0 {
-                let topic = format!("refs/pull/{}/head", number + 1);
-                let (tip, changes) = self.topic(&topic, main, 6)?;
-                main = self.commit("refs/heads/main", &[main, tip], &changes)?;
-                written += 7;
-            } else {
+            for _ in 0..between_pulls {
                 let changes = self.work()?;
                 main = self.commit("refs/heads/main", &[main], &changes)?;
-                written += 1;
             }
-            if written % 500 == 0 {
-                writeln!(self.out, "tag v0.{}\nfrom :{main}", written / 500)?;
+            pulls += 1;
+            let (tip, changes) = self.topic(&format!("refs/pull/{pulls}/head"), main, 6)?;
+            main = self.commit("refs/heads/main", &[main, tip], &changes)?;
+            written += between_pulls + 7;
+            if written / 1000 > releases {
+                releases = written / 1000;
+                writeln!(self.out, "tag v0.{releases}\nfrom :{main}")?;
                 self.write_signature("tagger", EPOCH + self.mark * 60)?;
                 self.write_data("A release\n")?;
             }
