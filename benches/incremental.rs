@@ -97,10 +97,12 @@ fn storage(report: &mut Report, ours: &[Snapshot], restic: (u64, u64), rounds: u
     let objects = ours.iter().map(|snapshot| snapshot.objects).max().unwrap_or(0);
     report.limit("objects written", objects as f64, Some(restic.0 as f64 / rounds as f64), 1.0, "");
     let share = |snapshot: &Snapshot| snapshot.stored as f64 / (1.1 * snapshot.pack as f64 + 2000.0);
-    let mut shares: Vec<f64> = ours.iter().map(share).collect();
-    shares.sort_unstable_by(f64::total_cmp);
-    report.limit("stored bytes / (1.1 × pack + 2 kB), median", shares[shares.len() / 2], None, 1.0, "×");
-    report.limit("  worst (a checkpoint of all references)", shares[shares.len() - 1], None, 1.0, "×");
+    let mut sorted: Vec<&Snapshot> = ours.iter().collect();
+    sorted.sort_unstable_by(|a, b| share(a).total_cmp(&share(b)));
+    let (middle, worst) = (sorted[sorted.len() / 2], sorted[sorted.len() - 1]);
+    report.limit("stored bytes / (1.1 × pack + 2 kB), median", share(middle), None, 1.0, "×");
+    let what = format!("  worst: {} B stored for a pack of {} B", worst.stored, worst.pack);
+    report.limit(&what, share(worst), None, 1.0, "×");
     let mean = ours.iter().map(|snapshot| snapshot.stored).sum::<u64>() as f64 / ours.len() as f64;
     let theirs = format!("{:.1} kB", restic.1 as f64 / rounds as f64 / 1e3);
     report.note("stored bytes for each push, mean", format!("{:.1} kB", mean / 1e3), theirs);

@@ -55,7 +55,7 @@ impl Report {
 
     /// A figure with an upper limit of its own; `peer` for comparison.
     pub fn limit(&mut self, what: &str, ours: f64, peer: Option<f64>, at_most: f64, unit: &str) {
-        let number = |value: f64| format!("{value:.1} {unit}");
+        let number = |value: f64| format!("{value:.2} {unit}");
         let peer = peer.map(number).unwrap_or_default();
         let goal = format!("≤ {at_most} {unit}");
         self.row([what.to_owned(), number(ours), peer, number(ours), goal, verdict(ours <= at_most)]);
