@@ -82,7 +82,8 @@ pub(super) async fn commit_row(
         head: record.head.clone(),
         object_format: record.object_format,
         fingerprint,
-        checkpoint: record.refs.is_some(),
+        // The changes of a first record are the full list.
+        checkpoint: record.refs.is_some() || record.parent.is_none(),
         handled_events,
     };
     services.catalog.commit(commit).await?;
