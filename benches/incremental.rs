@@ -76,6 +76,15 @@ fn main() -> Result<()> {
         ours.push(back_up(&refward)?);
     }
 
+    // The server has aged as well: what became of the peer says how much of a change is not ours.
+    history::maintain(&forge.folder)?;
+    mirror.update()?;
+    let mut late = Vec::new();
+    for number in 0..options.rounds {
+        history::push_one_commit(&forge.folder, options.pushes + number)?;
+        late.push(mirror.update()?);
+    }
+
     let rounds = usize::try_from(options.rounds)?;
     let first = &ours[..rounds];
     let walls = |runs: &[Run]| median(&runs.iter().map(|run| run.wall).collect::<Vec<_>>());
@@ -88,6 +97,8 @@ fn main() -> Result<()> {
     report.limit("peak memory of the largest process", peak, Some(git_peak), 64.0, "MB");
     storage(&mut report, &ours, (after.0 - before.0, after.1 - before.1), options.rounds);
     growth(&mut report, &ours);
+    let what = "for comparison: git remote update at the end / at the start";
+    report.note(what, "", format!("{} / {}", seconds(walls(&late)), seconds(update)));
     report.print();
     Ok(())
 }
