@@ -36,6 +36,9 @@ struct Options {
     /// Numbers of connections.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 50])]
     connections: Vec<usize>,
+    /// Of Probot; `production` is its fast way.
+    #[arg(long, env = "NODE_ENV", default_value = "production")]
+    node_env: String,
     /// Leave the repositories out of the backup, so that no delivery leads to a job.
     #[arg(long)]
     no_jobs: bool,
@@ -75,20 +78,20 @@ fn main() -> Result<()> {
     for &connections in &options.connections {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..options.rounds {
-            let send = |server: &Server, seconds| {
+            let measure = |server: &Server, seconds| {
                 let length = Duration::from_secs(seconds);
                 runtime.block_on(load::run(server.address, PATH, connections, length, &webhooks))
             };
             let server = start_refward(&refward)?;
-            let warm_up = send(&server, WARM_UP)?;
-            ours.push(send(&server, options.seconds)?);
+            let warm_up = measure(&server, WARM_UP)?;
+            ours.push(measure(&server, options.seconds)?);
             sent += warm_up.latencies.len() + ours.last().map_or(0, |load| load.latencies.len());
             peaks.0 = peaks.0.max(peak_of(server.child.id()));
             drop(server);
 
-            let server = start_probot()?;
-            send(&server, WARM_UP)?;
-            theirs.push(send(&server, options.seconds)?);
+            let server = start_probot(&options.node_env)?;
+            measure(&server, WARM_UP)?;
+            theirs.push(measure(&server, options.seconds)?);
             peaks.1 = peaks.1.max(peak_of(server.child.id()));
         }
         compare(&mut report, connections, &mut ours, &mut theirs);
@@ -122,7 +125,7 @@ fn start_refward(refward: &Refward) -> Result<Server> {
     Server::start(command.stdout(log.try_clone()?).stderr(log), address)
 }
 
-fn start_probot() -> Result<Server> {
+fn start_probot(environment: &str) -> Result<Server> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let package = project.join(".test-tools/node_modules/probot");
     if !package.exists() {
@@ -131,8 +134,6 @@ fn start_probot() -> Result<Server> {
     let address = free_address()?;
     let mut command = Command::new("node");
     command.arg(project.join("benches/probot.mjs")).arg(package).arg(address.port().to_string()).stdout(Stdio::null());
-    // Its fast way, unless the caller wants another.
-    let environment = std::env::var("NODE_ENV").unwrap_or_else(|_| "production".to_owned());
     Server::start(command.env("WEBHOOK_SECRET", WEBHOOK_SECRET).env("NODE_ENV", environment), address)
 }
 

@@ -25,7 +25,7 @@ pub struct Forge {
     pub clone_url: String,
     /// The repository on the server's disk, for pushes that cost the network nothing.
     pub folder: PathBuf,
-    _forge: DemoForge,
+    _server: DemoForge,
     _runtime: Runtime,
 }
 
@@ -46,6 +46,6 @@ impl Forge {
             .set_username("x-access-token")
             .and_then(|()| clone_url.set_password(Some(TOKEN)))
             .map_err(|()| "no host")?;
-        Ok(Self { url: forge.url().clone(), clone_url: clone_url.into(), folder, _forge: forge, _runtime: runtime })
+        Ok(Self { url: forge.url().clone(), clone_url: clone_url.into(), folder, _server: forge, _runtime: runtime })
     }
 }

@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(4);
 pub struct Run {
     /// From start to end.
     pub wall: Duration,
-    /// The most memory (VmHWM, mapped files included) that the process, or any process that it started, had by itself.
+    /// The most memory (`VmHWM`, mapped files included) that the process, or any process that it started, had by itself.
     pub peak: u64,
     /// What it printed.
     pub stdout: Vec<u8>,
