@@ -10,6 +10,8 @@ mod keys;
 mod recovery;
 #[path = "vault/round_trip.rs"]
 mod round_trip;
+#[path = "support/s3.rs"]
+mod s3;
 #[path = "vault/stores.rs"]
 mod stores;
 #[path = "vault/support.rs"]

@@ -16,6 +16,7 @@ use refward::domain::Kind;
 use refward::vault::{Appended, Level, Store, Vault};
 use tempfile::TempDir;
 
+use super::s3::S3;
 use super::support::{Chain, Place, fake_pack, key_settings, pack_entry, seq, source, text, vault_in, vault_settings};
 
 /// What the rest of the program relies on, of any store.
@@ -71,7 +72,7 @@ async fn memory_keeps_the_contract() {
 #[tokio::test]
 async fn s3_keeps_the_contract() {
     let s3 = S3::start().await;
-    let place = Place::at(TempDir::new().unwrap(), s3.settings("s3://bucket/some/prefix")).await;
+    let place = Place::at(TempDir::new().unwrap(), s3_settings(&s3, "s3://bucket/some/prefix")).await;
     contract(&place.vault).await;
     assert!(s3.dir.path().join("bucket/some/prefix/vault.json").is_file());
     let vault = Vault::open_reading(&place.settings, &text(&place.kit())).await.unwrap();
@@ -86,13 +87,13 @@ async fn s3_in_the_wrong_hands_is_told() {
         let (keys, kit) = (key_settings(dir.path()), dir.path().join("kit"));
         async move { Vault::found(&settings, &keys, &kit).await.err().unwrap() }
     };
-    let mut settings = s3.settings("s3://bucket");
+    let mut settings = s3_settings(&s3, "s3://bucket");
     settings.options.insert("aws_secret_access_key".into(), "wrong".into());
     let error = found(settings).await;
     assert_eq!(error.kind(), Kind::Misconfigured, "{}", error.for_log());
     assert!(!error.for_log().contains("wrong"), "{}", error.for_log());
 
-    let mut settings = s3.settings("s3://bucket");
+    let mut settings = s3_settings(&s3, "s3://bucket");
     settings.options.insert("aws_endpiont".into(), "x".into());
     let error = found(settings).await;
     assert!(error.to_string().contains("vault.options.aws_endpiont"), "{error}");
@@ -108,51 +109,10 @@ async fn a_store_that_ignores_conditions_is_found_out() {
     assert!(!careless.probe().await.unwrap().create_only);
 }
 
-/// An S3 server in this process that checks signatures.
-pub struct S3 {
-    pub dir: TempDir,
-    endpoint: String,
-}
-
-impl S3 {
-    async fn start() -> Self {
-        // Whoever was first is as good.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let dir = TempDir::new().unwrap();
-        fs::create_dir(dir.path().join("bucket")).unwrap();
-        let mut service = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(dir.path()).unwrap());
-        service.set_auth(s3s::auth::SimpleAuth::from_single("access", "secret"));
-        let service = service.build();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let service = service.clone();
-                let http = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
-                tokio::spawn(async move {
-                    let _ = http.serve_connection(hyper_util::rt::TokioIo::new(socket), service).await;
-                });
-            }
-        });
-        Self { dir, endpoint }
-    }
-
-    fn settings(&self, url: &str) -> config::Vault {
-        let mut settings = vault_settings(url);
-        settings.options.extend(s3_options(&self.endpoint));
-        settings
-    }
-}
-
-pub fn s3_options(endpoint: &str) -> [(String, String); 5] {
-    [
-        ("aws_endpoint", endpoint),
-        ("aws_allow_http", "true"),
-        ("aws_region", "us-east-1"),
-        ("aws_access_key_id", "access"),
-        ("aws_secret_access_key", "secret"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+fn s3_settings(s3: &S3, url: &str) -> config::Vault {
+    let mut settings = vault_settings(url);
+    settings.options.extend(s3.options());
+    settings
 }
 
 /// Takes "only if it is not there" for a manner of speaking.

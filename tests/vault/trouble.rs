@@ -194,7 +194,7 @@ async fn what_a_killed_append_left_is_cleared_after_a_day() {
 async fn a_store_that_cannot_be_reached_says_so() {
     let dir = TempDir::new().unwrap();
     let mut settings = vault_settings("s3://bucket/prefix");
-    for (name, value) in super::stores::s3_options("http://127.0.0.1:1") {
+    for (name, value) in super::s3::options("http://127.0.0.1:1") {
         settings.options.insert(name, value);
     }
     let kit = dir.path().join("kit");

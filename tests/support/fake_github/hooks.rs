@@ -63,6 +63,14 @@ impl FakeGithub {
         self.state().hooks.receivers.push(Hook { owner: owner.to_owned(), url, secret: secret.to_owned(), form: true });
     }
 
+    /// Every hook's address changes to `url`, as when a receiver moves; what is still to be sent goes there, too.
+    pub fn hooks_to(&self, url: &Url) {
+        let mut state = self.state();
+        let Hooks { receivers, sent, held } = &mut state.hooks;
+        let waiting = sent.iter_mut().chain(held.iter_mut().flatten()).map(|sent| &mut sent.url);
+        receivers.iter_mut().map(|hook| &mut hook.url).chain(waiting).for_each(|address| url.clone_into(address));
+    }
+
     /// Every delivery so far, in the order of what happened.
     pub fn deliveries(&self) -> Vec<Sent> {
         self.state().hooks.sent.clone()

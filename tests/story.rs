@@ -1,0 +1,8 @@
+//! What Refward promises, end to end: the real program, real git over HTTP, a GitHub double. One file per story.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod support;
+
+#[path = "story/push.rs"]
+mod push;
