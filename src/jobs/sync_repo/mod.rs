@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -68,7 +68,8 @@ impl Sync<'_> {
 
     async fn attempt(&self) -> Result<Outcome> {
         let last = self.finish_interrupted().await?;
-        let (started, clock) = (Utc::now(), Instant::now());
+        // As precise as the catalog keeps it and people see it: a time that is shown must name its snapshot in the vault, too.
+        let (started, clock) = (Utc::now().trunc_subsecs(3), Instant::now());
         let events = self.services.catalog.pending_events(&self.repository.id).await?;
         let remote = self.services.remote(self.repository).await?;
         let only = self.hinted_refs(&events, started).filter(|_| last.is_some());
