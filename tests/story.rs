@@ -4,5 +4,7 @@
 
 mod support;
 
+#[path = "story/deliveries.rs"]
+mod deliveries;
 #[path = "story/push.rs"]
 mod push;

@@ -28,7 +28,7 @@ use url::Url;
 use super::fake_github::{FakeGithub, Repo, Token};
 use super::postgres;
 use super::s3::S3;
-use super::shell::{git, try_git};
+use super::shell::git;
 
 /// How long anything may take before a test gives up; long, because test machines are busy.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -287,18 +287,23 @@ impl World {
     }
 
     /// Restores a bare repository, at a moment or now, checks it with `git fsck`, and gives what git says of its references.
-    pub async fn restored(&self, repo: &str, at: Option<&str>) -> Vec<String> {
+    pub async fn restored(&self, repo: &str, at: Option<&str>) -> Value {
         let scratch = TempDir::new_in(self.dir.path()).unwrap();
         let target = scratch.path().join("restored.git");
-        let mut arguments = vec!["restore", repo, "--bare", "--to-dir", target.to_str().unwrap()];
-        arguments.extend(at.iter().flat_map(|at| ["--at", at]));
-        self.ok(&arguments).await;
-        fsck(&target).await;
+        self.restore_to(repo, at, &target).await;
         refs(&target).await
     }
 
+    /// Restores a bare repository to a new folder and checks it with `git fsck`.
+    pub async fn restore_to(&self, repo: &str, at: Option<&str>, folder: &Path) {
+        let mut arguments = vec!["restore", repo, "--bare", "--to-dir", folder.to_str().unwrap()];
+        arguments.extend(at.iter().flat_map(|at| ["--at", at]));
+        self.ok(&arguments).await;
+        fsck(folder).await;
+    }
+
     /// What the forge's repository holds, told like [`Self::restored`].
-    pub async fn server_refs(&self, repo: &Repo) -> Vec<String> {
+    pub async fn server_refs(&self, repo: &Repo) -> Value {
         refs(&repo.folder()).await
     }
 
@@ -388,15 +393,12 @@ pub async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>, what: impl 
     }
 }
 
-/// Every reference of a repository with its value, tags with what they point to, and `HEAD`.
-pub async fn refs(repository: &Path) -> Vec<String> {
-    let all = git(repository, &["for-each-ref", "--format=%(objectname) %(*objectname) %(refname)"]).await;
-    let head = try_git(repository, &["symbolic-ref", "--quiet", "HEAD"]).await;
-    let head = match head.status.success() {
-        true => String::from_utf8(head.stdout).unwrap().trim().to_owned(),
-        false => git(repository, &["rev-parse", "HEAD"]).await,
-    };
-    all.lines().map(str::to_owned).chain([format!("HEAD: {head}")]).collect()
+/// Every reference of a repository, `HEAD` among them, told like `refward refs --json`.
+pub async fn refs(repository: &Path) -> Value {
+    let all = git(repository, &["for-each-ref", "--format=%(refname) %(objectname)"]).await;
+    let head = std::fs::read_to_string(repository.join("HEAD")).unwrap();
+    let pairs = all.lines().map(|line| line.split_once(' ').unwrap()).chain([("HEAD", head.trim())]);
+    pairs.map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// `git fsck` finds nothing.

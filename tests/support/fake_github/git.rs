@@ -1,6 +1,6 @@
 //! Repositories, and git over HTTP.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -23,6 +23,9 @@ pub async fn before(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     if let Some(answer) = intercept(&github, &request) {
         return Ok(request.into_response(answer));
+    }
+    if request.path().ends_with("git-upload-pack") || request.query_string() == "service=git-upload-pack" {
+        github.inner.fetches.pass().await;
     }
     next.call(request).await.map(ServiceResponse::map_into_boxed_body)
 }
@@ -96,6 +99,14 @@ impl Repo {
         self.github.state().repositories.retain(|repository| repository.id != self.id);
     }
 
+    /// Names its objects by SHA-256 from now on; to be called before anything is in it.
+    pub async fn use_sha256(&self) {
+        std::fs::remove_dir_all(self.folder()).unwrap();
+        let folder = self.folder();
+        let arguments = ["init", "--quiet", "--bare", "--initial-branch=main", "--object-format=sha256"];
+        git(self.github.inner.root.path(), &[&arguments[..], &[folder.to_str().unwrap()]].concat()).await;
+    }
+
     /// A fresh working copy of somebody who may push.
     pub async fn work(&self) -> Work {
         let folder = TempDir::new().unwrap();
@@ -103,7 +114,9 @@ impl Repo {
         let mut url: Url = self.github.url().join(&format!("{}.git", self.full_name())).unwrap();
         url.set_username("mona").unwrap();
         url.set_password(Some(token.expose_secret())).unwrap();
-        git(folder.path(), &["init", "--quiet", "--initial-branch=main"]).await;
+        let format = git(&self.folder(), &["rev-parse", "--show-object-format"]).await;
+        let format = format!("--object-format={format}");
+        git(folder.path(), &["init", "--quiet", "--initial-branch=main", &format]).await;
         git(folder.path(), &["remote", "add", "origin", url.as_str()]).await;
         Work { folder }
     }
@@ -120,6 +133,11 @@ pub struct Work {
 }
 
 impl Work {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Any git command in it.
     pub async fn git(&self, arguments: &[&str]) -> String {
         git(self.folder.path(), arguments).await

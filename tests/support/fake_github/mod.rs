@@ -11,6 +11,7 @@
 //! work.push(&["main"]).await;
 //! ```
 
+mod fetches;
 mod git;
 pub mod hooks;
 mod rest;
@@ -26,6 +27,7 @@ use secrecy::SecretString;
 use tempfile::TempDir;
 use url::Url;
 
+use fetches::Fetches;
 pub use git::{Repo, Work};
 pub use hooks::Sent;
 pub use state::{Fault, Seen, Token};
@@ -43,6 +45,7 @@ pub(crate) struct Inner {
     pub url: Url,
     pub state: Mutex<State>,
     pub http: reqwest::Client,
+    pub fetches: Fetches,
 }
 
 impl FakeGithub {
@@ -52,7 +55,8 @@ impl FakeGithub {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let inner = Inner { root: TempDir::new().unwrap(), url, state: Mutex::default(), http };
+        let inner =
+            Inner { root: TempDir::new().unwrap(), url, state: Mutex::default(), http, fetches: Fetches::default() };
         let github = Self { inner: Arc::new(inner) };
 
         let (gate, pushed) = (github.clone(), github.clone());
@@ -119,6 +123,22 @@ impl FakeGithub {
     /// Lets the next `times` git requests fail.
     pub fn fail_git(&self, times: usize, fault: &Fault) {
         self.state().git_faults.extend(std::iter::repeat_n(fault.clone(), times));
+    }
+
+    /// Lets so many requests for references or objects through, then keeps them waiting until [`Self::let_fetches_go`].
+    /// A fetch over protocol v2 is three requests: what the server can, its references, the objects.
+    pub fn hold_fetches(&self, after: usize) {
+        self.inner.fetches.hold(after);
+    }
+
+    /// Waits until a request is kept waiting.
+    pub async fn fetch_is_held(&self) {
+        self.inner.fetches.is_held().await;
+    }
+
+    /// Whatever was kept waiting goes on.
+    pub fn let_fetches_go(&self) {
+        self.inner.fetches.let_go();
     }
 
     /// Switches the primary rate limit on, with so many calls left. `None`: off, as on a fresh server.
