@@ -113,7 +113,7 @@ impl Catalog {
                 return Err(Error::bad_request(format!(
                     "there is already a connection called {name}, or one to {owner} on {url}"
                 ))
-                .hint("`refward connections` lists them; choose another name, or remove the old one first"));
+                .hint("`refward connections list` shows them; choose another name, or remove the old one first"));
             }
             Err(error) => return Err(error).during(DOING),
         };
