@@ -1,5 +1,6 @@
 //! `refward restore`: bring a repository back.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -158,6 +159,13 @@ fn describe_receipt(receipt: &Receipt) -> String {
     );
     for name in &receipt.kept {
         text += &format!("  kept as it was: {name}\n");
+    }
+    let mut skipped: BTreeMap<&str, usize> = BTreeMap::new();
+    for left_out in &receipt.skipped {
+        *skipped.entry(&left_out.why).or_default() += 1;
+    }
+    for (why, count) in skipped {
+        text += &format!("  skipped {count} references: {why}\n");
     }
     for refused in &receipt.refused {
         text += &format!("  refused by the server: {}: {}\n", refused.name, refused.why);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Plan, Progress, Receipt, Source, assemble};
-use crate::domain::{Error, ObjectId, RefName, Result};
+use crate::domain::{Error, Head, ObjectId, RefName, Result};
 use crate::git::{bare, program};
 
 /// What the folder's repository holds now; nothing if there is none.
@@ -17,6 +17,19 @@ pub(super) async fn refs_of(dir: &Path) -> Result<BTreeMap<RefName, ObjectId>> {
             .hint("name a new folder, or an existing repository to add the references to"));
     }
     Ok(program::refs(dir).await?.refs)
+}
+
+/// Moving the branch that is checked out would make every file of its working tree look changed.
+pub(super) async fn refuse_checked_out(dir: &Path, plan: &Plan) -> Result<()> {
+    if !dir.join(".git").exists() {
+        return Ok(());
+    }
+    let Some(Head::Symbolic(branch)) = program::refs(dir).await?.head else { return Ok(()) };
+    if plan.refs.iter().any(|planned| planned.target == branch && planned.action.writes()) {
+        return Err(Error::bad_request(format!("{} is checked out in {}", branch.short(), dir.display()))
+            .hint("check out another branch there first, or restore into a new folder"));
+    }
+    Ok(())
 }
 
 pub(super) async fn restore(

@@ -67,6 +67,8 @@ pub struct Receipt {
     pub target: String,
     pub written: Vec<RefName>,
     pub kept: Vec<RefName>,
+    /// References that no target of this kind takes, and why; as the plan said.
+    pub skipped: Vec<Refused>,
     /// References that the target refused, and why.
     pub refused: Vec<Refused>,
     pub packs: usize,
@@ -90,7 +92,11 @@ pub async fn plan(source: &Source, request: &Restore, client: &git::Client) -> R
         Target::Directory { dir, .. } => directory::refs_of(dir).await?,
         Target::Remote { remote, .. } => remote::refs_of(client, remote).await?,
     };
-    Plan::make(&record, &state, &now, request)
+    let plan = Plan::make(&record, &state, &now, request)?;
+    if let Target::Directory { dir, .. } = &request.target {
+        directory::refuse_checked_out(dir, &plan).await?;
+    }
+    Ok(plan)
 }
 
 /// Carries a plan out. Stops if the target has moved since the plan was made.
@@ -116,6 +122,10 @@ impl Receipt {
         let named = |action: fn(&Action) -> bool| {
             plan.refs.iter().filter(|planned| action(&planned.action)).map(|planned| planned.target.clone()).collect()
         };
+        let skipped = plan.refs.iter().filter_map(|planned| match &planned.action {
+            Action::Skip { why } => Some(Refused { name: planned.target.clone(), why: why.clone() }),
+            _ => None,
+        });
         Self {
             repository: plan.repository.clone(),
             seq: plan.seq,
@@ -123,6 +133,7 @@ impl Receipt {
             target,
             written: named(Action::writes),
             kept: named(|action| matches!(action, Action::Keep)),
+            skipped: skipped.collect(),
             refused: Vec::new(),
             packs,
             duration_ms: 0,
