@@ -8,3 +8,5 @@ mod support;
 mod deliveries;
 #[path = "story/push.rs"]
 mod push;
+#[path = "story/shapes.rs"]
+mod shapes;
