@@ -8,5 +8,7 @@ mod support;
 mod deliveries;
 #[path = "story/push.rs"]
 mod push;
+#[path = "story/restore.rs"]
+mod restore;
 #[path = "story/shapes.rs"]
 mod shapes;
