@@ -48,7 +48,7 @@ async fn after_the_job_was_leased() {
 async fn after_the_pack_was_received() {
     let stage = Stage::on_s3().await;
     let service = running(&stage).await;
-    pushed_until(&stage, &stage.before_store().hold_request("PUT", "0000000002.tar.age")).await;
+    pushed_until(&stage, &stage.before_store().hold_request("PUT", "0000000002.tar.gz.age")).await;
     service.kill();
     assert!(!stage.object(2).exists());
 
@@ -59,7 +59,7 @@ async fn after_the_pack_was_received() {
 /// Waits for the answer to the write of snapshot 2 in vain.
 async fn killed_after_the_object(stage: &Stage) -> Vec<u8> {
     let service = running(stage).await;
-    pushed_until(stage, &stage.before_store().hold_answer("PUT", "0000000002.tar.age")).await;
+    pushed_until(stage, &stage.before_store().hold_answer("PUT", "0000000002.tar.gz.age")).await;
     service.kill();
     assert_eq!(stage.json(&["snapshots", "acme/api"]).await.as_array().unwrap().len(), 1);
     std::fs::read(stage.object(2)).unwrap()

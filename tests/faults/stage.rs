@@ -112,7 +112,7 @@ impl Stage {
     pub fn object(&self, seq: u64) -> PathBuf {
         let folders = std::fs::read_dir(self.vault().join("repos")).unwrap();
         let folder = folders.map(|entry| entry.unwrap().path()).next().unwrap();
-        folder.join(format!("{seq:010}.tar.age"))
+        folder.join(format!("{seq:010}.tar.gz.age"))
     }
 
     /// The proxy before the store.
@@ -356,6 +356,9 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
