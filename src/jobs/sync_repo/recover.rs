@@ -2,7 +2,7 @@
 
 use super::Sync;
 use crate::catalog::Commit;
-use crate::domain::{Error, Kind, Result, Seq, Snapshot};
+use crate::domain::{Error, Result, Seq, Snapshot};
 use crate::services::Services;
 use crate::vault::{Record, Sealed};
 
@@ -24,11 +24,10 @@ impl Sync<'_> {
                 return Ok(last);
             }
             adopting = true;
-            let sealed = match services.vault.hash(repo, next).await {
-                Ok(sealed) => sealed,
-                Err(error) if error.kind() == Kind::NotFound => return Ok(last),
-                Err(error) => return Err(error),
-            };
+            if services.vault.stored_bytes(repo, next).await?.is_none() {
+                return Ok(last);
+            }
+            let sealed = services.vault.hash(repo, next).await?;
             let record = if !services.vault.is_sealed() {
                 services.vault.record(repo, next).await?
             } else if intents.len() == 1 {
