@@ -1,13 +1,12 @@
-//! A world that breaks at a chosen moment: a proxy that holds, cuts and stalls, an S3 store, small disks, signals.
+//! A world that breaks at a chosen moment: a proxy that holds, cuts and stalls, and small disks.
 //!
 //! The product knows nothing of this. Where a story needs the service to stand still at a certain step, something that
 //! the step waits for is held: the git server's answer, the store's answer, the database's lock.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,20 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use url::Url;
 
-/// How long anything that must come may take, on a machine that has other things to do.
-pub const PATIENCE: Duration = Duration::from_secs(90);
-
-/// Waits until `condition` gives something.
-pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let begin = std::time::Instant::now();
-    loop {
-        if let Some(found) = condition().await {
-            return found;
-        }
-        assert!(begin.elapsed() < PATIENCE, "this did not happen: {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
+use super::world::PATIENCE;
 
 /// Stands in front of an HTTP server and passes everything on, one request per connection, unless told otherwise.
 #[derive(Clone)]
@@ -117,9 +103,10 @@ impl Proxy {
         self.inner.dropped.lock().unwrap().push(name);
     }
 
-    /// Request lines so far that hold this.
-    pub fn requests(&self, like: &str) -> usize {
-        self.inner.requests.lock().unwrap().iter().filter(|line| line.contains(like)).count()
+    /// How many request lines so far hold all of these words.
+    pub fn requests(&self, words: &[&str]) -> usize {
+        let requests = self.inner.requests.lock().unwrap();
+        requests.iter().filter(|line| words.iter().all(|word| line.contains(word))).count()
     }
 
     fn rule(&self, method: &'static str, path: &str, left: usize, act: Act) {
@@ -245,54 +232,6 @@ impl Hold {
     }
 }
 
-/// An S3 store in this process that takes everybody in, with a folder below that can be looked into.
-pub struct S3 {
-    dir: TempDir,
-    url: Url,
-}
-
-impl S3 {
-    /// With one bucket.
-    pub async fn start() -> Self {
-        let dir = TempDir::new().unwrap();
-        std::fs::create_dir(dir.path().join("bucket")).unwrap();
-        let service = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(dir.path()).unwrap()).build();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-        tokio::spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let service = service.clone();
-                let http = hyper_util::server::conn::auto::Builder::new(hyper_util::rt::TokioExecutor::new());
-                tokio::spawn(async move {
-                    let _ = http.serve_connection(hyper_util::rt::TokioIo::new(socket), service).await;
-                });
-            }
-        });
-        Self { dir, url }
-    }
-
-    /// Its address.
-    pub fn url(&self) -> &Url {
-        &self.url
-    }
-
-    /// What lies in the bucket.
-    pub fn folder(&self) -> PathBuf {
-        self.dir.path().join("bucket")
-    }
-
-    /// What makes the service use it, through `endpoint` (the store's own address, or that of a proxy before it).
-    pub fn settings(endpoint: &Url) -> [(&'static str, String); 5] {
-        [
-            ("REFWARD__VAULT__URL", "s3://bucket".to_owned()),
-            ("AWS_ENDPOINT", endpoint.as_str().trim_end_matches('/').to_owned()),
-            ("AWS_ALLOW_HTTP", "true".to_owned()),
-            ("AWS_REGION", "us-east-1".to_owned()),
-            ("AWS_SKIP_SIGNATURE", "true".to_owned()),
-        ]
-    }
-}
-
 /// A file system in memory of a given size, for which one must be root.
 pub struct SmallDisk(TempDir);
 
@@ -336,10 +275,4 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
     }
-}
-
-/// Sends a signal, `STOP` or `CONT`, to a process.
-pub fn signal(name: &str, process: u32) {
-    let status = Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).status();
-    assert!(status.unwrap().success());
 }

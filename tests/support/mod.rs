@@ -4,6 +4,7 @@
 #![allow(clippy::allow_attributes, reason = "an `expect` would fail in the files that use everything")]
 
 pub mod fake_github;
+pub mod faults;
 pub mod postgres;
 pub mod s3;
 pub mod shell;
