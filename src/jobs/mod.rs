@@ -14,7 +14,7 @@ use crate::domain::{ConnectionId, Error, RepoId, Result};
 
 pub use discover::{Discovered, Filter, discover};
 pub use scheduler::Scheduler;
-pub use sync_repo::{Outcome, sync_repo};
+pub use sync_repo::{Outcome, row, sync_repo};
 pub use worker::{Workers, run_now};
 
 /// A piece of work.

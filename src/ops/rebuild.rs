@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::catalog::{Commit, RestoredRepository};
 use crate::domain::{Error, RefState, RepoId, Result};
+use crate::jobs::row;
 use crate::services::Services;
 use crate::vault::{Record, Sealed, Vault, replay};
 
@@ -64,18 +65,7 @@ fn commits(records: &[Record], last: Sealed) -> Result<Vec<Commit>> {
             Some(next) => next.parent.ok_or_else(gap)?.sealed,
             None => last,
         };
-        commits.push(Commit {
-            repo: record.repo.clone(),
-            snapshot: record.snapshot(sealed, refs_total),
-            sealed: sealed.sha256,
-            changes: record.changes.clone(),
-            actors: record.trigger.actors.clone(),
-            head: record.head.clone(),
-            object_format: record.object_format,
-            fingerprint: None,
-            checkpoint: record.refs.is_some(),
-            handled_events: Vec::new(),
-        });
+        commits.push(row(record, sealed, refs_total));
     }
     Ok(commits)
 }

@@ -133,6 +133,11 @@ impl Record {
         Some(state)
     }
 
+    /// Tells every reference by itself: a checkpoint does, and so does the first of a chain.
+    pub fn is_checkpoint(&self) -> bool {
+        self.refs.is_some() || self.parent.is_none()
+    }
+
     /// As listings show it. `refs_total` is the number of references after it.
     pub fn snapshot(&self, sealed: Sealed, refs_total: u64) -> Snapshot {
         Snapshot {

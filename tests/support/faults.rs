@@ -147,9 +147,7 @@ impl Inner {
                     some(&mut from_server, &mut to_client, bytes).await?;
                     std::future::pending().await
                 }
-                Some(Act::HoldRequest(_)) | None => {
-                    tokio::io::copy(&mut from_server, &mut to_client).await.map(drop)
-                }
+                Some(Act::HoldRequest(_)) | None => tokio::io::copy(&mut from_server, &mut to_client).await.map(drop),
             }
         };
         tokio::select! { done = upward => done, done = downward => done }

@@ -8,6 +8,8 @@
 mod fetch;
 mod recover;
 
+pub use recover::row;
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::time::{Duration, Instant};

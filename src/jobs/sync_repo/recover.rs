@@ -71,20 +71,24 @@ pub(super) async fn commit_row(
     handled_events: Vec<i64>,
 ) -> Result<Snapshot> {
     let refs_total = record.ledger.kinds.get("refs").map_or(0, |refs| refs.captured);
-    let snapshot = record.snapshot(sealed, refs_total);
-    let commit = Commit {
+    let commit = Commit { fingerprint, handled_events, ..row(record, sealed, refs_total) };
+    let snapshot = commit.snapshot.clone();
+    services.catalog.commit(commit).await?;
+    Ok(snapshot)
+}
+
+/// What the catalog keeps of a record. `refs_total` is the number of references after it.
+pub fn row(record: &Record, sealed: Sealed, refs_total: u64) -> Commit {
+    Commit {
         repo: record.repo.clone(),
-        snapshot: snapshot.clone(),
+        snapshot: record.snapshot(sealed, refs_total),
         sealed: sealed.sha256,
         changes: record.changes.clone(),
         actors: record.trigger.actors.clone(),
         head: record.head.clone(),
         object_format: record.object_format,
-        fingerprint,
-        // The changes of a first record are the full list.
-        checkpoint: record.refs.is_some() || record.parent.is_none(),
-        handled_events,
-    };
-    services.catalog.commit(commit).await?;
-    Ok(snapshot)
+        fingerprint: None,
+        checkpoint: record.is_checkpoint(),
+        handled_events: Vec::new(),
+    }
 }
