@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 declare -A package_of=(
-  [git]=git [age]=age [jq]=jq [strace]=strace [npm]=npm [psql]=postgresql-client
+  [git]=git [age]=age [jq]=jq [strace]=strace [npm]=npm [xxd]=xxd [openssl]=openssl [python3]=python3 [gzip]=gzip [tar]=tar
 )
 missing=()
 for program in "${!package_of[@]}"; do
@@ -18,5 +18,7 @@ if ((${#missing[@]})); then
 fi
 
 if [[ ! -d .test-tools/node_modules/@octokit/webhooks-examples ]]; then
+  mkdir -p .test-tools
+  [[ -f .test-tools/package.json ]] || echo '{"private":true}' > .test-tools/package.json
   npm install --silent --no-audit --no-fund --ignore-scripts --prefix .test-tools @octokit/webhooks-examples@7.6.1
 fi
