@@ -49,6 +49,16 @@ impl Http {
         Ok(Self { client, base, credential: remote.credential.clone() })
     }
 
+    /// Where redirects have led so far.
+    pub fn base(&self) -> &Url {
+        &self.base
+    }
+
+    /// Goes on from where redirects led an earlier session.
+    pub fn resume(self, base: Url) -> Self {
+        Self { base, ..self }
+    }
+
     /// The repository's address for messages: host and path.
     fn place(&self) -> String {
         let port = self.base.port().map(|port| format!(":{port}")).unwrap_or_default();

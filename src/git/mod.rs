@@ -9,6 +9,7 @@
 mod answer;
 pub mod bare;
 mod delta;
+mod greetings;
 mod http;
 mod index;
 mod inflate;
@@ -28,6 +29,7 @@ mod v1;
 mod v2;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use secrecy::SecretString;
 use url::Url;
@@ -37,7 +39,9 @@ pub use pack::{Lineage, Pack};
 pub use scratch::Reader;
 pub use session::Session;
 
-use crate::domain::{Error, Kind, ObjectFormat, Result};
+use greetings::Greetings;
+
+use crate::domain::{Error, Kind, ObjectFormat, RefName, Result};
 
 /// Where a repository is fetched from and pushed to.
 #[derive(Clone)]
@@ -86,18 +90,47 @@ pub struct Progress {
 pub struct Client {
     http: reqwest::Client,
     limits: Limits,
+    greetings: Arc<Greetings>,
 }
 
 impl Client {
     /// `http` must not follow redirects by itself (this module decides that) and should have a read timeout, which is
     /// what ends a stalled transfer.
     pub fn new(http: reqwest::Client, limits: &Limits) -> Self {
-        Self { http, limits: limits.clone() }
+        Self { http, limits: limits.clone(), greetings: Arc::default() }
     }
 
     /// Asks the server what it can do.
     pub async fn open(&self, remote: &Remote) -> Result<Session> {
-        Session::open(http::Http::new(self.http.clone(), remote)?, self.limits.clone()).await
+        Session::open(self.http(remote)?, self.limits.clone()).await
+    }
+
+    /// [`Self::open`] and [`Session::refs`] in one: a server that was asked before is not asked again what it can do.
+    pub async fn list(&self, remote: &Remote, only: Option<&[RefName]>) -> Result<(Session, Listing)> {
+        if let Some(greeting) = self.greetings.of(&remote.url) {
+            let session = Session::resume(self.http(remote)?, self.limits.clone(), greeting);
+            match session.refs(only).await {
+                Ok(listing) => return Ok((session, listing)),
+                // The repository may have moved, or the server may have been replaced: greet it again. Not at once where
+                // it is the server that needs a pause.
+                Err(error) => {
+                    self.greetings.forget(&remote.url);
+                    if error.kind().is_transient() {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        let session = self.open(remote).await?;
+        let listing = session.refs(only).await?;
+        if let Some(greeting) = session.greeting() {
+            self.greetings.remember(&remote.url, greeting);
+        }
+        Ok((session, listing))
+    }
+
+    fn http(&self, remote: &Remote) -> Result<http::Http> {
+        http::Http::new(self.http.clone(), remote)
     }
 }
 

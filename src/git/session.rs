@@ -1,5 +1,6 @@
 //! A conversation with one repository on a server.
 
+use super::greetings::Greeting;
 use super::http::Http;
 use super::ingest;
 use super::listing::Listing;
@@ -48,6 +49,19 @@ impl Session {
         };
         answer.expect_end().await?;
         Ok(Self { http, limits, dialect })
+    }
+
+    /// Goes on from an earlier session's greeting.
+    pub(super) fn resume(http: Http, limits: Limits, greeting: Greeting) -> Self {
+        Self { http: http.resume(greeting.base), limits, dialect: Dialect::Version2(greeting.server) }
+    }
+
+    /// What a later session can go on from.
+    pub(super) fn greeting(&self) -> Option<Greeting> {
+        match &self.dialect {
+            Dialect::Version1(_) => None,
+            Dialect::Version2(server) => Some(Greeting { server: server.clone(), base: self.http.base().clone() }),
+        }
     }
 
     /// The hash that the repository names its objects with.

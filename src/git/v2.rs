@@ -9,6 +9,7 @@ use super::side_band::SideBand;
 use crate::domain::{Error, ObjectFormat, RefName, Result};
 
 /// What the server said it can do.
+#[derive(Clone)]
 pub(super) struct Version2 {
     pub format: ObjectFormat,
     names_format: bool,

@@ -231,3 +231,32 @@ async fn a_wanted_object_that_is_gone() {
         assert!(session.fetch(&[main], &[gone], &quiet).await.unwrap().objects() > 0);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_greeted_once_and_again_when_it_changes() {
+    let root = tempfile::tempdir().unwrap();
+    let server = Server::start(root.path());
+    let mut repository = Repository::create(root.path(), "r.git", ObjectFormat::Sha1);
+    repository.commit("main", 1);
+    let (client, remote) = (server.client(), server.remote("r.git"));
+    client.list(&remote, None).await.unwrap();
+    assert_eq!(server.requests().len(), 2);
+
+    let tip = repository.commit("main", 1);
+    let (session, listing) = client.list(&remote, None).await.unwrap();
+    assert_eq!(server.requests().len(), 1, "only the list");
+    let pack = session.fetch(&[tip], &[], &quiet).await.unwrap();
+    assert!(pack.contains(&tip).unwrap() && listing.state.refs.values().any(|id| *id == tip));
+
+    // Another repository in its place, with another hash.
+    std::fs::remove_dir_all(root.path().join("r.git")).unwrap();
+    let mut repository = Repository::create(root.path(), "r.git", ObjectFormat::Sha256);
+    let tip = repository.commit("main", 1);
+    let listed = async || client.list(&remote, None).await.map(|(_, listing)| listing.state);
+    // What it says to a question in the wrong hash counts as a passing fault; the next look greets it again.
+    let state = match listed().await {
+        Ok(state) => state,
+        Err(_) => listed().await.unwrap(),
+    };
+    assert_eq!((state.object_format, state.refs.into_values().collect::<Vec<_>>()), (ObjectFormat::Sha256, vec![tip]));
+}

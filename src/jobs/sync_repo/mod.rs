@@ -76,9 +76,7 @@ impl Sync<'_> {
         let remote = self.services.remote(self.repository).await?;
         let only = self.hinted_refs(&events, started).filter(|_| last.is_some());
         for _ in 0..LISTINGS {
-            // Opened anew each time: an old server lists its references only in its greeting.
-            let session = self.services.git.open(&remote).await?;
-            let listing = session.refs(only.as_deref()).await?;
+            let (session, listing) = self.services.git.list(&remote, only.as_deref()).await?;
             if last.is_some() && self.is_as_before(&listing).await? {
                 return self.unchanged(last, &events, &listing).await;
             }
