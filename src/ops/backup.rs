@@ -4,7 +4,7 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
 use crate::catalog::{Priority, Repository, job_kind};
-use crate::domain::{RepoAddress, Result, Seq, Snapshot};
+use crate::domain::{ConnectionId, RepoAddress, Result, Seq, Snapshot};
 use crate::jobs::{self, Job, Outcome};
 use crate::services::Services;
 
@@ -47,6 +47,13 @@ pub async fn run_all<'a>(
     let runs =
         stream::iter(repositories).map(|repository| async move { (repository, run(services, repository).await) });
     runs.buffered(services.settings.workers.count).inspect(|_| each()).collect().await
+}
+
+/// A connection has a new credential: whatever failed for want of one is tried again now, not when its next attempt is due.
+pub(super) async fn retry_failing(services: &Services, connection: ConnectionId) -> Result<()> {
+    let mut failing = select(services, None).await?;
+    failing.retain(|repository| repository.connection_id == connection && repository.last_error.is_some());
+    enqueue(services, &failing).await
 }
 
 /// Does the work here and now, beside whatever service is running.

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use url::Url;
 
+use super::backup::retry_failing;
 use crate::catalog::{Connection, ConnectionSettings, NewConnection, SecretKind};
 use crate::domain::{Error, Result};
 use crate::forge::{Access, Inspection};
@@ -68,6 +69,7 @@ pub async fn connect(services: &Services, request: Connect) -> Result<Connected>
     let id = services.catalog.add_connection(new).await?;
     services.catalog.set_inspection(id, &inspection).await?;
     let repositories = jobs::discover(services, id).await?;
+    retry_failing(services, id).await?;
     Ok(Connected { name: request.name, inspection, repositories, webhook_path: format!("/hooks/{}", request.forge) })
 }
 

@@ -2,8 +2,9 @@
 
 use secrecy::SecretString;
 
+use super::backup::retry_failing;
 use super::connect::{check_secret, named};
-use crate::catalog::SecretKind;
+use crate::catalog::{Priority, SecretKind, job_kind};
 use crate::domain::Result;
 use crate::forge::{Access, Inspection};
 use crate::services::Services;
@@ -18,6 +19,8 @@ pub async fn replace_token(services: &Services, name: &str, token: SecretString)
     services.catalog.put_secret(connection.id, SecretKind::Token, sealed).await?;
     services.catalog.retire_secrets(connection.id, SecretKind::Token).await?;
     services.catalog.set_inspection(connection.id, &inspection).await?;
+    services.catalog.enqueue(job_kind::DISCOVER, &connection.id.to_string(), Priority::Manual).await?;
+    retry_failing(services, connection.id).await?;
     Ok(inspection)
 }
 
