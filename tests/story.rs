@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "story/connect.rs"]
+mod connect;
 #[path = "story/deliveries.rs"]
 mod deliveries;
 #[path = "story/push.rs"]

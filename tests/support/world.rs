@@ -283,7 +283,12 @@ impl World {
             let done = |row: &Value| row["queue"] == "idle" && row["lag_ms"].is_null() && row["state"] != "waiting";
             (answered && rows.as_array()?.iter().all(done)).then_some(())
         };
-        eventually(look, || format!("the service to be idle; deliveries: {:?}", self.github.deliveries())).await;
+        eventually(look, || format!("the service to be idle; deliveries: {:?}", self.answers())).await;
+    }
+
+    /// How the service answered each webhook so far.
+    pub fn answers(&self) -> Vec<Option<u16>> {
+        self.github.deliveries().iter().map(|sent| sent.status).collect()
     }
 
     /// Restores a bare repository, at a moment or now, checks it with `git fsck`, and gives what git says of its references.

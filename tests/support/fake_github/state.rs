@@ -234,8 +234,11 @@ impl State {
         self.repositories.iter().find(|repository| repository.full_name().eq_ignore_ascii_case(full_name))
     }
 
-    /// The repository that had this name before.
+    /// The repository that had this name before, unless another has it now.
     pub fn by_former_name(&self, full_name: &str) -> Option<&Repository> {
+        if self.by_name(full_name).is_some() {
+            return None;
+        }
         self.repositories.iter().find(|repository| repository.former.iter().any(|name| name == full_name))
     }
 
