@@ -113,7 +113,7 @@ impl Tour {
 
     async fn walk(self) -> Result<()> {
         let first = self.snapshot_after(None).await?;
-        step(5, &format!("first snapshot: {}", told(&first)));
+        step(5, &format!("the service took {}", told(&first)));
 
         let before = self.workshop.tip(&self.workshop.main).await?;
         let lost_main = self.workshop.commit_and_push().await?;
