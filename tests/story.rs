@@ -8,9 +8,15 @@ mod support;
 mod connect;
 #[path = "story/deliveries.rs"]
 mod deliveries;
+#[path = "story/demo.rs"]
+mod demo;
+#[path = "story/places.rs"]
+mod places;
 #[path = "story/push.rs"]
 mod push;
 #[path = "story/restore.rs"]
 mod restore;
+#[path = "story/service.rs"]
+mod service;
 #[path = "story/shapes.rs"]
 mod shapes;

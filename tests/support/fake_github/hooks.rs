@@ -81,10 +81,12 @@ impl FakeGithub {
         self.state().hooks.held.get_or_insert_default();
     }
 
-    /// Sends what was kept back, in an order of your choice: `|held| held.reverse()`.
+    /// Sends what was kept back, in an order of your choice: `|held| held.reverse()`. What that takes out is lost.
     pub async fn release(&self, reorder: impl FnOnce(&mut Vec<Sent>)) {
         let mut held = self.state().hooks.held.take().unwrap_or_default();
+        self.state().hooks.sent.retain(|sent| held.iter().all(|held| held.guid != sent.guid));
         reorder(&mut held);
+        self.state().hooks.sent.extend(held.iter().cloned());
         for sent in held {
             self.send(sent).await;
         }
