@@ -9,5 +9,12 @@ mod support;
 
 mod faults {
     mod crash;
+    mod database;
+    mod disk;
+    mod forge;
+    mod hooks;
+    mod rivals;
     mod stage;
+    mod syscalls;
+    mod vault;
 }
