@@ -9,6 +9,7 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
+use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
 use crate::config;
@@ -58,6 +59,7 @@ async fn sqlite(path: &Path, readers: u32) -> Result<Pools> {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
             .sqlx_logging(false)
+            .map_sqlx_sqlite_pool_opts(without_upkeep)
             .map_sqlx_sqlite_opts(move |sqlite| {
                 sqlite
                     .filename(&file)
@@ -98,9 +100,16 @@ async fn postgres(settings: &config::Database) -> Result<Pools> {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_timeout(ACQUIRE_TIMEOUT)
         .set_application_name("refward")
-        .sqlx_logging(false);
+        .sqlx_logging(false)
+        .map_sqlx_postgres_pool_opts(without_upkeep);
     let pool = Database::connect(options).await.during("connecting to the database")?;
     Ok(Pools { read: pool.clone(), write: pool })
+}
+
+/// No connection is closed for its age. The task that would see to it counts the idle connections without a lock, now and
+/// then one too few, and then it never ends: sqlx 0.9.0, `spawn_maintenance_tasks`.
+fn without_upkeep<DB: sqlx::Database>(options: PoolOptions<DB>) -> PoolOptions<DB> {
+    options.idle_timeout(None).max_lifetime(None)
 }
 
 /// A transaction that takes SQLite's write lock at once: one that reads first and writes later could not wait for it.
