@@ -20,6 +20,9 @@ use crate::services::Services;
 /// How often the queue is looked at when nobody rings. Another process may have added work.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// However long a server asks us to stay away.
+const LONGEST_ABSENCE: Duration = Duration::from_hours(24);
+
 /// How long handing leases back may take when the service stops.
 const HAND_BACK: Duration = Duration::from_secs(5);
 
@@ -191,7 +194,9 @@ async fn settle(services: &Services, lease: &Lease, failure: Option<&Error>) -> 
 fn pause(services: &Services, error: &Error, attempts: u32) -> Duration {
     let workers = &services.settings.workers;
     match error.kind() {
-        Kind::Busy { retry_after: Some(after) } | Kind::Remote { retry_after: Some(after) } => after,
+        Kind::Busy { retry_after: Some(after) } | Kind::Remote { retry_after: Some(after) } => {
+            after.min(LONGEST_ABSENCE)
+        }
         kind if kind.is_transient() => {
             let delays = ExponentialBuilder::new()
                 .with_min_delay(workers.retry_first)

@@ -49,8 +49,12 @@ pub enum Outcome {
 /// stops before it writes.
 pub async fn sync_repo(services: &Services, repo: &RepoId, lease: &Lease) -> Result<Outcome> {
     let repository = services.catalog.repository(repo).await?;
-    let outcome = Sync { services, repository: &repository, lease }.run().await;
-    outcome.map_err(|error| error.while_doing(format!("backing up {}", repository.full_name)))
+    let outcome = Sync { services, repository: &repository, lease }.attempt().await;
+    let outcome = outcome.map_err(|error| error.while_doing(format!("backing up {}", repository.full_name)));
+    if let Err(error) = &outcome {
+        services.catalog.record_error(&repository.id, &error.to_string()).await?;
+    }
+    outcome
 }
 
 struct Sync<'a> {
@@ -60,14 +64,6 @@ struct Sync<'a> {
 }
 
 impl Sync<'_> {
-    async fn run(&self) -> Result<Outcome> {
-        let outcome = self.attempt().await;
-        if let Err(error) = &outcome {
-            self.services.catalog.record_error(&self.repository.id, &error.to_string()).await?;
-        }
-        outcome
-    }
-
     async fn attempt(&self) -> Result<Outcome> {
         let last = self.finish_interrupted().await?;
         // As precise as the catalog keeps it and people see it: a time that is shown must name its snapshot in the vault, too.
@@ -76,7 +72,8 @@ impl Sync<'_> {
         let remote = self.services.remote(self.repository).await?;
         let only = self.hinted_refs(&events, started).filter(|_| last.is_some());
         for _ in 0..LISTINGS {
-            let (session, listing) = self.services.git.list(&remote, only.as_deref()).await?;
+            let listed = self.services.git.list(&remote, only.as_deref()).await;
+            let (session, listing) = listed.map_err(|error| error.while_doing("listing references"))?;
             if last.is_some() && self.is_as_before(&listing).await? {
                 return self.unchanged(last, &events, &listing).await;
             }
@@ -88,7 +85,7 @@ impl Sync<'_> {
             let fetched = self.fetch(&session, &state, &listing, &mut changes).await;
             match fetched {
                 Err(error) if git::is_moved(&error) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.while_doing("receiving objects")),
                 Ok(pack) => {
                     let found = Found { state, listing, changes, pack, events, started, clock };
                     return self.commit(found).await;
