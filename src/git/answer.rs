@@ -84,7 +84,7 @@ fn printable(words: &str) -> String {
     words.chars().take(500).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// The only `Busy` of this module: [`super::is_moved`] relies on it.
+/// The only `Busy` without a known end in this module: [`super::is_moved`] relies on it.
 fn moved() -> Error {
     Error::busy("the repository changed while it was being read")
 }

@@ -147,7 +147,7 @@ pub async fn write_index(pack: &Path, format: ObjectFormat, limits: &Limits) -> 
 
 /// The repository changed between listing and fetching: an object that was wanted is gone. List again and retry.
 ///
-/// True of the errors of [`Session`] only: nothing else in there is [`Kind::Busy`].
+/// True of the errors of [`Session`] only: nothing else in there is [`Kind::Busy`] without saying until when.
 pub fn is_moved(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Busy { .. })
+    matches!(error.kind(), Kind::Busy { retry_after: None })
 }

@@ -6,9 +6,13 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Limits;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Kind, Result};
+
+/// When to look for room again: others' packs come to an end.
+const ROOM_AGAIN: Duration = Duration::from_mins(1);
 
 /// Scratch that is being filled.
 pub(super) struct Writer {
@@ -128,13 +132,14 @@ impl Read for Reader {
 
 fn failed(folder: &Path, error: &io::Error) -> Error {
     let folder = folder.display();
-    let message = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            format!("no room left for temporary files in {folder}")
-        }
-        _ => format!("writing a temporary file in {folder} failed"),
+    let failure = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::new(
+            Kind::Busy { retry_after: Some(ROOM_AGAIN) },
+            format!("no room left for temporary files in {folder}"),
+        ),
+        _ => Error::misconfigured(format!("writing a temporary file in {folder} failed")),
     };
-    Error::misconfigured(message)
+    failure
         .hint("Free space there, or set git.scratch_dir to a folder with room for the largest repository.")
         .detail(error)
 }
