@@ -58,6 +58,11 @@ impl Description {
         Ok((json, signature))
     }
 
+    /// Tells a vault from another one, and no more.
+    pub fn is_of(json: &[u8], vault: Uuid) -> bool {
+        serde_json::from_slice::<Document>(json).is_ok_and(|document| document.vault == vault)
+    }
+
     /// Reads and checks the description of the vault in `store`.
     ///
     /// The signature must be by our own key or by the one that the recovery kit names, so that whoever can write to the

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
 
 use super::Vault;
+use super::description::Description;
 use super::layout::{DESCRIPTION, object_name};
 use super::record::{Record, Sealed};
 use super::seal::{PackSource, seal};
@@ -76,12 +77,18 @@ impl Vault {
     }
 
     /// An unmounted disk leaves an empty folder behind: writing there would start a second vault below the mount point.
+    /// Another disk may hold another vault.
     async fn still_there(&self) -> Result<()> {
-        if self.store.is_local() && self.store.exists(DESCRIPTION).await?.is_none() {
-            return Err(Error::misconfigured(format!("the vault at {} is gone", self.store.url()))
-                .hint("check that the disk is mounted"));
+        if !self.store.is_local() {
+            return Ok(());
         }
-        Ok(())
+        let why = match self.store.read_small(DESCRIPTION).await? {
+            Some(json) if Description::is_of(&json, self.id()) => return Ok(()),
+            Some(_) => "belongs to another installation",
+            None => "is gone",
+        };
+        Err(Error::misconfigured(format!("the vault at {} {why}", self.store.url()))
+            .hint("check that the right disk is mounted"))
     }
 }
 
