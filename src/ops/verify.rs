@@ -75,6 +75,7 @@ async fn drill(services: &Services, repository: &Repository) -> Result<()> {
         vault: Arc::clone(&services.vault),
         repo: repository.id.clone(),
         limits: git_limits(&services.settings.git),
+        known: BTreeMap::new(),
     };
     let (seq, recorded) = services.catalog.refs_at(&repository.id, None).await?;
     let (_, state) = source.vault.state_at(&source.repo, Some(Point::Seq(seq))).await?;

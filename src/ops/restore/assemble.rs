@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::Source;
 use crate::domain::{Error, Result, Seq};
 use crate::git;
-use crate::vault::{Parent, Progress};
+use crate::vault::{Parent, Progress, object_name};
 
 /// Vault objects read at a time.
 const AT_A_TIME: usize = 8;
@@ -35,16 +35,20 @@ pub(in crate::ops) async fn assemble(
     let mut previous: Option<Parent> = None;
     let mut count = 0;
     while let Some(found) = reads.try_next().await? {
-        if found.record.parent != previous {
-            return Err(Error::damaged(format!(
-                "snapshot {} does not follow the snapshot before it in the vault: one of the two was replaced",
-                found.record.seq
-            ))
-            .hint("run `refward verify REPO --read-data` to see which"));
+        let seq = found.record.seq;
+        let name = |seq| object_name(&source.repo, seq);
+        if source.known.get(&seq).is_some_and(|sha256| *sha256 != found.sealed.sha256) {
+            return Err(Error::damaged(format!("{} is not the object that was written", name(seq)))
+                .hint("restore an earlier snapshot by its number: --at SEQ"));
         }
-        previous = Some(Parent { seq: found.record.seq, sealed: found.sealed });
+        if found.record.parent != previous {
+            let before = seq.previous().map(name).unwrap_or_default();
+            return Err(Error::damaged(format!("{} does not follow {before}: one of the two was replaced", name(seq)))
+                .hint("run `refward verify REPO --read-data` to see which"));
+        }
+        previous = Some(Parent { seq, sealed: found.sealed });
         count += usize::from(found.pack.is_some());
-        progress(Progress { done: found.record.seq.get(), total: until.get() });
+        progress(Progress { done: seq.get(), total: until.get() });
     }
     Ok(count)
 }

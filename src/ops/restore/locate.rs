@@ -1,12 +1,13 @@
 //! From a name to a chain of snapshots in the vault.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tempfile::TempDir;
 
 use crate::catalog::Catalog;
-use crate::domain::{Error, Kind, RepoAddress, RepoId, Result};
+use crate::domain::{Error, Kind, RepoAddress, RepoId, Result, Seq};
 use crate::git::Limits;
 use crate::vault::Vault;
 
@@ -21,6 +22,8 @@ pub struct Source {
     pub repo: RepoId,
     /// What indexing its packs may cost.
     pub limits: Limits,
+    /// SHA-256 of its objects, where there is a catalog that remembers them. Only it knows the end of the chain.
+    pub known: BTreeMap<Seq, [u8; 32]>,
 }
 
 impl Source {
@@ -45,13 +48,16 @@ pub async fn locate(
     super::refuse_sealed(&vault)?;
     if let Some(catalog) = catalog {
         match catalog.resolve(address).await {
-            Ok(repository) => return Ok(Source { vault, repo: repository.id, limits }),
+            Ok(repository) => {
+                let known = catalog.sealed(&repository.id).await?.into_iter().collect();
+                return Ok(Source { vault, repo: repository.id, limits, known });
+            }
             Err(error) if error.kind() != Kind::NotFound => return Err(error),
             Err(_) => {}
         }
     }
     let repo = search(&vault, address).await?;
-    Ok(Source { vault, repo, limits })
+    Ok(Source { vault, repo, limits, known: BTreeMap::new() })
 }
 
 async fn search(vault: &Vault, address: &RepoAddress) -> Result<RepoId> {

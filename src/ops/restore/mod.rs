@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::domain::{Error, Kind, Point, RefName, Result, Seq};
 use crate::git;
-use crate::vault::Vault;
+use crate::vault::{Vault, object_name};
 
 pub use crate::vault::Progress;
 
@@ -86,6 +86,7 @@ pub struct Refused {
 
 /// Says what [`run`] would do; changes nothing.
 pub async fn plan(source: &Source, request: &Restore, client: &git::Client) -> Result<Plan> {
+    not_shortened(source, request.at).await?;
     let (seq, state) = source.vault.state_at(&source.repo, request.at).await?;
     let record = source.vault.record(&source.repo, seq).await?;
     let now = match &request.target {
@@ -97,6 +98,23 @@ pub async fn plan(source: &Source, request: &Restore, client: &git::Client) -> R
         directory::refuse_checked_out(dir, &plan).await?;
     }
     Ok(plan)
+}
+
+/// A chain proves everything but its end: without this an older state would pass for the newest.
+async fn not_shortened(source: &Source, at: Option<Point>) -> Result<()> {
+    let Some(newest) = source.known.keys().next_back() else { return Ok(()) };
+    let stored = source.vault.snapshots(&source.repo).await?;
+    let there = |seq: Seq| stored.iter().any(|stored| stored.seq == seq);
+    let wanted = match at {
+        Some(Point::Seq(seq)) if source.known.contains_key(&seq) => seq,
+        Some(Point::Seq(_)) => return Ok(()),
+        Some(Point::Time(_)) | None => *newest,
+    };
+    if there(wanted) {
+        return Ok(());
+    }
+    Err(Error::damaged(format!("{} is missing from the vault", object_name(&source.repo, wanted)))
+        .hint("restore an earlier snapshot by its number: --at SEQ"))
 }
 
 /// Carries a plan out. Stops if the target has moved since the plan was made.
