@@ -29,8 +29,8 @@ pub(super) struct JournalArgs {
 }
 
 pub(super) async fn snapshots(context: &Context, args: SnapshotsArgs) -> Result<()> {
-    let services = context.services().await?;
-    let snapshots = history::snapshots(&services, &args.repo).await?;
+    let catalog = context.catalog().await?;
+    let snapshots = history::snapshots(&catalog, &args.repo).await?;
     output::print(context.json, &snapshots, |snapshots| {
         let header = ["seq", "time (UTC)", "why", "refs", "changed", "objects", "received", "stored", "complete"];
         output::table(header, snapshots.iter().map(snapshot_row), "No snapshots yet.")
@@ -57,14 +57,14 @@ fn snapshot_row(snapshot: &Snapshot) -> [String; 9] {
 }
 
 pub(super) async fn refs(context: &Context, args: RefsArgs) -> Result<()> {
-    let services = context.services().await?;
-    let refs = history::refs(&services, &args.repo, args.at).await?;
+    let catalog = context.catalog().await?;
+    let refs = history::refs(&catalog, &args.repo, args.at).await?;
     output::print(context.json, &refs, |refs| refs.iter().map(|(name, value)| format!("{value}\t{name}\n")).collect())
 }
 
 pub(super) async fn journal(context: &Context, args: JournalArgs) -> Result<()> {
-    let services = context.services().await?;
-    let moves = history::journal(&services, &args.repo, args.name.as_deref()).await?;
+    let catalog = context.catalog().await?;
+    let moves = history::journal(&catalog, &args.repo, args.name.as_deref()).await?;
     output::print(context.json, &moves, |moves| {
         let header = ["seq", "time (UTC)", "ref", "old", "new", "", "who"];
         output::table(header, moves.iter().map(move_row), "No moves recorded.")

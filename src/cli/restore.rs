@@ -96,7 +96,8 @@ async fn source(settings: &Settings, args: &Args) -> Result<Source> {
 
 fn identity(file: &Path) -> Result<SecretString> {
     secret_from(file, "the vault's key").map_err(|error| {
-        error.hint("a vault is read with its key: name the file with --identity (the recovery kit is one)")
+        Error::misconfigured(error.to_string())
+            .hint("a vault is read with its key: name the file with --identity (the recovery kit is one)")
     })
 }
 

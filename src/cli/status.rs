@@ -5,8 +5,7 @@ use crate::domain::Result;
 use crate::ops::status::{RepoStatus, status};
 
 pub(super) async fn run(context: &Context) -> Result<()> {
-    let services = context.services().await?;
-    let rows = status(&services).await?;
+    let rows = status(&context.catalog().await?).await?;
     output::print(context.json, &rows, |rows| {
         let header = ["repository", "connection", "state", "last snapshot", "lag", "queue", "last error"];
         output::table(header, rows.iter().map(describe), "No repositories yet: refward connect --help")

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::catalog::Catalog;
 use crate::domain::{Actor, ObjectId, Point, RefName, RefState, RepoAddress, Result, Seq, Snapshot};
-use crate::services::Services;
 
 /// One move of a reference.
 #[derive(Debug, Serialize)]
@@ -23,23 +23,23 @@ pub struct Move {
 }
 
 /// All snapshots of a repository, oldest first.
-pub async fn snapshots(services: &Services, address: &RepoAddress) -> Result<Vec<Snapshot>> {
-    let repository = services.catalog.resolve(address).await?;
-    services.catalog.snapshots(&repository.id).await
+pub async fn snapshots(catalog: &Catalog, address: &RepoAddress) -> Result<Vec<Snapshot>> {
+    let repository = catalog.resolve(address).await?;
+    catalog.snapshots(&repository.id).await
 }
 
 /// The references at a moment, by default now; `HEAD` among them as git's file has it.
-pub async fn refs(services: &Services, address: &RepoAddress, at: Option<Point>) -> Result<BTreeMap<String, String>> {
-    let repository = services.catalog.resolve(address).await?;
-    let (_, state) = services.catalog.refs_at(&repository.id, at).await?;
+pub async fn refs(catalog: &Catalog, address: &RepoAddress, at: Option<Point>) -> Result<BTreeMap<String, String>> {
+    let repository = catalog.resolve(address).await?;
+    let (_, state) = catalog.refs_at(&repository.id, at).await?;
     Ok(with_head(&state))
 }
 
 /// The moves of one reference or of all, oldest first.
-pub async fn journal(services: &Services, address: &RepoAddress, name: Option<&str>) -> Result<Vec<Move>> {
-    let repository = services.catalog.resolve(address).await?;
+pub async fn journal(catalog: &Catalog, address: &RepoAddress, name: Option<&str>) -> Result<Vec<Move>> {
+    let repository = catalog.resolve(address).await?;
     let name = name.map(full_name).transpose()?;
-    services.catalog.journal(&repository.id, name.as_ref()).await.map(|rows| {
+    catalog.journal(&repository.id, name.as_ref()).await.map(|rows| {
         let moves = rows.into_iter().map(|row| Move {
             seq: row.seq,
             time: row.time,

@@ -3,9 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::catalog::StatusRow;
+use crate::catalog::{Catalog, StatusRow};
 use crate::domain::{Result, Seq};
-use crate::services::Services;
 
 /// In one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -55,9 +54,9 @@ pub struct LastSnapshot {
 }
 
 /// All repositories.
-pub async fn status(services: &Services) -> Result<Vec<RepoStatus>> {
+pub async fn status(catalog: &Catalog) -> Result<Vec<RepoStatus>> {
     let now = Utc::now();
-    let rows = services.catalog.status().await?;
+    let rows = catalog.status().await?;
     Ok(rows.into_iter().map(|row| describe(row, now)).collect())
 }
 

@@ -141,11 +141,11 @@ impl Tour {
     async fn snapshot_after(&self, seq: Option<Seq>) -> Result<Snapshot> {
         let mut idle_since = Instant::now();
         while idle_since.elapsed() < PATIENCE {
-            let snapshots = history::snapshots(&self.services, &self.address).await?;
+            let snapshots = history::snapshots(&self.services.catalog, &self.address).await?;
             if let Some(newest) = snapshots.into_iter().next_back().filter(|newest| Some(newest.seq) > seq) {
                 return Ok(newest);
             }
-            let rows = status(&self.services).await?;
+            let rows = status(&self.services.catalog).await?;
             if let Some(error) = rows.iter().find_map(|row| row.last_error.clone()) {
                 return Err(Error::remote(error).while_doing("the tour's backup failed"));
             }
@@ -159,8 +159,10 @@ impl Tour {
 
     async fn journal(&self) -> Result<()> {
         step(9, "what the journal says of it (refward journal):");
-        for row in
-            history::journal(&self.services, &self.address, None).await?.into_iter().filter(|row| row.old.is_some())
+        for row in history::journal(&self.services.catalog, &self.address, None)
+            .await?
+            .into_iter()
+            .filter(|row| row.old.is_some())
         {
             let new = row.new.map_or_else(|| "deleted   ".to_owned(), |id| id.short());
             let old = row.old.map(|id| id.short()).unwrap_or_default();
