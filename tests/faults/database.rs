@@ -1,8 +1,12 @@
 //! The database is locked, or away.
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database};
+use std::path::PathBuf;
+use std::process::Command;
 
-use crate::faults::stage::{SECRET, Stage};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, Statement};
+
+use crate::faults::stage::Stage;
+use crate::support::postgres;
 use crate::support::world::eventually;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,5 +29,83 @@ async fn locked_by_another_process() {
     let taken = async || (stage.github.redeliver(&refused.guid).await == 202).then_some(());
     eventually(taken, || "the delivery is taken".to_owned()).await;
     stage.whole(Some(2)).await;
-    let _ = SECRET;
+}
+
+/// The PostgreSQL of this test process, to be stopped and started.
+struct Server {
+    programs: PathBuf,
+    data: PathBuf,
+    port: String,
+}
+
+impl Server {
+    async fn behind(url: &str) -> Self {
+        let db = Database::connect(url).await.unwrap();
+        let ask = async |question: &str| -> String {
+            let row = db.query_one_raw(Statement::from_string(DbBackend::Postgres, question)).await.unwrap().unwrap();
+            row.try_get_by_index(0).unwrap()
+        };
+        let programs = ask("SELECT setting FROM pg_config WHERE name = 'BINDIR'").await;
+        let data = ask("SELECT current_setting('data_directory')").await;
+        let port = ask("SELECT current_setting('port')").await;
+        db.close().await.unwrap();
+        Self { programs: programs.into(), data: data.into(), port }
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        use std::os::unix::fs::MetadataExt;
+
+        // It refuses to run as root, and runs as whoever owns the data.
+        let owner = std::fs::metadata(&self.data).unwrap();
+        let mut command = Command::new("setpriv");
+        command.arg(format!("--reuid={}", owner.uid())).arg(format!("--regid={}", owner.gid())).arg("--clear-groups");
+        command.arg(self.programs.join("pg_ctl")).arg("--pgdata").arg(&self.data).args(arguments).current_dir("/");
+        let log = self.data.with_file_name("log");
+        let status = command.arg("--log").arg(log).stdout(std::process::Stdio::null()).status().unwrap();
+        assert!(status.success(), "{command:?}");
+    }
+
+    fn stop(&self) {
+        self.control(&["stop", "--mode=immediate"]);
+    }
+
+    fn start(&self) {
+        let socket = self.data.parent().unwrap().display();
+        let options = format!("-p {} -k {socket} -c listen_addresses=127.0.0.1 -c max_connections=300", self.port);
+        self.control(&["start", "--wait", "--options", &options]);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.stop();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_stopped_and_started_again() {
+    let url = postgres::new_database().await;
+    let server = Server::behind(&url).await;
+    let stage = Stage::with(&[("database.url", &url)]).await;
+    let service = stage.running().await;
+    server.stop();
+    let before = stage.github.deliveries().len();
+    stage.push("two").await;
+    let refused = async || stage.github.deliveries()[before..].iter().find(|sent| sent.status.is_some()).cloned();
+    let refused = eventually(refused, || "the delivery is answered".to_owned()).await;
+    assert_eq!(refused.status, Some(503));
+    let alive = reqwest::get(service.url("healthz")).await.unwrap();
+    assert_eq!(alive.status(), 200);
+    let ready = reqwest::get(service.url("readyz")).await.unwrap();
+    assert_eq!(ready.status(), 503);
+    let status = stage.world.refward(&["status", "--json"]).await;
+    assert_ne!(status.code, 0, "{status:?}");
+    assert!(status.error()["message"].as_str().unwrap().contains("the database cannot be reached"), "{status:?}");
+
+    server.start();
+    let taken = async || (stage.github.redeliver(&refused.guid).await == 202).then_some(());
+    eventually(taken, || "the delivery is taken".to_owned()).await;
+    stage.whole(Some(2)).await;
 }

@@ -67,7 +67,8 @@ async fn a_body_that_drips_in_holds_nobody_up() {
     let mut slow = Vec::new();
     for _ in 0..100 {
         let mut connection = TcpStream::connect(address).await.unwrap();
-        let head = "POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
+        let head =
+            "POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{";
         connection.write_all(head.as_bytes()).await.unwrap();
         slow.push(connection);
     }

@@ -53,7 +53,7 @@ async fn one_that_overslept_while_writing_is_refused() {
 /// The second line of defence is missing: the store overwrites. The first, the lease, holds.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_store_that_overwrites_the_leases_are_enough() {
-    let stage = Stage::on_s3_that(|store| store.drop_header("if-none-match")).await;
+    let stage = Stage::on_careless_s3().await;
     let first = stage.running().await;
     assert!(first.log().contains("this store overwrites where it should refuse"), "{}", first.log());
     let _second = stage.serve_beside().await;

@@ -49,16 +49,20 @@ impl Stage {
 
     /// With the vault on S3.
     pub async fn on_s3() -> Self {
-        Self::on_s3_that(|_| ()).await
+        Self::on(S3::start().await, World::bare().await, |_| ()).await
     }
 
-    /// With the vault on S3, which shall behave so from the beginning.
-    pub async fn on_s3_that(behave: impl FnOnce(&Proxy)) -> Self {
-        let s3 = S3::start().await;
+    /// With the vault on an S3 store that does not know "only if it is not there".
+    pub async fn on_careless_s3() -> Self {
+        let mut world = World::bare().await;
+        world.set("vault.options.aws_skip_signature", "true");
+        Self::on(S3::unguarded().await, world, |proxy| proxy.drop_header("if-none-match")).await
+    }
+
+    async fn on(s3: S3, mut world: World, behave: impl FnOnce(&Proxy)) -> Self {
         let [(_, endpoint), ..] = s3.options();
         let proxy = Proxy::before(&endpoint.parse().unwrap()).await;
         behave(&proxy);
-        let mut world = World::bare().await;
         world.set("vault.url", "s3://bucket");
         for (name, value) in crate::support::s3::options(proxy.url().as_str().trim_end_matches('/')) {
             world.set(&format!("vault.options.{name}"), &value);

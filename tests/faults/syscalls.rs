@@ -29,15 +29,16 @@ async fn survives(length: usize) {
     let stage = Stage::new().await;
     stage.running().await.kill().await;
     let mut taken = 1;
-    for system_call in ["linkat", "unlink", "unlinkat"] {
+    for system_call in ["fsync", "linkat", "unlink"] {
         stage.push_bytes(length + taken).await;
         killed_at(&stage, system_call).await;
         for path in snapshots(&stage) {
             whole_object(&stage, &path).await;
         }
-        stage.world.ok(&["backup", REPO, "--wait"]).await;
+        let workers = stage.workers();
         taken += 1;
         stage.whole(Some(taken as u64)).await;
+        workers.kill().await;
     }
 }
 

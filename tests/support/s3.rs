@@ -12,12 +12,21 @@ pub struct S3 {
 impl S3 {
     /// With one empty bucket, `bucket`.
     pub async fn start() -> Self {
+        Self::start_with(Some(s3s::auth::SimpleAuth::from_single("access", "secret"))).await
+    }
+
+    /// Lets everybody in who does not sign: requests may be changed on their way.
+    pub async fn unguarded() -> Self {
+        Self::start_with(None).await
+    }
+
+    async fn start_with(auth: Option<s3s::auth::SimpleAuth>) -> Self {
         // Whoever was first is as good.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let dir = TempDir::new().unwrap();
         std::fs::create_dir(dir.path().join("bucket")).unwrap();
         let mut service = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(dir.path()).unwrap());
-        service.set_auth(s3s::auth::SimpleAuth::from_single("access", "secret"));
+        auth.into_iter().for_each(|auth| service.set_auth(auth));
         let service = service.build();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
