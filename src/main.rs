@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use refward::cli;
 
 fn main() -> ExitCode {
-    refward::cli::run(refward::cli::Cli::parse())
+    cli::parse().map_or_else(|refused| refused, cli::run)
 }

@@ -132,12 +132,18 @@ impl Catalog {
         let Some((first, last)) = first.zip(last) else {
             return Err(Error::not_found("this repository has no snapshot yet").hint("`refward backup` takes one"));
         };
-        Err(Error::not_found("there is no such snapshot").hint(format!(
-            "snapshots {} ({}) to {} ({}) are there",
+        let told = |at: i64| time(at).format("%Y-%m-%d %H:%M:%S UTC");
+        let missing = match at {
+            Some(Point::Time(at)) => format!("there was no snapshot yet at {}", told(at.timestamp_millis())),
+            Some(Point::Seq(seq)) => format!("there is no snapshot {seq}"),
+            None => "there is no snapshot".to_owned(),
+        };
+        Err(Error::not_found(missing).hint(format!(
+            "the first is {} of {}, the newest is {} of {}",
             first.seq,
-            time(first.time).to_rfc3339(),
+            told(first.time),
             last.seq,
-            time(last.time).to_rfc3339()
+            told(last.time)
         )))
     }
 

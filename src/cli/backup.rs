@@ -9,9 +9,9 @@ use crate::ops::backup::{self, Backup};
 use crate::services::Services;
 
 #[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["repo", "all"])))]
 pub(super) struct Args {
     /// OWNER/NAME or CONNECTION:OWNER/NAME
-    #[arg(required_unless_present = "all", conflicts_with = "all")]
     repo: Option<RepoAddress>,
     /// Every repository that is backed up.
     #[arg(long)]
@@ -30,7 +30,9 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
             let repositories = backup::select(&services, address.as_ref()).await?;
             backup::enqueue(&services, &repositories).await?;
             let count = repositories.len();
-            output::print(context.json, &json!({ "queued": count }), |_| format!("Queued {count} repositories."))
+            output::print(context.json, &json!({ "queued": count }), |_| {
+                format!("Queued {}.", output::count(count, "repository"))
+            })
         }
     }
 }

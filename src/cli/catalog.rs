@@ -15,6 +15,11 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
     let services = context.services().await?;
     let report = rebuild(&services, |name, snapshots| tracing::info!(name, snapshots, "rebuilt")).await?;
     output::print(context.json, &report, |report| {
-        format!("{} repositories with {} snapshots, from the vault.", report.repositories, report.snapshots)
+        let (repositories, snapshots) = (report.repositories, report.snapshots);
+        format!(
+            "{} with {}, from the vault.",
+            output::count(repositories, "repository"),
+            output::count(snapshots, "snapshot")
+        )
     })
 }

@@ -23,7 +23,7 @@ pub(super) struct Args {
     /// What to call this connection.
     #[arg(long)]
     name: String,
-    /// The host: <https://github.com>, <https://SUBDOMAIN.ghe.com>, or a GitHub Enterprise Server's address.
+    /// The host's web address: of github.com, SUBDOMAIN.ghe.com or a GitHub Enterprise Server.
     #[arg(long, default_value = "https://github.com")]
     url: Url,
     /// The organization or user whose repositories are backed up.

@@ -27,18 +27,29 @@ use crate::config::Settings;
 use crate::domain::{Error, Result};
 use crate::services::Services;
 
+/// What every command takes stands apart in its help.
+const GLOBAL: &str = "Global options";
+
 /// Backs up git repositories from GitHub the moment they change, and brings any snapshot, reference or moment back.
 #[derive(Parser)]
 #[command(name = "refward", version, max_term_width = 100)]
 pub struct Cli {
     /// The settings file.
-    #[arg(long, global = true, env = "REFWARD_CONFIG", default_value = "refward.toml", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "REFWARD_CONFIG",
+        hide_env_values = true,
+        default_value = "refward.toml",
+        value_name = "FILE",
+        help_heading = GLOBAL
+    )]
     config: PathBuf,
     /// Answer, and log, in JSON.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
     /// Log more: -v for every step, -vv for all.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL)]
     verbose: u8,
     #[command(subcommand)]
     command: Command,
@@ -102,6 +113,22 @@ impl Context {
     async fn catalog(&self) -> Result<Catalog> {
         Catalog::connect(&self.settings()?.database).await
     }
+}
+
+/// Reads the command line. `Err`: it makes no sense or asks for help, which has been said; exit like this.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|refused| {
+        let code = ExitCode::from(u8::try_from(refused.exit_code()).unwrap_or(2));
+        if refused.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+            let text = refused.render().to_string();
+            let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+            output::error(&Error::bad_request(what).hint("see `refward help`"), true);
+        } else {
+            // Nobody is left to tell if that fails.
+            let _ = refused.print();
+        }
+        code
+    })
 }
 
 /// Runs a command to its exit code.

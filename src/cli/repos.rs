@@ -76,7 +76,7 @@ fn describe(rows: &[RepoRow]) -> String {
 }
 
 fn describe_found((name, found): &(String, Discovered)) -> String {
-    let mut text = format!("{name}: {} repositories\n", found.listed);
+    let mut text = format!("{name}: {}\n", output::count(found.listed, "repository"));
     for (what, names) in [("new", &found.created), ("renamed", &found.renamed), ("gone", &found.gone)] {
         for name in names {
             text += &format!("  {what}: {name}\n");

@@ -32,16 +32,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     to_dir: Option<PathBuf>,
     /// Without a working tree.
-    #[arg(long, requires = "to_dir")]
+    #[arg(long, conflicts_with = "to_url")]
     bare: bool,
     /// Push to this repository.
     #[arg(long, value_name = "URL")]
     to_url: Option<Url>,
     /// File with the token for --to-url.
-    #[arg(long, value_name = "FILE", requires = "to_url")]
+    #[arg(long, value_name = "FILE", conflicts_with = "to_dir")]
     token_file: Option<PathBuf>,
     /// Put the references under this, e.g. refs/heads/restored/.
-    #[arg(long, value_name = "REFS/…/", requires = "to_url")]
+    #[arg(long, value_name = "REFS/…/", conflicts_with = "to_dir")]
     prefix: Option<String>,
     /// Overwrite references that exist with another value. The plan names them.
     #[arg(long)]
@@ -149,13 +149,13 @@ fn describe_plan(plan: &Plan) -> String {
 
 fn describe_receipt(receipt: &Receipt) -> String {
     let mut text = format!(
-        "Restored {} as of snapshot {} ({} UTC) to {}: {} references, {} packs, {} ms\n",
+        "Restored {} as of snapshot {} ({} UTC) to {}: {}, {}, {} ms\n",
         receipt.repository,
         receipt.seq,
         output::time(receipt.time),
         receipt.target,
-        receipt.written.len(),
-        receipt.packs,
+        output::count(receipt.written.len(), "reference"),
+        output::count(receipt.packs, "pack"),
         receipt.duration_ms
     );
     for name in &receipt.kept {
@@ -166,7 +166,7 @@ fn describe_receipt(receipt: &Receipt) -> String {
         *skipped.entry(&left_out.why).or_default() += 1;
     }
     for (why, count) in skipped {
-        text += &format!("  skipped {count} references: {why}\n");
+        text += &format!("  skipped {}: {why}\n", output::count(count, "reference"));
     }
     for refused in &receipt.refused {
         text += &format!("  refused by the server: {}: {}\n", refused.name, refused.why);

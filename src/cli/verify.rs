@@ -38,18 +38,21 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
         verified.push(verify(&services, repository, Depth { level, drill: args.drill }, &progress).await?);
     }
     bar.finish_and_clear();
-    output::print(context.json, &verified, |verified| verified.iter().map(describe).collect())?;
+    output::print(context.json, &verified, |verified| match verified[..] {
+        [] => "Nothing to verify yet.".to_owned(),
+        _ => verified.iter().map(describe).collect(),
+    })?;
     let damaged = verified.iter().map(|one| one.findings.len()).sum::<usize>();
     if damaged == 0 {
         return Ok(());
     }
-    Err(Error::damaged(format!("{damaged} problems found"))
+    Err(Error::damaged(format!("{} found", output::count(damaged, "problem")))
         .hint("what the other snapshots hold can be restored; `refward backup REPO` takes what the forge still has"))
 }
 
 fn describe(verified: &Verified) -> String {
     let proof = if verified.drilled { ", restored in a drill" } else { "" };
-    let mut text = format!("{}: {} snapshots", verified.repository, verified.snapshots);
+    let mut text = format!("{}: {}", verified.repository, output::count(verified.snapshots, "snapshot"));
     if verified.findings.is_empty() {
         return text + &format!(" in order{proof}\n");
     }

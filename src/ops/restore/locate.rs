@@ -48,6 +48,11 @@ pub async fn locate(
     super::refuse_sealed(&vault)?;
     if let Some(catalog) = catalog {
         match catalog.resolve(address).await {
+            Ok(repository) if repository.last_seq.is_none() && vault.snapshots(&repository.id).await?.is_empty() => {
+                return Err(
+                    Error::not_found(format!("there is no backup of {address} yet")).hint("`refward backup` takes one")
+                );
+            }
             Ok(repository) => {
                 let known = catalog.sealed(&repository.id).await?.into_iter().collect();
                 return Ok(Source { vault, repo: repository.id, limits, known });

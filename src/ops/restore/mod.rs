@@ -167,8 +167,11 @@ impl Receipt {
 /// The error that stands for an incomplete receipt.
 pub fn incomplete(receipt: &Receipt) -> Error {
     let count = receipt.kept.len() + receipt.refused.len();
-    Error::new(Kind::Partial, format!("{count} references were not restored"))
-        .hint("look at the plan: existing references are overwritten only with --force")
+    let hint = match receipt.kept[..] {
+        [] => "the server said why; allow it there and restore again",
+        _ => "look at the plan: existing references are overwritten only with --force",
+    };
+    Error::new(Kind::Partial, format!("references that were not restored: {count}")).hint(hint)
 }
 
 fn refuse_sealed(vault: &Vault) -> Result<()> {
