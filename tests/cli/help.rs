@@ -1,0 +1,131 @@
+//! What `--help` says.
+
+use crate::run;
+use crate::support::world::World;
+
+#[tokio::test]
+async fn everything_at_a_glance() {
+    insta::assert_snapshot!(run(&World::bare().await, &["--help"]).await, @"
+    Backs up git repositories from GitHub the moment they change, and brings any snapshot, reference or
+    moment back
+
+    Usage: refward [OPTIONS] <COMMAND>
+
+    Commands:
+      demo         A guided tour on this machine: real service, real git server, no account, no network
+      init         Make a folder with settings, database, vault, keys and a recovery kit
+      serve        Run the service: webhooks, workers, scheduler
+      config       Look at the settings
+      connect      Connect an owner on a forge
+      connections  List, test and remove connections
+      repos        List repositories, read the forge's list again, choose what is backed up
+      backup       Back up now
+      restore      Bring a repository back: into a folder or onto a git server
+      snapshots    The snapshots of a repository
+      refs         The references of a repository at a moment
+      journal      Every move of every reference
+      status       How every repository stands
+      verify       Prove that backups are whole
+      catalog      Tend the database
+      help         Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help     Print help
+      -V, --version  Print version
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+}
+
+#[tokio::test]
+async fn restore_first() {
+    insta::assert_snapshot!(run(&World::bare().await, &["restore", "--help"]).await, @r#"
+    Bring a repository back: into a folder or onto a git server
+
+    Usage: refward restore [OPTIONS] <--to-dir <DIR>|--to-url <URL>> <REPO>
+
+    Arguments:
+      <REPO>  OWNER/NAME or CONNECTION:OWNER/NAME
+
+    Options:
+          --at <SEQ|TIME>      A snapshot's number or a time such as "10 minutes ago"; by default the
+                               newest
+          --ref <REF>          Only this reference; may be repeated
+          --to-dir <DIR>       Restore into this folder: new, empty, or an existing repository
+          --bare               Without a working tree
+          --to-url <URL>       Push to this repository
+          --token-file <FILE>  File with the token for --to-url
+          --prefix <REFS/…/>   Put the references under this, e.g. refs/heads/restored/
+          --force              Overwrite references that exist with another value. The plan names them
+          --plan               Say what would change; change nothing
+          --vault <URL>        Read this vault instead of the one in the settings; then no settings file
+                               is needed
+          --identity <FILE>    The key to read with, e.g. the recovery kit, instead of the one in the
+                               settings
+      -h, --help               Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    "#);
+}
+
+#[tokio::test]
+async fn connecting() {
+    insta::assert_snapshot!(run(&World::bare().await, &["connect", "github", "--help"]).await, @"
+    An organization or user on github.com, a ghe.com address or a GitHub Enterprise Server
+
+    Usage: refward connect github [OPTIONS] --name <NAME> --owner <OWNER> --token-file <FILE> --webhook-secret-file <FILE>
+
+    Options:
+          --name <NAME>                 What to call this connection
+          --url <URL>                   The host's web address: of github.com, SUBDOMAIN.ghe.com or a
+                                        GitHub Enterprise Server [default: https://github.com]
+          --owner <OWNER>               The organization or user whose repositories are backed up
+          --token-file <FILE>           File with the token; `-` reads it from standard input
+          --webhook-secret-file <FILE>  File with the secret that the forge signs webhooks with
+          --auto-add                    Back up repositories that appear later as well (the default)
+          --no-auto-add                 Only back up what is there now; choose later ones with `refward
+                                        repos add`
+          --include <GLOB>              Only repositories whose NAME or OWNER/NAME matches; may be
+                                        repeated
+          --exclude <GLOB>              Not these, even if included; may be repeated
+      -h, --help                        Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+}
+
+#[tokio::test]
+async fn every_command_has_help() {
+    let world = World::bare().await;
+    let commands = [
+        "demo",
+        "init",
+        "serve",
+        "config",
+        "connections",
+        "repos",
+        "backup",
+        "snapshots",
+        "refs",
+        "journal",
+        "status",
+        "verify",
+        "catalog",
+    ];
+    for command in commands {
+        let told = run(&world, &[command, "--help"]).await;
+        assert!(told.ends_with("=> 0") && told.contains("Global options:"), "{told}");
+    }
+}
