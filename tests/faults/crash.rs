@@ -33,7 +33,7 @@ async fn after_the_delivery_was_stored() {
 async fn after_the_job_was_leased() {
     let stage = Stage::new().await;
     let service = stage.running().await;
-    pushed_until(&stage, &stage.forge.hold_answer("GET", "info/refs")).await;
+    pushed_until(&stage, &stage.forge.hold_answer("POST", "git-upload-pack")).await;
     service.kill().await;
     assert_eq!(stage.status().await["queue"], "running");
 

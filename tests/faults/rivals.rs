@@ -9,16 +9,18 @@ const TAKEN_OVER: &str = "another worker has taken this job over";
 async fn one_that_overslept_while_receiving_writes_nothing() {
     let stage = Stage::on_s3().await;
     let sleeper = stage.running().await;
-    let hold = stage.forge.hold_answer("POST", "git-upload-pack");
+    let [listing, pack] = [(); 2].map(|()| stage.forge.hold_answer("POST", "git-upload-pack"));
     stage.push("two").await;
-    hold.reached().await;
+    listing.reached().await;
+    listing.release();
+    pack.reached().await;
     sleeper.signal("STOP");
 
     let other = stage.serve_beside().await;
     stage.settled(Some(2)).await;
     let written = std::fs::read(stage.object(2)).unwrap();
     sleeper.signal("CONT");
-    hold.release();
+    pack.release();
     sleeper.logged(TAKEN_OVER).await;
     assert_eq!(stage.store().requests(&["PUT", &object(2)]), 1, "only the other has written");
     assert_eq!(std::fs::read(stage.object(2)).unwrap(), written);

@@ -26,7 +26,9 @@ impl S3 {
         let dir = TempDir::new().unwrap();
         std::fs::create_dir(dir.path().join("bucket")).unwrap();
         let mut service = s3s::service::S3ServiceBuilder::new(s3s_fs::FileSystem::new(dir.path()).unwrap());
-        auth.into_iter().for_each(|auth| service.set_auth(auth));
+        if let Some(auth) = auth {
+            service.set_auth(auth);
+        }
         let service = service.build();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
