@@ -84,9 +84,15 @@ impl Receiver {
     /// Takes a delivery: proves its sender, reads it, stores it. An error means that it is not stored.
     pub async fn receive(&self, slug: &str, headers: HeaderMap, body: Bytes) -> Result<Outcome> {
         let forge = self.forge(slug)?;
-        let mut read = self.read(forge, headers.clone(), body.clone()).await?;
-        if matches!(read, Err(Rejected::Unauthenticated)) && self.secrets.look_again().await {
-            read = self.read(forge, headers, body).await?;
+        let tried = self.secrets.of(slug);
+        let mut read = self.read(forge, headers.clone(), body.clone(), &tried).await?;
+        if matches!(read, Err(Rejected::Unauthenticated)) {
+            let changed = self.secrets.look_again().await;
+            let now = self.secrets.of(slug);
+            // They may have changed while we tried the old ones, without the look bringing anything new.
+            if changed || !Arc::ptr_eq(&now, &tried) {
+                read = self.read(forge, headers, body, &now).await?;
+            }
         }
         let outcome = match read {
             Err(rejected) => Ok(Outcome::Rejected(rejected)),
@@ -98,12 +104,17 @@ impl Receiver {
         outcome
     }
 
-    async fn read(&self, forge: &Arc<dyn Forge>, headers: HeaderMap, body: Bytes) -> Result<Result<Read, Rejected>> {
-        let secrets = self.secrets.of(forge.slug());
+    async fn read(
+        &self,
+        forge: &Arc<dyn Forge>,
+        headers: HeaderMap,
+        body: Bytes,
+        secrets: &Arc<[HookSecret]>,
+    ) -> Result<Result<Read, Rejected>> {
         if body.len() < LARGE_BODY {
-            return Ok(read(forge.as_ref(), &headers, body, &secrets));
+            return Ok(read(forge.as_ref(), &headers, body, secrets));
         }
-        let forge = Arc::clone(forge);
+        let (forge, secrets) = (Arc::clone(forge), Arc::clone(secrets));
         let reading = tokio::task::spawn_blocking(move || read(forge.as_ref(), &headers, body, &secrets));
         reading.await.map_err(|error| Error::bug("reading a delivery").detail(error))
     }
