@@ -11,6 +11,7 @@ mod recovery;
 #[path = "vault/round_trip.rs"]
 mod round_trip;
 #[path = "support/s3.rs"]
+#[expect(dead_code, reason = "the fault stories use the rest")]
 mod s3;
 #[path = "vault/stores.rs"]
 mod stores;

@@ -1,6 +1,7 @@
 //! Answers for people: short tables with what is needed and nothing else.
 
 use crate::run;
+use crate::support::fake_github::Work;
 use crate::support::world::World;
 
 /// What differs from run to run.
@@ -38,8 +39,8 @@ async fn before_there_is_anything() {
     ");
 }
 
-#[tokio::test]
-async fn a_small_history() {
+/// Two repositories, one with a commit and a tag; connected, not yet backed up.
+async fn acme() -> (World, Work) {
     let world = World::new().await;
     let api = world.github.org("acme").repo("api").await;
     world.github.org("acme").repo("web").await;
@@ -47,6 +48,18 @@ async fn a_small_history() {
     work.commit("one").await;
     work.push(&["main", "HEAD:refs/tags/v1"]).await;
     world.connect("acme").await;
+    (world, work)
+}
+
+/// Loses the first commit.
+async fn amend(work: &Work) {
+    work.git(&["commit", "--quiet", "--amend", "--message", "one, again"]).await;
+    work.push(&["--force", "main", "HEAD:refs/heads/topic"]).await;
+}
+
+#[tokio::test]
+async fn a_small_history() {
+    let (world, work) = acme().await;
     let mut filters = insta::Settings::clone_current();
     filters.set_filters(FILTERS.to_vec());
     let _filters = filters.bind_to_scope();
@@ -69,8 +82,7 @@ async fn a_small_history() {
     acme/api: unchanged since snapshot 1
     => 0
     ");
-    work.git(&["commit", "--quiet", "--amend", "--message", "one, again"]).await;
-    work.push(&["--force", "main", "HEAD:refs/heads/topic"]).await;
+    amend(&work).await;
     insta::assert_snapshot!(told(&["backup", "--all", "--wait"]).await, @"
     acme/api: snapshot 2: 3 new objects, [SIZE] received, [SIZE] stored, [MS]
     acme/web: snapshot 1: 0 new objects, [SIZE] received, [SIZE] stored, [MS]
@@ -117,6 +129,26 @@ async fn a_small_history() {
     [OBJECT]	refs/tags/v1
     => 0
     ");
+    insta::assert_snapshot!(told(&["repos", "remove", "acme/web"]).await, @"
+    acme/web is no longer backed up; its backups stay.
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["connections", "remove", "acme"]).await, @"
+    Removed acme. Its credentials are deleted; its backups stay and can be restored.
+    => 0
+    ");
+}
+
+#[tokio::test]
+async fn proving_and_bringing_back() {
+    let (world, work) = acme().await;
+    world.ok(&["backup", "--all", "--wait"]).await;
+    amend(&work).await;
+    world.ok(&["backup", "--all", "--wait"]).await;
+    let mut filters = insta::Settings::clone_current();
+    filters.set_filters(FILTERS.to_vec());
+    let _filters = filters.bind_to_scope();
+    let told = async |arguments: &[&str]| run(&world, arguments).await;
     insta::assert_snapshot!(told(&["verify", "--drill"]).await, @"
     acme/api: 2 snapshots in order, restored in a drill
     acme/web: 1 snapshot in order, restored in a drill
@@ -145,14 +177,6 @@ async fn a_small_history() {
       OVERWRITE  refs/heads/main from [SHORT] to [SHORT]
       unchanged  refs/heads/topic at [SHORT]
       unchanged  refs/tags/v1 at [SHORT]
-    => 0
-    ");
-    insta::assert_snapshot!(told(&["repos", "remove", "acme/web"]).await, @"
-    acme/web is no longer backed up; its backups stay.
-    => 0
-    ");
-    insta::assert_snapshot!(told(&["connections", "remove", "acme"]).await, @"
-    Removed acme. Its credentials are deleted; its backups stay and can be restored.
     => 0
     ");
 }

@@ -159,7 +159,7 @@ async fn the_other_side_fails() {
     world.connect("acme").await;
     world.github.fail_git(1, &Fault::json(503, "unavailable"));
     insta::assert_snapshot!(run(&world, &["backup", "acme/api", "--wait"]).await, @"
-    error: backing up acme/api: 127.0.0.1:PORT/acme/api.git answered HTTP 503 Service Unavailable
+    error: backing up acme/api: listing references: 127.0.0.1:PORT/acme/api.git answered HTTP 503 Service Unavailable
     => 5
     ");
     world.github.fail(1, &Fault::json(500, "Server Error"));
@@ -219,12 +219,12 @@ async fn keys_that_are_missing_or_wrong() {
         std::fs::rename(&aside, &place).unwrap();
         told
     };
-    insta::assert_snapshot!(away("keys/signing.pem", &["status"]).await, @"
+    insta::assert_snapshot!(away("keys/signing.pem", &["verify"]).await, @"
     error: the key file [DIR]/backup/keys/signing.pem is missing
       put it back where `keys.signing` says, or run `refward init` for a new installation
     => 6
     ");
-    insta::assert_snapshot!(away("keys/credentials.agekey", &["status"]).await, @"
+    insta::assert_snapshot!(away("keys/credentials.agekey", &["verify"]).await, @"
     error: the key file [DIR]/backup/keys/credentials.agekey is missing
       put it back where `keys.credentials` says, or run `refward init` for a new installation
     => 6
@@ -234,7 +234,7 @@ async fn keys_that_are_missing_or_wrong() {
       a vault is read with its key: name the file with --identity (the recovery kit is one)
     => 6
     ");
-    insta::assert_snapshot!(away("vault", &["status"]).await, @"
+    insta::assert_snapshot!(away("vault", &["verify"]).await, @"
     error: there is no vault folder at [DIR]/backup/vault
       check `vault.url` and that the disk is mounted; `refward init` makes a new vault
     => 6
@@ -254,7 +254,7 @@ async fn keys_that_are_missing_or_wrong() {
       use the identity file of this installation (`keys.identity`) or this vault's recovery kit
     => 6
     ");
-    insta::assert_snapshot!(swapped("keys/signing.pem", &["status"]).await, @"
+    insta::assert_snapshot!(swapped("keys/signing.pem", &["verify"]).await, @"
     error: the vault at file://[DIR]/backup/vault belongs to another signing key
       use the keys that `refward init` wrote for this vault; if they are right, the vault was replaced
     => 6

@@ -1,5 +1,7 @@
 //! Settings: unknown ones are refused by name, secret ones are not shown.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::run;
 use crate::support::world::World;
 
@@ -67,7 +69,6 @@ async fn the_settings_file_explains_itself() {
     for line in told.lines().filter(|line| line.starts_with('[')) {
         assert!(file.contains(line), "{line} is not in refward.toml");
     }
-    use std::os::unix::fs::PermissionsExt;
     for name in ["refward.toml", "recovery-kit.txt", "refward.db", "keys/vault.agekey", "keys/signing.pem"] {
         let mode = world.folder().join(name).metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "others may read {name}");

@@ -24,7 +24,7 @@ async fn ten_pushes_during_one_backup_are_one_more_backup() {
     world.snapshot("acme/api", 1).await;
     world.idle().await;
 
-    world.github.hold_fetches(2);
+    world.github.hold_fetches();
     let first = work.commit("one").await;
     work.push(&["main"]).await;
     world.github.fetch_is_held().await;

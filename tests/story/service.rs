@@ -141,7 +141,7 @@ async fn a_stop_lets_a_running_backup_end() {
     world.snapshot("acme/api", 1).await;
     world.idle().await;
 
-    world.github.hold_fetches(2);
+    world.github.hold_fetches();
     work.commit("two").await;
     work.push(&["main"]).await;
     world.github.fetch_is_held().await;
@@ -162,7 +162,7 @@ async fn a_stop_that_takes_too_long_hands_the_job_on() {
     work.commit("one").await;
     work.push(&["main"]).await;
     world.connect("acme").await;
-    world.github.hold_fetches(2);
+    world.github.hold_fetches();
     let service = world.serve().await;
     world.github.fetch_is_held().await;
     assert_eq!(service.stop().await, 0);

@@ -31,7 +31,7 @@ use super::s3::S3;
 use super::shell::git;
 
 /// How long anything may take before a test gives up; long, because test machines are busy.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How often a condition is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);

@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-/// How many more may pass (`None`: any number), and how many wait.
+/// Whether they may pass, and how many wait.
 pub struct Fetches {
     gate: watch::Sender<Gate>,
 }
 
 #[derive(Default)]
 struct Gate {
-    allowed: Option<usize>,
+    closed: bool,
     waiting: usize,
 }
 
@@ -22,36 +22,28 @@ impl Default for Fetches {
 }
 
 impl Fetches {
-    pub fn hold(&self, after: usize) {
-        self.gate.send_modify(|gate| gate.allowed = Some(after));
+    pub fn hold(&self) {
+        self.gate.send_modify(|gate| gate.closed = true);
     }
 
     pub fn let_go(&self) {
-        self.gate.send_modify(|gate| gate.allowed = None);
+        self.gate.send_modify(|gate| gate.closed = false);
     }
 
     pub async fn is_held(&self) {
         let patience = Instant::now();
         while self.gate.borrow().waiting == 0 {
-            assert!(patience.elapsed() < Duration::from_secs(60), "nobody fetches");
+            assert!(patience.elapsed() < Duration::from_mins(1), "nobody fetches");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
     /// Returns when the request may go on.
     pub async fn pass(&self) {
-        let mut passes = true;
-        self.gate.send_if_modified(|gate| {
-            passes = gate.allowed != Some(0);
-            gate.allowed = gate.allowed.map(|left| left.saturating_sub(1));
-            gate.waiting += usize::from(!passes);
-            !passes
-        });
-        if !passes {
-            let mut gate = self.gate.subscribe();
-            // Fails only when the double is gone, and this request with it.
-            let _ = gate.wait_for(|gate| gate.allowed.is_none()).await;
-            self.gate.send_modify(|gate| gate.waiting -= 1);
-        }
+        let mut gate = self.gate.subscribe();
+        self.gate.send_modify(|gate| gate.waiting += 1);
+        // Fails only when the double is gone, and this request with it.
+        let _ = gate.wait_for(|gate| !gate.closed).await;
+        self.gate.send_modify(|gate| gate.waiting -= 1);
     }
 }

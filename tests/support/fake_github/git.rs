@@ -7,6 +7,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
+use bytes::Bytes;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use url::Url;
@@ -15,17 +16,24 @@ use super::rest::{note, play};
 use super::{FakeGithub, Token};
 use crate::support::shell::git;
 
+/// What a request for objects says in protocol v2; the one for references says something else.
+const FETCH: &[u8] = b"command=fetch";
+
 /// Faults and renames come before git is asked.
 pub async fn before(
     github: FakeGithub,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     if let Some(answer) = intercept(&github, &request) {
         return Ok(request.into_response(answer));
     }
-    if request.path().ends_with("git-upload-pack") || request.query_string() == "service=git-upload-pack" {
-        github.inner.fetches.pass().await;
+    if request.path().ends_with("git-upload-pack") {
+        let body = request.extract::<Bytes>().await?;
+        if body.windows(FETCH.len()).any(|part| part == FETCH) {
+            github.inner.fetches.pass().await;
+        }
+        request.set_payload(body.into());
     }
     next.call(request).await.map(ServiceResponse::map_into_boxed_body)
 }

@@ -125,10 +125,9 @@ impl FakeGithub {
         self.state().git_faults.extend(std::iter::repeat_n(fault.clone(), times));
     }
 
-    /// Lets so many requests for references or objects through, then keeps them waiting until [`Self::let_fetches_go`].
-    /// A fetch over protocol v2 is three requests: what the server can, its references, the objects.
-    pub fn hold_fetches(&self, after: usize) {
-        self.inner.fetches.hold(after);
+    /// Keeps whoever asks for objects waiting until [`Self::let_fetches_go`]. They know the references by then.
+    pub fn hold_fetches(&self) {
+        self.inner.fetches.hold();
     }
 
     /// Waits until a request is kept waiting.
