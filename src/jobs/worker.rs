@@ -4,11 +4,13 @@
 //! database meanwhile. A worker that dies stops renewing, and another takes over. A worker that lost its lease finds out
 //! at the next renewal and stops at once.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::Utc;
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -51,7 +53,10 @@ impl Workers {
             };
             let alive = Arc::clone(&alive);
             tasks.spawn(async move {
-                Box::pin(worker.run()).await;
+                // A job that breaks down must not take the worker with it: the lease runs out, and the others go on.
+                while AssertUnwindSafe(Box::pin(worker.run())).catch_unwind().await.is_err() {
+                    tracing::error!("a job broke down; this is a bug");
+                }
                 drop(alive);
             });
         }
@@ -89,7 +94,7 @@ struct Worker {
 }
 
 impl Worker {
-    async fn run(self) {
+    async fn run(&self) {
         let length = self.services.settings.workers.lease;
         let mut bell = self.services.catalog.new_jobs();
         while !self.stop.is_cancelled() {
