@@ -41,7 +41,9 @@ impl Stage {
     /// With these settings besides.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
         let mut world = World::bare().await;
-        settings.iter().for_each(|(key, value)| world.set(key, value));
+        for (key, value) in settings {
+            world.set(key, value);
+        }
         let vault = settings.iter().find(|(key, _)| *key == "vault.url").map(|(_, url)| &url["file://".len()..]);
         let vault = vault.map_or_else(|| world.folder().join("vault"), PathBuf::from);
         Self::raise(world, None, vault).await
@@ -56,7 +58,7 @@ impl Stage {
     pub async fn on_careless_s3() -> Self {
         let mut world = World::bare().await;
         world.set("vault.options.aws_skip_signature", "true");
-        Self::on(S3::unguarded().await, world, |proxy| proxy.drop_header("if-none-match")).await
+        Self::on(S3::start_with(None).await, world, |proxy| proxy.drop_header("if-none-match")).await
     }
 
     async fn on(s3: S3, mut world: World, behave: impl FnOnce(&Proxy)) -> Self {

@@ -15,12 +15,8 @@ impl S3 {
         Self::start_with(Some(s3s::auth::SimpleAuth::from_single("access", "secret"))).await
     }
 
-    /// Lets everybody in who does not sign: requests may be changed on their way.
-    pub async fn unguarded() -> Self {
-        Self::start_with(None).await
-    }
-
-    async fn start_with(auth: Option<s3s::auth::SimpleAuth>) -> Self {
+    /// Without `auth` it lets everybody in who does not sign; then requests may be changed on their way.
+    pub async fn start_with(auth: Option<s3s::auth::SimpleAuth>) -> Self {
         // Whoever was first is as good.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let dir = TempDir::new().unwrap();
