@@ -11,7 +11,6 @@ mod recovery;
 #[path = "vault/round_trip.rs"]
 mod round_trip;
 #[path = "support/s3.rs"]
-#[expect(dead_code, reason = "the fault stories use the rest")]
 mod s3;
 #[path = "vault/stores.rs"]
 mod stores;
