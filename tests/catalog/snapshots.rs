@@ -97,7 +97,7 @@ async fn references_are_told_for_any_moment(world: World) {
     for point in [Point::Seq(seq(4)), Point::Time(minute(0))] {
         let error = catalog.refs_at(rocket, Some(point)).await.unwrap_err();
         assert_eq!(error.kind(), Kind::NotFound);
-        assert!(error.next_step().unwrap().starts_with("snapshots 1 ("), "{error}");
+        assert!(error.next_step().unwrap().starts_with("the first is 1 of "), "{error}");
     }
 }
 
