@@ -6,7 +6,7 @@
 
 mod settings;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::domain::{Error, Result};
 
@@ -148,9 +148,4 @@ fn redact(address: &str) -> String {
 fn unreadable(file: &Path, error: &dyn std::error::Error) -> Error {
     Error::misconfigured(format!("cannot use the settings in {}: {error}", file.display()))
         .hint("`refward init` writes a file with every setting explained")
-}
-
-/// Where the settings file is looked for when nobody says.
-pub fn default_file() -> PathBuf {
-    PathBuf::from("refward.toml")
 }

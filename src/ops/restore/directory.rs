@@ -1,6 +1,8 @@
 //! Restoring into a folder: a new repository, or references into an existing one.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::{Plan, Progress, Receipt, Source, assemble};
@@ -58,7 +60,9 @@ async fn fresh(
     let dir = std::path::absolute(dir).map_err(|error| cannot(dir, &error))?;
     let parent = dir.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(parent).map_err(|error| cannot(parent, &error))?;
-    let staging = tempfile::Builder::new().prefix(".refward-restore-").tempdir_in(parent);
+    // The mode of any new folder, less the umask: a temporary one's would keep everybody else out of the repository.
+    let mode = Permissions::from_mode(0o777);
+    let staging = tempfile::Builder::new().prefix(".refward-restore-").permissions(mode).tempdir_in(parent);
     let staging = staging.map_err(|error| cannot(parent, &error))?;
     let git_dir = if bare { staging.path().to_path_buf() } else { staging.path().join(".git") };
     bare::create(&git_dir, &plan.state())?;
@@ -69,8 +73,9 @@ async fn fresh(
     if dir.exists() {
         std::fs::remove_dir(&dir).map_err(|error| cannot(&dir, &error))?;
     }
-    let staging = staging.keep();
-    std::fs::rename(&staging, &dir).map_err(|error| cannot(&dir, &error))?;
+    std::fs::rename(staging.path(), &dir).map_err(|error| cannot(&dir, &error))?;
+    // Nothing is left under its temporary name.
+    let _ = staging.keep();
     Ok(packs)
 }
 
