@@ -1,6 +1,6 @@
 //! What to ask the forge for, what to say that we have, and which moves lost history.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::Sync;
 use crate::catalog::SyncState;
@@ -87,21 +87,27 @@ impl Sync<'_> {
     }
 }
 
-/// A move is forced when the new value does not contain the old one. The pack tells for most; the server is asked for the
-/// rest. What the webhook claims is not used: it may be lost, late or forged.
+/// A move is forced when the new value does not contain the old one. The pack tells for most; the server is asked about the
+/// other branches. What the webhook claims is not used: it may be lost, late or forged.
+///
+/// Pull request references are not asked about: a push to a default branch remakes dozens of merge previews at once, and
+/// each question is a request.
 async fn mark_forced(session: &Session, pack: Option<&Pack>, changes: &mut [RefChange]) -> Result<()> {
-    let mut questions = 0;
+    let mut answers: HashMap<(ObjectId, ObjectId), bool> = HashMap::new();
     for change in changes {
         let (Some(old), Some(new)) = (change.old, change.new) else { continue };
-        change.forced = if change.name.is_tag() {
-            true
-        } else if let Some(pack) = pack
-            && pack.lineage(&new, &old)? == Lineage::Descends
-        {
+        let told_by_pack = match pack {
+            Some(pack) if !change.name.is_tag() => pack.lineage(&new, &old)? == Lineage::Descends,
+            _ => false,
+        };
+        change.forced = if told_by_pack {
             false
-        } else if questions < MAX_QUESTIONS {
-            questions += 1;
-            !session.contains(new, old).await?
+        } else if let Some(contains) = answers.get(&(new, old)) {
+            change.name.is_tag() || !contains
+        } else if change.name.is_branch() && answers.len() < MAX_QUESTIONS {
+            let contains = session.contains(new, old).await?;
+            answers.insert((new, old), contains);
+            !contains
         } else {
             true
         };
