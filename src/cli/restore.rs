@@ -12,7 +12,7 @@ use super::{Context, output};
 use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::domain::{Error, Point, RepoAddress, Result};
-use crate::git::{self, Credential, Remote};
+use crate::git::{self, Credential, Login, Remote};
 use crate::ops::restore::{Action, Plan, Receipt, Restore, Source, Target, incomplete, locate, plan, run as carry_out};
 use crate::services::{git_limits, git_net, http_client};
 use crate::vault::Vault;
@@ -127,6 +127,7 @@ fn remote(url: &Url, credential: Option<Credential>) -> Result<Remote> {
     if !matches!(url.scheme(), "https" | "http") {
         return Err(Error::bad_request(format!("--to-url must be an https address, not {}", url.scheme())));
     }
+    let credential = credential.map(|credential| Arc::new(credential) as Arc<dyn Login>);
     Ok(Remote { url: url.clone(), credential })
 }
 

@@ -1,6 +1,7 @@
 //! HTTP as git uses it: one address, one credential that never leaves for another host, refusals in clear words.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use flate2::Compression;
@@ -11,7 +12,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::answer::{Answer, causes};
-use super::{Credential, Remote};
+use super::{Login, Remote};
 use crate::domain::{Error, Kind, Result};
 
 const SERVICE: &str = "git-upload-pack";
@@ -27,7 +28,7 @@ pub(super) struct Http {
     client: reqwest::Client,
     /// Ends with a slash.
     base: Url,
-    credential: Option<Credential>,
+    credential: Option<Arc<dyn Login>>,
 }
 
 impl Http {
@@ -110,9 +111,22 @@ impl Http {
         if version_2 {
             request = request.header("Git-Protocol", "version=2");
         }
-        if let Some(credential) = &self.credential {
-            request = request.basic_auth(&credential.username, Some(credential.password.expose_secret()));
+        let Some(login) = &self.credential else {
+            return self.reach(request).await;
+        };
+        loop {
+            let credential = login.credential().await?;
+            let attempt = request.try_clone().ok_or_else(|| Error::bug("a git request that can be sent only once"))?;
+            let password = Some(credential.password.expose_secret());
+            let response = self.reach(attempt.basic_auth(&credential.username, password)).await?;
+            let refused = matches!(response.status().as_u16(), 401 | 403 | 404);
+            if !refused || !login.try_again(response.status().as_u16(), &credential).await? {
+                return Ok(response);
+            }
         }
+    }
+
+    async fn reach(&self, request: RequestBuilder) -> Result<Response> {
         request.send().await.map_err(|error| {
             let why = if error.is_timeout() {
                 "did not answer in time"

@@ -31,6 +31,7 @@ mod v2;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
@@ -49,7 +50,20 @@ pub struct Remote {
     /// Its https address, without credentials.
     pub url: Url,
     /// What opens it. `None` for public repositories.
-    pub credential: Option<Credential>,
+    pub credential: Option<Arc<dyn Login>>,
+}
+
+/// Where a credential comes from. It is asked before every request, because some end while a transfer goes on.
+#[async_trait]
+pub trait Login: Send + Sync {
+    /// The credential for the next request.
+    async fn credential(&self) -> Result<Credential>;
+
+    /// The server refused the credential with this HTTP status. `true`: another one, or the same a moment later, may do.
+    /// Called again for as long as it says so.
+    async fn try_again(&self, _status: u16, _refused: &Credential) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 /// HTTP basic authentication.
@@ -59,6 +73,14 @@ pub struct Credential {
     pub username: String,
     /// Password or token.
     pub password: SecretString,
+}
+
+/// One that lasts.
+#[async_trait]
+impl Login for Credential {
+    async fn credential(&self) -> Result<Credential> {
+        Ok(self.clone())
+    }
 }
 
 /// What receiving a pack may cost.

@@ -1,5 +1,6 @@
 //! Which addresses are taken for a GitHub, and where git goes from there.
 
+use futures_util::FutureExt as _;
 use refward::domain::Kind;
 use refward::forge::Access;
 use secrecy::ExposeSecret;
@@ -98,7 +99,7 @@ fn where_git_goes() {
         let remote = github().remote(&access(host), full_name);
         assert_eq!(remote.as_ref().map_or("", |remote| remote.url.as_str()), expected, "{full_name}");
         if let Ok(remote) = remote {
-            let credential = remote.credential.unwrap();
+            let credential = remote.credential.unwrap().credential().now_or_never().unwrap().unwrap();
             assert_eq!(
                 (credential.username.as_str(), credential.password.expose_secret()),
                 ("x-access-token", "ghp_x")

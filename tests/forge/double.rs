@@ -97,7 +97,7 @@ async fn git_opens_to_the_token_and_follows_renames() {
     let good = host.token(Token::fine_grained("mona", "acme"));
     let url = |access| github().remote(access, "acme/api").unwrap();
     let remote = url(&host.access("acme", &good));
-    let credential = remote.credential.unwrap();
+    let credential = remote.credential.unwrap().credential().await.unwrap();
     let open = |password: String| {
         let (url, user) = (remote.url.clone(), credential.username.clone());
         async move { ls_remote(&url, &user, &password).await }

@@ -82,7 +82,7 @@ impl Server {
 
     pub fn remote(&self, name: &str) -> Remote {
         let credential = Credential { username: "x".to_owned(), password: "secret".to_owned().into() };
-        Remote { url: self.url.join(name).unwrap(), credential: Some(credential) }
+        Remote { url: self.url.join(name).unwrap(), credential: Some(Arc::new(credential)) }
     }
 
     /// Everything goes to the scratch folder, so that tests see what stays there.

@@ -8,6 +8,8 @@ mod payload;
 mod repositories;
 mod verify;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -77,6 +79,6 @@ impl Forge for Github {
             _ => return Err(Error::bad_request(format!("`{}` is not OWNER/NAME", full_name.escape_debug()))),
         }
         let credential = Credential { username: GIT_USER.to_owned(), password: access.token.clone() };
-        Ok(Remote { url, credential: Some(credential) })
+        Ok(Remote { url, credential: Some(Arc::new(credential)) })
     }
 }

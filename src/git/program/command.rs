@@ -99,7 +99,7 @@ impl Git {
     }
 
     /// Lets this run talk to `remote`, and to nobody else.
-    pub fn with_network(mut self, remote: &Remote, net: &Net) -> Self {
+    pub async fn with_network(mut self, remote: &Remote, net: &Net) -> Result<Self> {
         self.set("http.followRedirects", "false");
         self.set("credential.helper", "");
         // A server that takes nothing for ten minutes is gone.
@@ -114,13 +114,14 @@ impl Git {
         if let Some(file) = &net.ca_file {
             self.set("http.sslCAInfo", &file.to_string_lossy());
         }
-        if let Some(credential) = &remote.credential {
+        if let Some(login) = &remote.credential {
+            let credential = login.credential().await?;
             let plain = Zeroizing::new(format!("{}:{}", credential.username, credential.password.expose_secret()));
             let encoded = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(plain.as_bytes()));
             let header = Zeroizing::new(format!("Authorization: Basic {}", encoded.as_str()));
             self.settings.push((format!("http.{}.extraHeader", remote.url), header));
         }
-        self
+        Ok(self)
     }
 
     fn set(&mut self, key: &str, value: &str) {

@@ -52,8 +52,12 @@ pub async fn push(folder: &Path, remote: &Remote, refspecs: &[Refspec], net: &Ne
 }
 
 async fn push_batch(folder: &Path, remote: &Remote, batch: &[Refspec], net: &Net) -> Result<Vec<Pushed>> {
-    let mut git =
-        Git::new(folder).await?.with_network(remote, net).args(["push", "--porcelain", "--no-verify", "--no-thin"]);
+    let mut git = Git::new(folder).await?.with_network(remote, net).await?.args([
+        "push",
+        "--porcelain",
+        "--no-verify",
+        "--no-thin",
+    ]);
     for Refspec { name, expected, .. } in batch {
         if let Some(expected) = expected {
             let expected = expected.map(|id| id.to_string()).unwrap_or_default();
