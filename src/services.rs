@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Connection, Repository, SecretKind};
+use crate::catalog::{AppSecret, Catalog, Connection, Repository, Source, StoredApp, StoredCredential};
 use crate::config::{self, Settings};
-use crate::domain::{ConnectionId, Error, Result};
-use crate::forge::{self, Access, Forge};
+use crate::domain::{AppId, ConnectionId, Error, Result};
+use crate::forge::quota::{Quotas, Urgency};
+use crate::forge::{self, Access, AppKey, Credential, CredentialKind, Forge, Net, Place};
 use crate::git;
 use crate::vault::{CredentialKey, Keys, Vault};
 
@@ -23,6 +24,8 @@ pub struct Services {
     pub credentials: CredentialKey,
     /// Every kind of forge.
     pub forges: Vec<Arc<dyn Forge>>,
+    /// What is left of the forges' limits.
+    pub quotas: Quotas,
 }
 
 impl Services {
@@ -34,8 +37,10 @@ impl Services {
         let vault = Vault::open(&settings.vault, keys).await?;
         let catalog = Catalog::connect(&settings.database).await?;
         let git = git::Client::new(http.clone(), &git_limits(&settings.git));
-        let forges = forge::ALL.iter().map(|(_, make)| Arc::from(make(http.clone()))).collect();
-        Ok(Arc::new(Self { settings, catalog, vault: Arc::new(vault), git, credentials, forges }))
+        let net = Net { http, quotas: Quotas::default() };
+        let quotas = net.quotas.clone();
+        let forges = forge::ALL.iter().map(|(_, make)| Arc::from(make(net.clone()))).collect();
+        Ok(Arc::new(Self { settings, catalog, vault: Arc::new(vault), git, credentials, forges, quotas }))
     }
 
     /// The forge with this slug.
@@ -45,24 +50,73 @@ impl Services {
         Ok(forge.as_ref())
     }
 
-    /// How to reach a connection's owner, with its credential opened.
-    pub async fn access(&self, connection: &Connection) -> Result<Access> {
-        let sealed = self.catalog.secrets(SecretKind::Token, Some(connection.id)).await?.into_iter().next();
-        let (_, sealed) = sealed.ok_or_else(|| {
-            Error::misconfigured(format!("the connection {} has no credential", connection.name))
-                .hint(format!("connect it again: refward connect {} --name {} …", connection.forge, connection.name))
-        })?;
-        let url = connection.url.parse().map_err(|error| {
-            Error::bug(format!("the stored address of connection {} is not one", connection.name)).detail(error)
-        })?;
-        Ok(Access { url, owner: connection.owner.clone(), token: self.credentials.open(&sealed)? })
+    /// How to reach a connection's owner, with the credentials that are switched on opened, the main one first.
+    pub async fn access(&self, connection: &Connection, urgency: Urgency) -> Result<Access> {
+        let stored = self.catalog.credentials(Some(connection.id)).await?;
+        let mut credentials = Vec::new();
+        for credential in stored.iter().filter(|credential| credential.enabled) {
+            credentials.push(self.unseal(credential).await?);
+        }
+        if credentials.is_empty() {
+            return Err(Error::misconfigured(format!("the connection {} has no credential", connection.name))
+                .hint(format!("add one, or switch one on: `refward credentials list {}`", connection.name)));
+        }
+        Ok(Access { url: connection.address()?, owner: connection.owner.clone(), credentials, urgency })
+    }
+
+    /// With this one credential of a connection, switched on or not.
+    pub async fn access_with(&self, connection: &Connection, credential: &StoredCredential) -> Result<Access> {
+        let credentials = vec![self.unseal(credential).await?];
+        let (url, owner) = (connection.address()?, connection.owner.clone());
+        Ok(Access { url, owner, credentials, urgency: Urgency::Person })
+    }
+
+    async fn unseal(&self, stored: &StoredCredential) -> Result<Credential> {
+        let (who, kind) = match &stored.source {
+            Source::Token(sealed) => {
+                // All tokens of one user draw on one budget; until we know the user, a token is taken for its own.
+                let login = stored.inspection.as_ref().and_then(|inspection| inspection["login"].as_str());
+                let who = login.map_or_else(|| format!("token {}", stored.id), |login| format!("user {login}"));
+                (who, CredentialKind::Token(self.credentials.open(sealed)?))
+            }
+            Source::Installation { app, id } => {
+                let stored = self.app(*app).await?;
+                let installations = self.catalog.installations(Some(*app)).await?;
+                let all_repositories =
+                    installations.iter().any(|known| known.forge_id == *id && known.selection == "all");
+                let app = self.app_key(&stored).await?;
+                (format!("installation {id}"), CredentialKind::Installation { app, id: id.clone(), all_repositories })
+            }
+        };
+        Ok(Credential { label: stored.label.clone(), who, kind })
+    }
+
+    /// An App by its number.
+    pub async fn app(&self, id: AppId) -> Result<StoredApp> {
+        let app = self.catalog.app(id).await?;
+        app.ok_or_else(|| Error::not_found("the App is not known any more").hint("see `refward apps list`"))
+    }
+
+    /// What proves that we are an App, opened.
+    pub async fn app_key(&self, app: &StoredApp) -> Result<AppKey> {
+        let sealed = self.catalog.app_secrets(AppSecret::Key, Some(app.id)).await?.into_iter().next();
+        let (_, sealed) =
+            sealed.ok_or_else(|| Error::misconfigured(format!("the App {} has no private key", app.facts.name)))?;
+        let url = app.facts.url.parse();
+        Ok(AppKey {
+            url: url.map_err(|error| Error::bug("the stored address of an App is not one").detail(error))?,
+            forge_id: app.facts.forge_id.clone(),
+            client_id: app.facts.client_id.clone(),
+            key: self.credentials.open(&sealed)?,
+        })
     }
 
     /// Where a repository is fetched from now.
-    pub async fn remote(&self, repository: &Repository) -> Result<git::Remote> {
+    pub async fn remote(&self, repository: &Repository, urgency: Urgency) -> Result<git::Remote> {
         let connection = self.connection(repository.connection_id).await?;
-        let access = self.access(&connection).await?;
-        self.forge(&connection.forge)?.remote(&access, &repository.full_name)
+        let access = self.access(&connection, urgency).await?;
+        let place = Place { forge_id: &repository.forge_id, full_name: &repository.full_name };
+        self.forge(&connection.forge)?.remote(&access, place)
     }
 
     /// A connection by its number.

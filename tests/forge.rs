@@ -27,11 +27,12 @@ mod payloads;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use refward::domain::{ConnectionId, Error};
-use refward::forge::{Forge, HookSecret, github};
+use refward::forge::quota::Quotas;
+use refward::forge::{Forge, HookSecret, Net, Place, Signer, github};
 
 /// The adapter over a client as the service makes it.
 fn github() -> Box<dyn Forge> {
-    github::connect(client())
+    github::connect(net(client()))
 }
 
 fn client() -> reqwest::Client {
@@ -39,8 +40,17 @@ fn client() -> reqwest::Client {
     builder.connect_timeout(std::time::Duration::from_secs(5)).build().unwrap()
 }
 
+fn net(http: reqwest::Client) -> Net {
+    Net { http, quotas: Quotas::default() }
+}
+
+/// A repository by its name alone.
+fn place(full_name: &str) -> Place<'_> {
+    Place { forge_id: "1", full_name }
+}
+
 fn secret(connection: i64, text: &str) -> HookSecret {
-    HookSecret { connection: ConnectionId(connection), secret: text.into() }
+    HookSecret { signer: Signer::Connection(ConnectionId(connection)), secret: text.into() }
 }
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {

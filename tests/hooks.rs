@@ -8,10 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use refward::catalog::{Catalog, ConnectionSettings, NewConnection, job_kind};
+use refward::catalog::{Catalog, ConnectionSettings, NewConnection, NewCredential, Source, job_kind};
 use refward::config;
 use refward::domain::{ConnectionId, DeliveryId, Error, RemoteRepository, RepoId};
-use refward::forge::{Forge, github};
+use refward::forge::quota::Quotas;
+use refward::forge::{Forge, Net, Signer, github};
 use refward::ops::accept::{HookSecret, HookSecrets, Receiver};
 use refward::web::{self, Check, Running, State};
 use reqwest::{RequestBuilder, StatusCode};
@@ -57,9 +58,11 @@ impl World {
         let url = format!("sqlite://{}", folder.path().join("refward.db").display());
         let catalog = Catalog::connect(&config::Database { url, max_connections: 4 }).await.unwrap();
         let (connection, rocket) = acme(&catalog).await;
-        let secret = |text: &&str| HookSecret { connection, secret: (*text).to_owned().into() };
+        let secret =
+            |text: &&str| HookSecret { signer: Signer::Connection(connection), secret: (*text).to_owned().into() };
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let forges: Vec<Arc<dyn Forge>> = vec![Arc::from(github::connect(http.clone()))];
+        let forges: Vec<Arc<dyn Forge>> =
+            vec![Arc::from(github::connect(Net { http: http.clone(), quotas: Quotas::default() }))];
         let secrets = Fixed(secrets.iter().map(secret).collect());
         let vault_works = Arc::new(AtomicBool::new(true));
         let state = State {
@@ -101,8 +104,14 @@ async fn acme(catalog: &Catalog) -> (ConnectionId, RepoId) {
         name: "acme".into(),
         url: "https://github.com/".into(),
         owner: "acme".into(),
-        settings: ConnectionSettings { auto_add: true, include: vec![], exclude: vec![] },
-        secrets: vec![],
+        settings: ConnectionSettings { auto_add: true, ..Default::default() },
+        credential: NewCredential {
+            label: "token".into(),
+            source: Source::Token(b"sealed".to_vec()),
+            main: true,
+            enabled: true,
+        },
+        webhook_secret: None,
     };
     let id = catalog.add_connection(new).await.unwrap();
     let connection = catalog.connection_by_id(id).await.unwrap().unwrap();

@@ -5,6 +5,7 @@ pub use sea_orm_migration::prelude::MigratorTrait;
 use sea_orm_migration::prelude::*;
 
 mod m0001_catalog;
+mod m0002_apps;
 
 /// Brings a database to the schema that this version of the program expects.
 pub struct Migrator;
@@ -12,6 +13,10 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_catalog::Migration)]
+        vec![Box::new(m0001_catalog::Migration), Box::new(m0002_apps::Migration)]
     }
+}
+
+fn owned_by(table: &'static str, column: &'static str, owner: &'static str) -> ForeignKeyCreateStatement {
+    ForeignKey::create().from(table, column).to(owner, "id").to_owned()
 }

@@ -5,6 +5,8 @@ use sea_orm_migration::schema::{
     big_integer, big_integer_null, blob, blob_null, boolean, integer, json, json_null, text, text_null, uuid,
 };
 
+use crate::owned_by;
+
 /// Named by its file.
 #[derive(DeriveMigrationName)]
 pub struct Migration;
@@ -241,8 +243,4 @@ fn job() -> TableCreateStatement {
         .col(text_null("last_error"))
         .col(big_integer("created_at"))
         .to_owned()
-}
-
-fn owned_by(table: &'static str, column: &'static str, owner: &'static str) -> ForeignKeyCreateStatement {
-    ForeignKey::create().from(table, column).to(owner, "id").to_owned()
 }

@@ -1,9 +1,13 @@
-//! Connections to forges, and their secrets.
+//! Connections to forges, and their webhook secrets.
 
-use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, Func};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveTime, Utc};
+use sea_orm::sea_query::{Expr, Func, Query};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, Set,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,9 +15,10 @@ use serde_json::Value;
 use crate::domain::{ConnectionId, Error, Result};
 
 use super::Catalog;
+use super::credentials::{self, NewCredential};
 use super::error::{During, is_duplicate, unreadable};
-use super::tables::{connection, secret};
-use super::values::{now, time};
+use super::tables::{connection, credential, repository, secret, snapshot};
+use super::values::{column, count, now, time};
 
 /// One owner on one host.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,19 +43,28 @@ pub struct Connection {
     pub discovered_at: Option<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+    /// The connection that restores go to by default.
+    pub peer: Option<ConnectionId>,
+    /// How the last listing went.
+    pub survey: Option<Survey>,
 }
 
 impl Connection {
+    /// The host's web address.
+    pub fn address(&self) -> Result<url::Url> {
+        url::Url::parse(&self.url).map_err(|error| unreadable("a connection's address", error))
+    }
+
     /// The host as it enters a repository's id: with the port where it is not the usual one.
     pub fn host(&self) -> Result<String> {
-        let url = url::Url::parse(&self.url).map_err(|error| unreadable("a connection's address", error))?;
+        let url = self.address()?;
         let host = url.host_str().unwrap_or_default();
         Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
     }
 }
 
 /// Which repositories a connection selects.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionSettings {
     /// Select repositories that appear later.
     pub auto_add: bool,
@@ -60,6 +74,22 @@ pub struct ConnectionSettings {
     /// Globs over `OWNER/NAME` that win over `include`.
     #[serde(default)]
     pub exclude: Vec<String>,
+    /// Names for the repositories that match globs over `OWNER/NAME`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub groups: BTreeMap<String, Vec<String>>,
+    /// When the repositories are listed anew, instead of when it seems worth it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listing: Option<Listing>,
+}
+
+/// When a connection's repositories are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Listing {
+    /// Again and again, after as long a pause.
+    Every(#[serde(with = "humantime_serde")] Duration),
+    /// Once a day at this time, UTC.
+    DailyAt(NaiveTime),
 }
 
 /// A connection to be made.
@@ -70,26 +100,23 @@ pub struct NewConnection {
     pub url: String,
     pub owner: String,
     pub settings: ConnectionSettings,
-    /// Sealed with the credential key.
-    pub secrets: Vec<(SecretKind, Vec<u8>)>,
+    /// What opens it.
+    pub credential: NewCredential,
+    /// Sealed with the credential key. `None`: its Apps have theirs.
+    pub webhook_secret: Option<Vec<u8>>,
 }
 
-/// What a secret is for.
+/// How a connection's listings go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretKind {
-    /// The credential for the forge's API and git.
-    Token,
-    /// Signs the deliveries that we receive.
-    Webhook,
-}
-
-impl SecretKind {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Webhook => "webhook",
-        }
-    }
+pub struct Survey {
+    /// When the next is due.
+    pub next_at: DateTime<Utc>,
+    /// The pause that led to that; longer while nothing is found that no webhook told of.
+    pub interval: Duration,
+    /// Requests that the last one took.
+    pub requests: u64,
+    /// How long it took.
+    pub took: Duration,
 }
 
 impl Catalog {
@@ -117,8 +144,9 @@ impl Catalog {
             }
             Err(error) => return Err(error).during(DOING),
         };
-        for (kind, sealed) in new.secrets {
-            insert_secret(&tx, id, kind, sealed).await?;
+        credentials::insert(&tx, id, new.credential).await?;
+        if let Some(sealed) = new.webhook_secret {
+            insert_secret(&tx, id, sealed).await?;
         }
         tx.commit().await.during(DOING)?;
         Ok(id)
@@ -148,14 +176,16 @@ impl Catalog {
         row.await.during("looking up a connection")?.map(Connection::try_from).transpose()
     }
 
-    /// The connections whose repositories were not listed since `since`.
+    /// The connections whose repositories are to be listed again, because it is time or because they were not listed
+    /// since `since`.
     pub async fn connections_due(&self, since: DateTime<Utc>) -> Result<Vec<ConnectionId>> {
         let old = connection::Column::DiscoveredAt.lt(since.timestamp_millis());
+        let due = connection::Column::NextSurveyAt.lte(now());
         let ids: Vec<i64> = connection::Entity::find()
             .select_only()
             .column(connection::Column::Id)
             .filter(connection::Column::RemovedAt.is_null())
-            .filter(old.or(connection::Column::DiscoveredAt.is_null()))
+            .filter(old.or(due).or(connection::Column::DiscoveredAt.is_null()))
             .into_tuple()
             .all(&self.read)
             .await
@@ -163,11 +193,19 @@ impl Catalog {
         Ok(ids.into_iter().map(ConnectionId).collect())
     }
 
-    /// Forgets the connection's secrets and stops using it. Its repositories and their snapshots stay.
+    /// Forgets the connection's credentials and secrets and stops using it. Its repositories and their snapshots stay.
     pub async fn remove_connection(&self, id: ConnectionId) -> Result<()> {
         const DOING: &str = "removing the connection";
         let tx = self.begin(DOING).await?;
         secret::Entity::delete_many().filter(secret::Column::ConnectionId.eq(id.0)).exec(&tx).await.during(DOING)?;
+        let credentials = credential::Entity::delete_many().filter(credential::Column::ConnectionId.eq(id.0));
+        credentials.exec(&tx).await.during(DOING)?;
+        connection::Entity::update_many()
+            .col_expr(connection::Column::PeerId, Expr::value(Option::<i64>::None))
+            .filter(connection::Column::PeerId.eq(id.0))
+            .exec(&tx)
+            .await
+            .during(DOING)?;
         connection::Entity::update_many()
             .col_expr(connection::Column::RemovedAt, now().into())
             .filter(connection::Column::Id.eq(id.0))
@@ -186,60 +224,104 @@ impl Catalog {
         row.update(&self.write).await.map(drop).during(DOING)
     }
 
-    /// The repositories were listed (`None`), or could not be, and why.
-    pub async fn record_discovery(&self, id: ConnectionId, error: Option<&str>) -> Result<()> {
-        let mut row =
-            connection::ActiveModel { id: Set(id.0), last_error: Set(error.map(str::to_owned)), ..Default::default() };
-        if error.is_none() {
-            row.discovered_at = Set(Some(now()));
-        }
+    /// The repositories were listed.
+    pub async fn record_survey(&self, id: ConnectionId, survey: &Survey) -> Result<()> {
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let row = connection::ActiveModel {
+            id: Set(id.0),
+            last_error: Set(None),
+            discovered_at: Set(Some(now())),
+            next_survey_at: Set(Some(survey.next_at.timestamp_millis())),
+            survey_interval_ms: Set(Some(millis(survey.interval))),
+            survey_requests: Set(Some(column(survey.requests))),
+            survey_ms: Set(Some(millis(survey.took))),
+            ..Default::default()
+        };
         row.update(&self.write).await.map(drop).during("keeping the state of the connection")
     }
 
-    /// Adds a secret. Those of the same kind stay valid, so that they can be rotated.
-    pub async fn put_secret(&self, id: ConnectionId, kind: SecretKind, sealed: Vec<u8>) -> Result<()> {
-        insert_secret(&self.write, id, kind, sealed).await
+    /// The repositories could not be listed.
+    pub async fn record_survey_failure(&self, id: ConnectionId, error: &str) -> Result<()> {
+        let row =
+            connection::ActiveModel { id: Set(id.0), last_error: Set(Some(error.to_owned())), ..Default::default() };
+        row.update(&self.write).await.map(drop).during("keeping the state of the connection")
     }
 
-    /// Deletes all secrets of a kind but the newest; says how many.
-    pub async fn retire_secrets(&self, id: ConnectionId, kind: SecretKind) -> Result<u64> {
-        const DOING: &str = "retiring secrets";
-        let of_kind = || {
-            secret::Entity::find()
-                .filter(secret::Column::ConnectionId.eq(id.0))
-                .filter(secret::Column::Kind.eq(kind.word()))
-        };
-        let newest = of_kind().order_by_desc(secret::Column::Id).one(&self.read).await.during(DOING)?;
+    /// Snapshots of a connection's repositories since then that no event asked for, first ones aside: changes that a survey
+    /// found and no webhook told of.
+    pub async fn found_by_survey(&self, id: ConnectionId, since: DateTime<Utc>) -> Result<u64> {
+        let of_connection = Query::select()
+            .column(repository::Column::Id)
+            .from(repository::Entity)
+            .and_where(repository::Column::ConnectionId.eq(id.0))
+            .take();
+        let found = snapshot::Entity::find()
+            .filter(snapshot::Column::RepoId.in_subquery(of_connection))
+            .filter(snapshot::Column::Time.gt(since.timestamp_millis()))
+            .filter(snapshot::Column::Seq.gt(1))
+            .filter(snapshot::Column::LagMs.is_null());
+        found.count(&self.read).await.during("counting what surveys found")
+    }
+
+    /// Keeps which repositories a connection selects, and how.
+    pub async fn change_connection(&self, id: ConnectionId, settings: &ConnectionSettings) -> Result<()> {
+        let settings = serde_json::to_value(settings).expect("plain lists and flags become JSON");
+        let row = connection::ActiveModel { id: Set(id.0), settings: Set(settings), ..Default::default() };
+        row.update(&self.write).await.map(drop).during("changing the connection")
+    }
+
+    /// The owner has another name on the forge now.
+    pub async fn rename_owner(&self, id: ConnectionId, owner: &str) -> Result<()> {
+        let row = connection::ActiveModel { id: Set(id.0), owner: Set(owner.to_owned()), ..Default::default() };
+        row.update(&self.write).await.map(drop).during("following a renamed owner")
+    }
+
+    /// Names the connection that restores go to by default. `None`: none.
+    pub async fn set_peer(&self, id: ConnectionId, peer: Option<ConnectionId>) -> Result<()> {
+        let row = connection::ActiveModel { id: Set(id.0), peer_id: Set(peer.map(|id| id.0)), ..Default::default() };
+        row.update(&self.write).await.map(drop).during("pairing connections")
+    }
+
+    /// Adds a webhook secret. The others stay valid, so that they can be rotated.
+    pub async fn put_webhook_secret(&self, id: ConnectionId, sealed: Vec<u8>) -> Result<()> {
+        insert_secret(&self.write, id, sealed).await
+    }
+
+    /// Deletes all webhook secrets but the newest; says how many.
+    pub async fn retire_webhook_secrets(&self, id: ConnectionId) -> Result<u64> {
+        const DOING: &str = "retiring webhook secrets";
+        let all = secret::Entity::find().filter(secret::Column::ConnectionId.eq(id.0));
+        let newest = all.order_by_desc(secret::Column::Id).one(&self.read).await.during(DOING)?;
         let Some(newest) = newest else { return Ok(0) };
         let retired = secret::Entity::delete_many()
             .filter(secret::Column::ConnectionId.eq(id.0))
-            .filter(secret::Column::Kind.eq(kind.word()))
             .filter(secret::Column::Id.lt(newest.id))
             .exec(&self.write)
             .await;
         Ok(retired.during(DOING)?.rows_affected)
     }
 
-    /// The secrets of one kind, of one connection or of all, newest first.
-    pub async fn secrets(&self, kind: SecretKind, of: Option<ConnectionId>) -> Result<Vec<(ConnectionId, Vec<u8>)>> {
-        let mut query = secret::Entity::find().filter(secret::Column::Kind.eq(kind.word()));
+    /// The webhook secrets of one connection or of all, newest first.
+    pub async fn webhook_secrets(&self, of: Option<ConnectionId>) -> Result<Vec<(ConnectionId, Vec<u8>)>> {
+        let mut query = secret::Entity::find();
         if let Some(id) = of {
             query = query.filter(secret::Column::ConnectionId.eq(id.0));
         }
-        let rows = query.order_by_desc(secret::Column::Id).all(&self.read).await.during("reading the secrets")?;
+        let rows =
+            query.order_by_desc(secret::Column::Id).all(&self.read).await.during("reading the webhook secrets")?;
         Ok(rows.into_iter().map(|row| (ConnectionId(row.connection_id), row.sealed)).collect())
     }
 }
 
-async fn insert_secret(db: &impl ConnectionTrait, id: ConnectionId, kind: SecretKind, sealed: Vec<u8>) -> Result<()> {
+async fn insert_secret(db: &impl ConnectionTrait, id: ConnectionId, sealed: Vec<u8>) -> Result<()> {
     let row = secret::ActiveModel {
         connection_id: Set(id.0),
-        kind: Set(kind.word().to_owned()),
+        kind: Set("webhook".to_owned()),
         sealed: Set(sealed),
         created_at: Set(now()),
         ..Default::default()
     };
-    row.insert(db).await.map(drop).during("storing the secret")
+    row.insert(db).await.map(drop).during("storing the webhook secret")
 }
 
 impl TryFrom<connection::Model> for Connection {
@@ -258,6 +340,18 @@ impl TryFrom<connection::Model> for Connection {
             last_error: row.last_error,
             discovered_at: row.discovered_at.map(time),
             created_at: time(row.created_at),
+            peer: row.peer_id.map(ConnectionId),
+            survey: survey(row.next_survey_at, row.survey_interval_ms, row.survey_requests, row.survey_ms),
         })
     }
+}
+
+fn survey(next_at: Option<i64>, interval: Option<i64>, requests: Option<i64>, took: Option<i64>) -> Option<Survey> {
+    let millis = |millis: i64| Duration::from_millis(count(millis));
+    Some(Survey {
+        next_at: time(next_at?),
+        interval: millis(interval?),
+        requests: count(requests?),
+        took: millis(took?),
+    })
 }

@@ -5,13 +5,17 @@
 //! once is guarded by a condition in the statement itself. Fails with `Busy` while the database is locked, full or
 //! away.
 
+mod apps;
 mod body;
 mod connect;
 mod connections;
+mod credentials;
 mod deliveries;
 mod error;
 mod history;
+mod notices;
 mod queue;
+mod quotas;
 mod rebuild;
 mod repositories;
 mod snapshots;
@@ -32,16 +36,20 @@ use crate::domain::Result;
 
 use error::During;
 
+pub use apps::{AppFacts, AppSecret, InstallationState, Permissions, StoredApp, StoredInstallation, StoredRequest};
 pub use body::PackedBody;
-pub use connections::{Connection, ConnectionSettings, NewConnection, SecretKind};
+pub use connections::{Connection, ConnectionSettings, Listing, NewConnection, Survey};
+pub use credentials::{NewCredential, Source, StoredCredential};
 pub use deliveries::{CONSUMED, EventCount, NewDelivery, NewEvent, PendingEvent, StoredDelivery, Subscription};
 pub use history::JournalEntry;
+pub use notices::{NewNotice, StoredNotice};
 pub use queue::{Job, JobState, Lease, NewJob, Priority, job_kind};
+pub use quotas::StoredQuota;
 pub use rebuild::RestoredRepository;
 pub use repositories::Repository;
 pub use snapshots::{Commit, LastSnapshot, SyncState};
 pub use status::StatusRow;
-pub use upsert::Upserted;
+pub use upsert::{Known, Seen, Upserted};
 
 /// The database. Cheap to clone.
 #[derive(Clone)]

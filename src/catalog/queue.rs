@@ -27,6 +27,13 @@ pub mod job_kind {
     pub const SYNC_REPO: &str = "sync_repo";
     /// Reads a connection's list of repositories again; the subject is its number.
     pub const DISCOVER: &str = "discover";
+    /// Looks where an App is installed; the subject is its number.
+    pub const FOLLOW_APP: &str = "follow_app";
+    /// Fetches what an App's webhook could not deliver; the subject is its number.
+    pub const CATCH_UP: &str = "catch_up";
+
+    /// All of them.
+    pub const ALL: &[&str] = &[SYNC_REPO, DISCOVER, FOLLOW_APP, CATCH_UP];
 }
 
 const READY: &str = "ready";

@@ -77,12 +77,23 @@ impl Catalog {
         rows.during("listing the repositories")?.into_iter().map(Repository::try_from).collect()
     }
 
-    /// Repositories to be backed up that were not compared with the forge since `since`, the oldest first. One whose
-    /// last attempt failed since then is not due: its job comes back by itself.
-    pub async fn repositories_due(&self, since: DateTime<Utc>, limit: u64) -> Result<Vec<RepoId>> {
-        let since = since.timestamp_millis();
-        let old = repository::Column::LastCheckedAt.lt(since).or(repository::Column::LastCheckedAt.is_null());
-        let not_failed_since = repository::Column::LastErrorAt.lt(since).or(repository::Column::LastErrorAt.is_null());
+    /// Repositories to be backed up that were not compared with the forge since `since`, the oldest first; for those that
+    /// surveys watch, since `watched_since`. One whose last attempt failed since then is not due: its job comes back by
+    /// itself.
+    pub async fn repositories_due(
+        &self,
+        since: DateTime<Utc>,
+        watched_since: DateTime<Utc>,
+        limit: u64,
+    ) -> Result<Vec<RepoId>> {
+        let (since, watched_since) = (since.timestamp_millis(), watched_since.timestamp_millis());
+        let before = |column: repository::Column| {
+            let watched = repository::Column::Mark.is_not_null().and(column.lt(watched_since));
+            let unwatched = repository::Column::Mark.is_null().and(column.lt(since));
+            column.is_null().or(watched).or(unwatched)
+        };
+        let old = before(repository::Column::LastCheckedAt);
+        let not_failed_since = before(repository::Column::LastErrorAt);
         let connected = Query::select()
             .column(connection::Column::Id)
             .from(connection::Entity)

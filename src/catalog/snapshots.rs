@@ -4,6 +4,7 @@
 //! there, even in a deployment that cannot read its own vault. The commit here follows the one in the vault.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
@@ -69,6 +70,8 @@ pub struct Commit {
     pub checkpoint: bool,
     /// The events that this snapshot answers.
     pub handled_events: Vec<i64>,
+    /// Since the oldest of these arrived. `None`: no event asked for it.
+    pub lag: Option<Duration>,
 }
 
 impl Catalog {
@@ -239,6 +242,7 @@ fn row(commit: &Commit) -> snapshot::ActiveModel {
         duration_ms: Set(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
         checkpoint: Set(commit.checkpoint),
         head: Set(commit.head.as_ref().map(Head::to_string)),
+        lag_ms: Set(commit.lag.map(|lag| i64::try_from(lag.as_millis()).unwrap_or(i64::MAX))),
     }
 }
 

@@ -22,6 +22,12 @@ pub(super) mod connection {
         pub discovered_at: Option<i64>,
         pub created_at: i64,
         pub removed_at: Option<i64>,
+        /// The connection that restores go to by default.
+        pub peer_id: Option<i64>,
+        pub next_survey_at: Option<i64>,
+        pub survey_interval_ms: Option<i64>,
+        pub survey_requests: Option<i64>,
+        pub survey_ms: Option<i64>,
         #[sea_orm(has_many)]
         pub repositories: HasMany<super::repository::Entity>,
     }
@@ -29,7 +35,7 @@ pub(super) mod connection {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-/// A connection's credential or webhook secret, sealed with the credential key.
+/// A connection's webhook secret, sealed with the credential key.
 pub(super) mod secret {
     use sea_orm::entity::prelude::*;
 
@@ -84,6 +90,9 @@ pub(super) mod repository {
         pub last_checked_at: Option<i64>,
         pub last_error: Option<String>,
         pub last_error_at: Option<i64>,
+        /// What the last survey said of its state; the same again: nothing was pushed.
+        pub mark: Option<String>,
+        pub visibility: Option<String>,
         #[sea_orm(belongs_to, from = "connection_id", to = "id")]
         pub connection: HasOne<super::connection::Entity>,
     }
@@ -137,6 +146,8 @@ pub(super) mod snapshot {
         pub duration_ms: i64,
         pub checkpoint: bool,
         pub head: Option<String>,
+        /// From the arrival of the oldest event that it answers; none for those that no event asked for.
+        pub lag_ms: Option<i64>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -262,6 +273,189 @@ pub(super) mod job {
         pub lease_until: Option<i64>,
         pub fence: i64,
         pub last_error: Option<String>,
+        pub created_at: i64,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// An App of ours that is registered with a forge.
+pub(super) mod app {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "app")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub forge: String,
+        pub url: String,
+        pub owner: String,
+        pub role: String,
+        pub number: i32,
+        pub forge_id: String,
+        pub client_id: String,
+        pub slug: String,
+        pub name: String,
+        pub permissions: Json,
+        pub events: Json,
+        pub deliveries_seen_at: Option<i64>,
+        pub checked_at: Option<i64>,
+        pub last_error: Option<String>,
+        pub created_at: i64,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// An App's private key, webhook secret or client secret, sealed with the credential key.
+pub(super) mod app_secret {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "app_secret")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub app_id: i64,
+        pub kind: String,
+        pub sealed: Vec<u8>,
+        pub created_at: i64,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// An App on somebody's account, as the forge said last.
+pub(super) mod installation {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "installation")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub app_id: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub forge_id: String,
+        pub account: String,
+        pub account_id: Option<String>,
+        pub connection_id: Option<i64>,
+        pub state: String,
+        pub selection: String,
+        pub permissions: Json,
+        pub requested_by: Option<String>,
+        pub refused: Option<String>,
+        pub seen_at: i64,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// Somebody who is not an owner has asked for an App to be installed.
+pub(super) mod installation_request {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "installation_request")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub app_id: i64,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub account: String,
+        pub requester: String,
+        pub requested_at: i64,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What opens a connection: a sealed token, or an App's installation.
+pub(super) mod credential {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "credential")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub connection_id: i64,
+        pub label: String,
+        pub kind: String,
+        pub main: bool,
+        pub enabled: bool,
+        pub sealed: Option<Vec<u8>>,
+        pub app_id: Option<i64>,
+        pub installation: Option<String>,
+        pub inspection: Option<Json>,
+        pub created_at: i64,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What some process has last seen of a forge's limits.
+pub(super) mod quota {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "quota")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub host: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub who: String,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub resource: String,
+        pub limit: Option<i64>,
+        pub remaining: Option<i64>,
+        pub reset_at: Option<i64>,
+        pub paused_until: Option<i64>,
+        pub why: Option<String>,
+        pub observed_at: i64,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What people should be told.
+pub(super) mod notice {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "notice")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub at: i64,
+        pub kind: String,
+        pub connection_id: Option<i64>,
+        pub repo_id: Option<String>,
+        pub text: String,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+/// What opens `/setup`, by its hash, and registrations that are under way.
+pub(super) mod setup {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "setup")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub hash: Vec<u8>,
+        pub kind: String,
+        pub draft: Option<Json>,
+        pub expires_at: i64,
         pub created_at: i64,
     }
 

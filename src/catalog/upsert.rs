@@ -1,16 +1,38 @@
 //! Discovery: making the catalog's repositories match what a forge lists.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set, TryInsertResult};
 
 use crate::domain::{ConnectionId, RemoteRepository, RepoId, Result};
 
 use super::error::During;
-use super::repositories::{ACTIVE, GONE};
+use super::repositories::{ACTIVE, GONE, repo_id};
 use super::tables::repository;
 use super::values::now;
-use super::{Catalog, Connection};
+use super::{Catalog, Connection, NewJob, queue};
+
+/// What we know of a repository that a forge lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the same words as in Repository and Surveyed")]
+pub struct Known {
+    pub connection: ConnectionId,
+    pub remote: RemoteRepository,
+    pub selected: bool,
+    pub gone: bool,
+    pub visibility: Option<String>,
+    /// What the last survey said of its state.
+    pub mark: Option<String>,
+}
+
+/// What a survey said of a repository, to be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the same words as in Known")]
+pub struct Seen {
+    pub id: RepoId,
+    pub visibility: Option<String>,
+    pub mark: Option<String>,
+}
 
 /// What was new about a listed repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +100,45 @@ impl Catalog {
         }
     }
 
+    /// What we know of these repositories.
+    pub async fn known(&self, ids: &[RepoId]) -> Result<HashMap<RepoId, Known>> {
+        let mut known = HashMap::with_capacity(ids.len());
+        for chunk in ids.chunks(1000) {
+            let rows = repository::Entity::find()
+                .filter(repository::Column::Id.is_in(chunk.iter().map(RepoId::as_str)))
+                .all(&self.read)
+                .await
+                .during("looking up repositories")?;
+            for row in rows {
+                known.insert(repo_id(&row.id)?, Known::from(row));
+            }
+        }
+        Ok(known)
+    }
+
+    /// Keeps what a survey said of some repositories' states, and queues `jobs` for what changed, all or nothing: a mark that
+    /// is kept without its job would hide a change.
+    pub async fn record_seen(&self, seen: &[Seen], jobs: Vec<NewJob>) -> Result<()> {
+        const DOING: &str = "keeping what a survey saw";
+        if seen.is_empty() && jobs.is_empty() {
+            return Ok(());
+        }
+        let tx = self.begin(DOING).await?;
+        for seen in seen {
+            let row = repository::ActiveModel {
+                id: Set(seen.id.to_string()),
+                visibility: Set(seen.visibility.clone()),
+                mark: Set(seen.mark.clone()),
+                ..Default::default()
+            };
+            row.update(&tx).await.during(DOING)?;
+        }
+        queue::enqueue(&tx, jobs).await?;
+        tx.commit().await.during(DOING)?;
+        self.ring();
+        Ok(())
+    }
+
     /// Marks the repositories of a connection that are not in `listed` as gone, and returns the names of those that are
     /// so since now. Their snapshots stay.
     pub async fn mark_gone(&self, connection: ConnectionId, listed: &[RepoId]) -> Result<Vec<String>> {
@@ -113,4 +174,23 @@ fn differs(row: &repository::Model, connection: ConnectionId, remote: &RemoteRep
         || row.archived != remote.archived
         || row.default_branch != remote.default_branch
         || row.state != ACTIVE
+}
+
+impl From<repository::Model> for Known {
+    fn from(row: repository::Model) -> Self {
+        Self {
+            connection: ConnectionId(row.connection_id),
+            remote: RemoteRepository {
+                forge_id: row.forge_id,
+                full_name: row.full_name,
+                private: row.private,
+                archived: row.archived,
+                default_branch: row.default_branch,
+            },
+            selected: row.selected,
+            gone: row.state == GONE,
+            visibility: row.visibility,
+            mark: row.mark,
+        }
+    }
 }

@@ -62,6 +62,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             auto_add: args.auto_add || !args.no_auto_add,
             include: args.include,
             exclude: args.exclude,
+            ..ConnectionSettings::default()
         },
     };
     let services = context.services().await?;

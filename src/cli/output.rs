@@ -56,6 +56,7 @@ pub(super) fn error(error: &Error, json: bool) {
             Kind::NotFound => "not_found",
             Kind::BadRequest => "bad_request",
             Kind::Busy { .. } => "busy",
+            Kind::Throttled { .. } => "throttled",
             Kind::Remote { .. } => "remote",
             Kind::Misconfigured => "misconfigured",
             Kind::Damaged => "damaged",

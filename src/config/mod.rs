@@ -7,6 +7,7 @@
 mod settings;
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::domain::{Error, Result};
 
@@ -92,7 +93,9 @@ impl Settings {
         if self.workers.lease.as_secs() < 5 {
             return refuse("workers.lease", "must be at least 5s, or jobs are taken away while they run");
         }
-        if self.sweep.interval.is_zero() || self.sweep.discovery.is_zero() {
+        let sweep = &self.sweep;
+        let pauses = [sweep.interval, sweep.shortest, sweep.git, sweep.deliveries, sweep.installations];
+        if pauses.iter().any(Duration::is_zero) {
             return refuse("sweep", "intervals must be longer than 0");
         }
         if self.database.max_connections == 0 {

@@ -89,7 +89,13 @@ section! {
         #[serde(with = "humantime_serde")]
         interval: Duration,
         #[serde(with = "humantime_serde")]
-        discovery: Duration,
+        shortest: Duration,
+        #[serde(with = "humantime_serde")]
+        git: Duration,
+        #[serde(with = "humantime_serde")]
+        deliveries: Duration,
+        #[serde(with = "humantime_serde")]
+        installations: Duration,
     }
 }
 

@@ -20,6 +20,11 @@ pub enum Kind {
         /// When to try again, if known.
         retry_after: Option<Duration>,
     },
+    /// Nothing failed: we wait, by our own decision, before the other side has to refuse us.
+    Throttled {
+        /// When we may go on.
+        retry_after: Duration,
+    },
     /// The other side failed; it may pass.
     Remote {
         /// When to try again, if the other side said.
@@ -43,14 +48,14 @@ impl Kind {
             Self::BadRequest => 2,
             Self::NotFound => 3,
             Self::NotAllowed => 4,
-            Self::Remote { .. } => 5,
+            Self::Remote { .. } | Self::Throttled { .. } => 5,
             Self::Misconfigured => 6,
         }
     }
 
     /// Trying again without a person's help may succeed.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::Remote { .. })
+        matches!(self, Self::Busy { .. } | Self::Remote { .. } | Self::Throttled { .. })
     }
 }
 
@@ -92,6 +97,11 @@ impl Error {
         Self::new(Kind::Busy { retry_after: None }, message)
     }
 
+    /// [`Kind::Throttled`]
+    pub fn throttled(retry_after: Duration, message: impl Into<String>) -> Self {
+        Self::new(Kind::Throttled { retry_after }, message)
+    }
+
     /// [`Kind::Remote`] without a known end.
     pub fn remote(message: impl Into<String>) -> Self {
         Self::new(Kind::Remote { retry_after: None }, message)
@@ -131,6 +141,12 @@ impl Error {
     pub fn while_doing(mut self, doing: impl fmt::Display) -> Self {
         self.message = format!("{doing}: {}", self.message);
         self
+    }
+
+    /// The same once more, for several who waited for one thing.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self { kind: self.kind, message: self.message.clone(), hint: self.hint.clone(), detail: self.detail.clone() }
     }
 
     /// What can be done about it.

@@ -104,15 +104,35 @@ impl fmt::Display for Seq {
     }
 }
 
-/// A row of the catalog's `connection` table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ConnectionId(pub i64);
+/// A row of the catalog.
+macro_rules! row_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
 
-impl fmt::Display for ConnectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}", self.0)
+            }
+        }
+    };
+}
+
+row_id! {
+    /// A row of the catalog's `connection` table.
+    ConnectionId
+}
+
+row_id! {
+    /// A row of the catalog's `credential` table.
+    CredentialId
+}
+
+row_id! {
+    /// A row of the catalog's `app` table.
+    AppId
 }
 
 /// The forge's own name for one webhook delivery. A redelivery keeps it, which is what makes accepting idempotent.

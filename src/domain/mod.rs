@@ -13,7 +13,7 @@ mod snapshot;
 pub use actor::Actor;
 pub use error::{Error, Kind, Result};
 pub use event::{Change, Event};
-pub use ids::{ConnectionId, DeliveryId, RepoId, Seq};
+pub use ids::{AppId, ConnectionId, CredentialId, DeliveryId, RepoId, Seq};
 pub use object_id::{ObjectFormat, ObjectId};
 pub use point::Point;
 pub use refs::{Head, RefChange, RefName, RefState};

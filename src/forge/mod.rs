@@ -2,9 +2,12 @@
 //!
 //! A forge is one folder and one line in [`ALL`]. Every folder holds the same files: `mod.rs` (implements [`Forge`]),
 //! `verify.rs` (who sent this delivery), `payload.rs` (foreign JSON to [`Event`]s), `api.rs` (calls), `access.rs`
-//! (what a credential may do). Nothing outside a folder names a forge.
+//! (what a credential may do), and `apps.rs` where a forge has them. Nothing outside a folder names a forge.
 
+mod access;
+mod apps;
 pub mod github;
+pub mod quota;
 
 use std::fmt;
 
@@ -12,15 +15,29 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::HeaderMap;
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::domain::{ConnectionId, DeliveryId, Error, Event, RemoteRepository, Result};
+use crate::domain::{AppId, ConnectionId, DeliveryId, Error, Event, RemoteRepository, Result};
 use crate::git::Remote;
 
-/// Makes a forge that calls out with the given client, which must not follow redirects: adapters do, and only within
-/// the host that a credential belongs to.
-pub type Connect = fn(reqwest::Client) -> Box<dyn Forge>;
+use quota::Quotas;
+
+pub use access::{Access, AppKey, Credential, CredentialKind, Inspection};
+pub use apps::{
+    Apps, Delivered, DeliveryLog, InstallRequest, Installation, ManifestForm, Registered, Registration, Role,
+};
+
+/// What every forge reaches the world with.
+#[derive(Clone)]
+pub struct Net {
+    /// Must not follow redirects: adapters do, and only within the host that a credential belongs to.
+    pub http: reqwest::Client,
+    /// What is left of the hosts' limits.
+    pub quotas: Quotas,
+}
+
+/// Makes a forge.
+pub type Connect = fn(Net) -> Box<dyn Forge>;
 
 /// Every forge that this program knows, by slug.
 pub const ALL: &[(&str, Connect)] = &[(github::SLUG, github::connect)];
@@ -44,33 +61,90 @@ pub trait Forge: Send + Sync {
     /// What the credential may do on this host; says exactly what is missing and how to get it.
     async fn inspect(&self, access: &Access) -> Result<Inspection>;
 
-    /// Every repository of the owner that the credential can see.
-    async fn repositories(&self, access: &Access) -> Result<Vec<RemoteRepository>>;
+    /// Every repository of the owner that the credential can see, in as few requests as the forge allows.
+    async fn survey(&self, access: &Access) -> Result<Survey>;
 
-    /// Where `full_name` is fetched from, and with what.
-    fn remote(&self, access: &Access, full_name: &str) -> Result<Remote>;
+    /// Where a repository is fetched from, and with what.
+    fn remote(&self, access: &Access, repository: Place<'_>) -> Result<Remote>;
+
+    /// The Apps of this forge, where it has such a thing.
+    fn apps(&self) -> Option<&dyn Apps> {
+        None
+    }
+}
+
+/// A repository to be reached.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// The forge's own id.
+    pub forge_id: &'a str,
+    /// `OWNER/NAME`.
+    pub full_name: &'a str,
+}
+
+/// A look at all repositories of an owner.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// What was seen.
+    pub repositories: Vec<Surveyed>,
+    /// Requests that it took.
+    pub requests: u64,
+    /// The main credential looked; another may see less, so what it does not list may still be there.
+    pub complete: bool,
+}
+
+/// A repository as a survey saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Surveyed {
+    /// What it is.
+    pub repository: RemoteRepository,
+    /// `public`, `internal`, `private`, where the forge tells.
+    pub visibility: Option<String>,
+    /// Whether something was pushed.
+    pub mark: Mark,
+}
+
+/// What a survey can say of a repository's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The same as the last time: nothing was pushed. Compared, never read.
+    Told(String),
+    /// It changed a moment ago, and another change could hide behind that.
+    Moving,
+    /// The forge does not say.
+    Untold,
 }
 
 /// Finds a forge by its slug.
-pub fn find(slug: &str, http: &reqwest::Client) -> Result<Box<dyn Forge>> {
+pub fn find(slug: &str, net: &Net) -> Result<Box<dyn Forge>> {
     let found = ALL.iter().find(|(known, _)| *known == slug);
     let (_, make) = found.ok_or_else(|| Error::not_found(format!("there is no forge called `{slug}`")))?;
-    Ok(make(http.clone()))
+    Ok(make(net.clone()))
 }
 
 /// A webhook secret and whose it is. Several may be active at once, so that they can be rotated.
 pub struct HookSecret {
-    /// The connection that accepts deliveries signed with it.
-    pub connection: ConnectionId,
+    /// Who signs with it.
+    pub signer: Signer,
     /// The shared secret.
     pub secret: SecretString,
 }
 
-/// A delivery whose sender has proved that they know the secret. Only a forge's `verify` makes one.
+/// For whom a delivery speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Signer {
+    /// A hook that the owner has set up.
+    Connection(ConnectionId),
+    /// One of our Apps, for whichever account the delivery names.
+    App(AppId),
+}
+
+/// A delivery whose sender has proved that they know the secret, or which the forge's own log has told. Only forges make
+/// one.
 pub struct Verified {
     headers: HeaderMap,
     body: Bytes,
-    connections: Vec<ConnectionId>,
+    signers: Vec<Signer>,
 }
 
 impl Verified {
@@ -84,9 +158,9 @@ impl Verified {
         &self.body
     }
 
-    /// The connections whose secret signed it; never empty.
-    pub fn connections(&self) -> &[ConnectionId] {
-        &self.connections
+    /// Whose secret signed it; never empty.
+    pub fn signers(&self) -> &[Signer] {
+        &self.signers
     }
 }
 
@@ -97,6 +171,8 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// The forge's name for the event, with its action: `push`, `issues.opened`.
     pub event: String,
+    /// The installation that an App's delivery speaks for.
+    pub installation: Option<String>,
     /// What it asks of us.
     pub content: Content,
 }
@@ -131,30 +207,4 @@ impl fmt::Display for Rejected {
             Self::UnsupportedType => "the content type must be application/json or application/x-www-form-urlencoded",
         })
     }
-}
-
-/// How to reach one owner's repositories on one host.
-#[derive(Clone)]
-pub struct Access {
-    /// The host's web address, as [`Forge::settle_url`] returned it.
-    pub url: Url,
-    /// Organization or user.
-    pub owner: String,
-    /// The credential.
-    pub token: SecretString,
-}
-
-/// What a credential turned out to be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inspection {
-    /// What runs there: `GitHub.com`, `GitHub Enterprise Server 3.19.0`.
-    pub host: String,
-    /// Who the credential acts as.
-    pub login: Option<String>,
-    /// `classic token`, `fine-grained token`, …
-    pub credential: String,
-    /// When it ends, RFC 3339, where the forge says.
-    pub expires: Option<String>,
-    /// What it cannot do that a backup needs; each says how to get it. Empty: all is well.
-    pub missing: Vec<String>,
 }

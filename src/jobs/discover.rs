@@ -1,9 +1,18 @@
-//! Reads a connection's list of repositories and follows it: new, renamed, gone. Nothing here ever deletes a backup.
+//! Looks at all repositories of a connection and follows what it sees: new, renamed, archived, made public, gone, and
+//! whichever had something pushed that no webhook told of. Nothing here ever deletes a backup.
 
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use crate::catalog::{Connection, ConnectionSettings, Priority, Upserted, job_kind};
-use crate::domain::{ConnectionId, Error, RepoId, Result};
+use crate::catalog::{
+    self, Connection, ConnectionSettings, Known, Listing, NewJob, NewNotice, Priority, Seen, job_kind,
+};
+use crate::domain::{ConnectionId, Error, Kind, RepoId, Result};
+use crate::forge::quota::Urgency;
+use crate::forge::{Mark, Surveyed};
 use crate::services::Services;
 
 /// What a look at the list brought.
@@ -17,46 +26,166 @@ pub struct Discovered {
     pub renamed: Vec<String>,
     /// No longer listed. Their backups stay.
     pub gone: Vec<String>,
+    /// Something was pushed, as the list tells.
+    pub changed: usize,
+    /// Requests to the forge that this took.
+    pub requests: u64,
 }
 
-/// Follows the list of one connection and enqueues a first snapshot of what is new.
-pub async fn discover(services: &Services, id: ConnectionId) -> Result<Discovered> {
+/// Follows the list of one connection and enqueues a snapshot of what is new or has changed.
+pub async fn discover(services: &Services, id: ConnectionId, urgency: Urgency) -> Result<Discovered> {
     let connection = services.connection(id).await?;
-    let outcome = follow(services, &connection).await;
-    let error = outcome.as_ref().err().map(ToString::to_string);
-    services.catalog.record_discovery(id, error.as_deref()).await?;
+    let started = Instant::now();
+    let outcome = Follow::new(services, &connection)?.run(urgency).await;
+    match &outcome {
+        Ok(found) => {
+            let interval = next_interval(services, &connection).await?;
+            let next_at = next_at(&connection.settings, interval, Utc::now());
+            let survey = catalog::Survey { next_at, interval, requests: found.requests, took: started.elapsed() };
+            services.catalog.record_survey(id, &survey).await?;
+        }
+        // Nothing is wrong: it is put off.
+        Err(error) if matches!(error.kind(), Kind::Throttled { .. }) => {}
+        Err(error) => services.catalog.record_survey_failure(id, &error.to_string()).await?,
+    }
     outcome.map_err(|error| error.while_doing(format!("listing the repositories of {}", connection.name)))
 }
 
-async fn follow(services: &Services, connection: &Connection) -> Result<Discovered> {
-    let filter = Filter::new(&connection.settings)?;
-    let access = services.access(connection).await?;
-    let forge = services.forge(&connection.forge)?;
-    let listed = forge.repositories(&access).await?;
-    let host = connection.host()?;
-    // The owner was asked for everything when they connected; later arrivals are their choice.
-    let select_new = connection.settings.auto_add || connection.discovered_at.is_none();
+struct Follow<'a> {
+    services: &'a Services,
+    connection: &'a Connection,
+    filter: Filter,
+    host: String,
+    /// Repositories that appear later are the owner's choice; at the first look they asked for everything.
+    select_new: bool,
+    found: Discovered,
+    seen: Vec<Seen>,
+    jobs: Vec<NewJob>,
+}
 
-    let mut found = Discovered::default();
-    let (mut present, mut fresh) = (Vec::new(), Vec::new());
-    for remote in listed.iter().filter(|remote| filter.lets_through(&remote.full_name)) {
-        let id = RepoId::derive(forge.slug(), &host, &remote.forge_id);
-        found.listed += 1;
-        match services.catalog.upsert_repository(connection, &host, &id, remote, select_new).await? {
-            Upserted::Created => {
-                found.created.push(remote.full_name.clone());
-                if select_new {
-                    fresh.push(id.to_string());
-                }
-            }
-            Upserted::Renamed { from } => found.renamed.push(format!("{from} → {}", remote.full_name)),
-            Upserted::Updated | Upserted::Unchanged => {}
-        }
-        present.push(id);
+impl<'a> Follow<'a> {
+    fn new(services: &'a Services, connection: &'a Connection) -> Result<Self> {
+        Ok(Self {
+            services,
+            connection,
+            filter: Filter::new(&connection.settings)?,
+            host: connection.host()?,
+            select_new: connection.settings.auto_add || connection.discovered_at.is_none(),
+            found: Discovered::default(),
+            seen: Vec::new(),
+            jobs: Vec::new(),
+        })
     }
-    found.gone = services.catalog.mark_gone(connection.id, &present).await?;
-    services.catalog.enqueue_all(job_kind::SYNC_REPO, &fresh, Priority::Event).await?;
-    Ok(found)
+
+    async fn run(mut self, urgency: Urgency) -> Result<Discovered> {
+        let access = self.services.access(self.connection, urgency).await?;
+        let mut survey = self.services.forge(&self.connection.forge)?.survey(&access).await?;
+        metrics::counter!("refward_survey_requests_total").increment(survey.requests);
+        self.found.requests = survey.requests;
+        survey.repositories.retain(|surveyed| self.filter.lets_through(&surveyed.repository.full_name));
+        self.found.listed = survey.repositories.len();
+        let ids: Vec<RepoId> = survey.repositories.iter().map(|surveyed| self.id(surveyed)).collect();
+        let known = self.services.catalog.known(&ids).await?;
+        for (id, surveyed) in ids.iter().zip(&survey.repositories) {
+            self.follow(id, surveyed, &known).await?;
+        }
+        self.services.catalog.record_seen(&self.seen, std::mem::take(&mut self.jobs)).await?;
+        if survey.complete {
+            self.found.gone = self.services.catalog.mark_gone(self.connection.id, &ids).await?;
+            for name in &self.found.gone {
+                let text = format!("{name} is no longer on the forge, or out of our sight. Its backups stay.");
+                self.tell("repository.gone", None, text).await?;
+            }
+        }
+        Ok(self.found)
+    }
+
+    fn id(&self, surveyed: &Surveyed) -> RepoId {
+        RepoId::derive(&self.connection.forge, &self.host, &surveyed.repository.forge_id)
+    }
+
+    async fn follow(&mut self, id: &RepoId, surveyed: &Surveyed, known: &HashMap<RepoId, Known>) -> Result<()> {
+        let (remote, before) = (&surveyed.repository, known.get(id));
+        let (connection, catalog) = (self.connection, &self.services.catalog);
+        let same =
+            before.is_some_and(|known| known.remote == *remote && known.connection == connection.id && !known.gone);
+        if !same {
+            catalog.upsert_repository(connection, &self.host, id, remote, self.select_new).await?;
+            self.tell_changes(id, surveyed, before).await?;
+        }
+        let told = match &surveyed.mark {
+            Mark::Told(mark) => Some(mark.clone()),
+            Mark::Moving | Mark::Untold => None,
+        };
+        let marked = before.and_then(|known| known.mark.clone());
+        let changed = surveyed.mark == Mark::Moving || (told.is_some() && told != marked);
+        let selected = before.map_or(self.select_new, |known| known.selected);
+        if selected && (before.is_none() || changed) {
+            self.found.changed += usize::from(before.is_some());
+            let priority = if before.is_none() { Priority::Event } else { Priority::Sweep };
+            self.jobs.push(NewJob { kind: job_kind::SYNC_REPO, subject: id.to_string(), priority });
+        }
+        if told != marked || before.is_none_or(|known| known.visibility != surveyed.visibility) {
+            self.seen.push(Seen { id: id.clone(), visibility: surveyed.visibility.clone(), mark: told });
+        }
+        Ok(())
+    }
+
+    async fn tell_changes(&mut self, id: &RepoId, surveyed: &Surveyed, before: Option<&Known>) -> Result<()> {
+        let name = &surveyed.repository.full_name;
+        let Some(before) = before else {
+            self.found.created.push(name.clone());
+            // At the first look all are new.
+            if self.connection.discovered_at.is_some() {
+                let what = if self.select_new { "it is backed up from now on" } else { "it is not backed up" };
+                self.tell("repository.created", Some(id), format!("{name} is new on the forge; {what}.")).await?;
+            }
+            return Ok(());
+        };
+        let was = &before.remote;
+        if was.full_name != *name {
+            self.found.renamed.push(format!("{} → {name}", was.full_name));
+            self.tell("repository.renamed", Some(id), format!("{} is called {name} now.", was.full_name)).await?;
+        }
+        if before.gone {
+            self.tell("repository.back", Some(id), format!("{name} is on the forge again.")).await?;
+        }
+        if was.archived != surveyed.repository.archived {
+            let what = if was.archived { "no longer archived" } else { "archived: read-only on the forge" };
+            self.tell("repository.archived", Some(id), format!("{name} is {what}.")).await?;
+        }
+        if was.private && !surveyed.repository.private {
+            self.tell("repository.publicized", Some(id), format!("{name} is public now: everybody can read it."))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, kind: &'static str, repo: Option<&RepoId>, text: String) -> Result<()> {
+        let notice = NewNotice { kind, connection: Some(self.connection.id), repo: repo.cloned(), text };
+        self.services.catalog.notify(notice).await
+    }
+}
+
+/// Twice as long while webhooks tell of everything; half as long when something was found that they did not tell of.
+async fn next_interval(services: &Services, connection: &Connection) -> Result<Duration> {
+    let longest = services.settings.sweep.interval;
+    let shortest = services.settings.sweep.shortest.min(longest);
+    let Some((last, since)) = connection.survey.zip(connection.discovered_at) else { return Ok(shortest) };
+    let found = services.catalog.found_by_survey(connection.id, since).await?;
+    let next = if found > 0 { last.interval / 2 } else { last.interval * 2 };
+    Ok(next.clamp(shortest, longest))
+}
+
+fn next_at(settings: &ConnectionSettings, interval: Duration, now: DateTime<Utc>) -> DateTime<Utc> {
+    match settings.listing {
+        None => now + interval,
+        Some(Listing::Every(pause)) => now + pause,
+        Some(Listing::DailyAt(time)) => {
+            let today = now.date_naive().and_time(time).and_utc();
+            if today > now { today } else { today + TimeDelta::days(1) }
+        }
+    }
 }
 
 /// Which of an owner's repositories a connection wants, by `OWNER/NAME` or `NAME` globs.
@@ -75,10 +204,24 @@ impl Filter {
 
     /// Excludes win.
     pub fn lets_through(&self, full_name: &str) -> bool {
-        let name = full_name.rsplit('/').next().unwrap_or(full_name);
-        let hit = |set: &GlobSet| set.is_match(full_name) || set.is_match(name);
-        hit(&self.include) && !hit(&self.exclude)
+        matches(&self.include, full_name) && !matches(&self.exclude, full_name)
     }
+}
+
+/// The groups of a connection that a repository belongs to, by rule.
+pub fn groups_of(settings: &ConnectionSettings, full_name: &str) -> Result<Vec<String>> {
+    let mut groups = Vec::new();
+    for (name, patterns) in &settings.groups {
+        if matches(&globs(patterns)?, full_name) {
+            groups.push(name.clone());
+        }
+    }
+    Ok(groups)
+}
+
+fn matches(set: &GlobSet, full_name: &str) -> bool {
+    let name = full_name.rsplit('/').next().unwrap_or(full_name);
+    set.is_match(full_name) || set.is_match(name)
 }
 
 fn globs(patterns: &[String]) -> Result<GlobSet> {

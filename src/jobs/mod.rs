@@ -4,15 +4,22 @@
 //! Every job is a reconciler: it takes no input but its subject, looks at both sides, and does what is missing; so running
 //! one twice, or after a crash at any point, is harmless. One file per job.
 
+mod catch_up;
 mod discover;
+mod follow_app;
+mod quotas;
+mod route;
 mod scheduler;
 mod sync_repo;
 mod worker;
 
-use crate::catalog::job_kind::{DISCOVER, SYNC_REPO};
-use crate::domain::{ConnectionId, Error, RepoId, Result};
+use crate::catalog::job_kind::{CATCH_UP, DISCOVER, FOLLOW_APP, SYNC_REPO};
+use crate::domain::{AppId, ConnectionId, Error, RepoId, Result};
 
-pub use discover::{Discovered, Filter, discover};
+pub use catch_up::catch_up;
+pub use discover::{Discovered, Filter, discover, groups_of};
+pub use follow_app::follow_app;
+pub use route::{Incoming, Router};
 pub use scheduler::Scheduler;
 pub use sync_repo::{Outcome, row, sync_repo};
 pub use worker::{Workers, run_now};
@@ -24,6 +31,10 @@ pub enum Job {
     SyncRepo(RepoId),
     /// Read a connection's list of repositories again.
     Discover(ConnectionId),
+    /// Look where an App is installed.
+    FollowApp(AppId),
+    /// Fetch what an App's webhook could not deliver.
+    CatchUp(AppId),
 }
 
 impl Job {
@@ -32,6 +43,8 @@ impl Job {
         match self {
             Self::SyncRepo(_) => SYNC_REPO,
             Self::Discover(_) => DISCOVER,
+            Self::FollowApp(_) => FOLLOW_APP,
+            Self::CatchUp(_) => CATCH_UP,
         }
     }
 
@@ -40,6 +53,7 @@ impl Job {
         match self {
             Self::SyncRepo(id) => id.to_string(),
             Self::Discover(id) => id.to_string(),
+            Self::FollowApp(id) | Self::CatchUp(id) => id.to_string(),
         }
     }
 
@@ -49,6 +63,8 @@ impl Job {
         match kind {
             SYNC_REPO => subject.parse().map(Self::SyncRepo),
             DISCOVER => subject.parse().map(|id| Self::Discover(ConnectionId(id))).map_err(|_| unknown()),
+            FOLLOW_APP => subject.parse().map(|id| Self::FollowApp(AppId(id))).map_err(|_| unknown()),
+            CATCH_UP => subject.parse().map(|id| Self::CatchUp(AppId(id))).map_err(|_| unknown()),
             _ => Err(unknown()),
         }
     }

@@ -36,6 +36,12 @@ impl Scheduler {
             tokio::join!(
                 every(TICK, "enqueue what is due", || enqueue_due(&services, started)),
                 every(GAUGE, "measure the queue", || gauge(&services.catalog)),
+                every(services.settings.sweep.installations, "follow the Apps", || {
+                    for_each_app(&services.catalog, job_kind::FOLLOW_APP)
+                }),
+                every(services.settings.sweep.deliveries, "catch up with deliveries", || {
+                    for_each_app(&services.catalog, job_kind::CATCH_UP)
+                }),
             );
         });
         Self { task }
@@ -58,8 +64,10 @@ async fn every<F: Future<Output = Result<()>>>(pause: Duration, what: &str, work
 
 async fn enqueue_due(services: &Services, started: DateTime<Utc>) -> Result<()> {
     let (catalog, settings) = (&services.catalog, &services.settings);
-    let connections = catalog.connections_due(due_since(settings.sweep.discovery, started)).await?;
-    let repositories = catalog.repositories_due(due_since(settings.sweep.interval, started), BATCH).await?;
+    let connections = catalog.connections_due(started).await?;
+    let watched_since = Utc::now() - settings.sweep.git;
+    let since = due_since(settings.sweep.interval, started);
+    let repositories = catalog.repositories_due(since, watched_since, BATCH).await?;
     let subjects = |jobs: Vec<Job>| jobs.iter().map(Job::subject).collect::<Vec<_>>();
     let discoveries = subjects(connections.into_iter().map(Job::Discover).collect());
     catalog.enqueue_all(job_kind::DISCOVER, &discoveries, Priority::Sweep).await?;
@@ -72,12 +80,17 @@ async fn enqueue_due(services: &Services, started: DateTime<Utc>) -> Result<()> 
     Ok(())
 }
 
+async fn for_each_app(catalog: &Catalog, kind: &'static str) -> Result<()> {
+    let apps: Vec<String> = catalog.apps().await?.iter().map(|app| app.id.to_string()).collect();
+    catalog.enqueue_all(kind, &apps, Priority::Sweep).await
+}
+
 /// What `/metrics` shows of the database: jobs by kind and state, events by kind and whether a job has answered them.
 #[expect(clippy::cast_precision_loss, reason = "a gauge need not be exact beyond 2^52")]
 async fn gauge(catalog: &Catalog) -> Result<()> {
     let mut jobs: HashMap<(String, &str), u32> = HashMap::new();
-    for kind in [job_kind::SYNC_REPO, job_kind::DISCOVER] {
-        jobs.extend([((kind.to_owned(), "ready"), 0), ((kind.to_owned(), "running"), 0)]);
+    for kind in job_kind::ALL {
+        jobs.extend([(((*kind).to_owned(), "ready"), 0), (((*kind).to_owned(), "running"), 0)]);
     }
     for job in catalog.jobs().await? {
         let state = if job.state == JobState::Running { "running" } else { "ready" };

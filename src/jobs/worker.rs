@@ -14,7 +14,8 @@ use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Job, Outcome, discover, sync_repo};
+use super::sync_repo::urgency;
+use super::{Job, Outcome, catch_up, discover, follow_app, quotas, sync_repo};
 use crate::catalog::{Lease, Priority};
 use crate::domain::{Error, Kind, Result};
 use crate::services::Services;
@@ -44,6 +45,7 @@ impl Workers {
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
         let alive = Arc::new(());
         let mut tasks = JoinSet::new();
+        tasks.spawn(stop.clone().run_until_cancelled_owned(quotas::share(Arc::clone(services))).map(drop));
         for _ in 0..services.settings.workers.count {
             let worker = Worker {
                 services: Arc::clone(services),
@@ -157,7 +159,11 @@ async fn work(services: &Services, lease: &Lease) -> Result<Outcome> {
 async fn run(services: &Services, lease: &Lease) -> Result<Outcome> {
     match Job::parse(&lease.kind, &lease.subject)? {
         Job::SyncRepo(repo) => sync_repo(services, &repo, lease).await,
-        Job::Discover(connection) => discover(services, connection).await.map(|_| Outcome::Unchanged(None)),
+        Job::Discover(connection) => {
+            discover(services, connection, urgency(lease.priority)).await.map(|_| Outcome::Unchanged(None))
+        }
+        Job::FollowApp(app) => follow_app(services, app).await.map(|()| Outcome::Unchanged(None)),
+        Job::CatchUp(app) => catch_up(services, app).await.map(|_| Outcome::Unchanged(None)),
     }
 }
 
@@ -199,9 +205,9 @@ async fn settle(services: &Services, lease: &Lease, failure: Option<&Error>) -> 
 fn pause(services: &Services, error: &Error, attempts: u32) -> Duration {
     let workers = &services.settings.workers;
     match error.kind() {
-        Kind::Busy { retry_after: Some(after) } | Kind::Remote { retry_after: Some(after) } => {
-            after.min(LONGEST_ABSENCE)
-        }
+        Kind::Busy { retry_after: Some(after) }
+        | Kind::Remote { retry_after: Some(after) }
+        | Kind::Throttled { retry_after: after } => after.min(LONGEST_ABSENCE),
         kind if kind.is_transient() => {
             let delays = ExponentialBuilder::new()
                 .with_min_delay(workers.retry_first)

@@ -5,8 +5,9 @@ use serde::Serialize;
 use url::Url;
 
 use super::backup::retry_failing;
-use crate::catalog::{Connection, ConnectionSettings, NewConnection, SecretKind};
-use crate::domain::{Error, Result};
+use crate::catalog::{Connection, ConnectionSettings, NewConnection, NewCredential, Source, StoredCredential};
+use crate::domain::{ConnectionId, Error, Result};
+use crate::forge::quota::Urgency;
 use crate::forge::{Access, Inspection};
 use crate::jobs::{self, Discovered, Filter};
 use crate::services::Services;
@@ -51,9 +52,9 @@ pub async fn connect(services: &Services, request: Connect) -> Result<Connected>
     let forge = services.forge(&request.forge)?;
     let url = forge.settle_url(&request.url)?;
     refuse_second(services, &request, &url).await?;
-    let access = Access { url: url.clone(), owner: request.owner.clone(), token: request.token };
+    let access = Access::with_token(url.clone(), &request.owner, request.token.clone());
     let inspection = forge.inspect(&access).await?;
-    forge.repositories(&access).await?;
+    forge.survey(&access).await?;
 
     let new = NewConnection {
         forge: request.forge.clone(),
@@ -61,14 +62,17 @@ pub async fn connect(services: &Services, request: Connect) -> Result<Connected>
         url: url.to_string(),
         owner: request.owner,
         settings: request.settings,
-        secrets: vec![
-            (SecretKind::Token, services.credentials.seal(&access.token)?),
-            (SecretKind::Webhook, services.credentials.seal(&request.webhook_secret)?),
-        ],
+        credential: NewCredential {
+            label: "token".to_owned(),
+            source: Source::Token(services.credentials.seal(&request.token)?),
+            main: true,
+            enabled: true,
+        },
+        webhook_secret: Some(services.credentials.seal(&request.webhook_secret)?),
     };
     let id = services.catalog.add_connection(new).await?;
-    services.catalog.set_inspection(id, &inspection).await?;
-    let repositories = jobs::discover(services, id).await?;
+    keep_inspection(services, id, &main_credential(services, id).await?, &inspection).await?;
+    let repositories = jobs::discover(services, id, Urgency::Person).await?;
     retry_failing(services, id).await?;
     Ok(Connected { name: request.name, inspection, repositories, webhook_path: format!("/hooks/{}", request.forge) })
 }
@@ -76,10 +80,33 @@ pub async fn connect(services: &Services, request: Connect) -> Result<Connected>
 /// What a connection's credential may do now.
 pub async fn test(services: &Services, name: &str) -> Result<Inspection> {
     let connection = named(services, name).await?;
-    let access = services.access(&connection).await?;
+    let main = main_credential(services, connection.id).await?;
+    let access = services.access_with(&connection, &main).await?;
     let inspection = services.forge(&connection.forge)?.inspect(&access).await?;
-    services.catalog.set_inspection(connection.id, &inspection).await?;
+    keep_inspection(services, connection.id, &main, &inspection).await?;
     Ok(inspection)
+}
+
+/// The credential that a connection does everything with if it can.
+pub(super) async fn main_credential(services: &Services, id: ConnectionId) -> Result<StoredCredential> {
+    let main = services.catalog.credentials(Some(id)).await?.into_iter().find(|credential| credential.main);
+    main.ok_or_else(|| {
+        Error::misconfigured("the connection has no main credential").hint("see `refward credentials --help`")
+    })
+}
+
+/// The main credential's inspection is the connection's.
+pub(super) async fn keep_inspection(
+    services: &Services,
+    id: ConnectionId,
+    credential: &StoredCredential,
+    inspection: &Inspection,
+) -> Result<()> {
+    services.catalog.set_credential_inspection(credential.id, inspection).await?;
+    if credential.main {
+        services.catalog.set_inspection(id, inspection).await?;
+    }
+    Ok(())
 }
 
 /// Deletes the connection's credentials at once. Its backups stay.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::catalog::{Priority, Repository};
 use crate::domain::{RepoAddress, Result, Seq};
+use crate::forge::quota::Urgency;
 use crate::jobs::{self, Discovered, Job};
 use crate::services::Services;
 
@@ -50,7 +51,7 @@ pub async fn sync(services: &Services, connection: Option<&str>) -> Result<Vec<(
     };
     let mut found = Vec::new();
     for connection in connections {
-        let discovered = jobs::discover(services, connection.id).await?;
+        let discovered = jobs::discover(services, connection.id, Urgency::Person).await?;
         found.push((connection.name, discovered));
     }
     Ok(found)

@@ -32,7 +32,7 @@ impl ResponseError for Failure {
             Kind::NotAllowed => StatusCode::FORBIDDEN,
             Kind::NotFound => StatusCode::NOT_FOUND,
             Kind::BadRequest => StatusCode::BAD_REQUEST,
-            Kind::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Busy { .. } | Kind::Throttled { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Kind::Remote { .. } => StatusCode::BAD_GATEWAY,
             Kind::Misconfigured | Kind::Damaged | Kind::Partial | Kind::Bug => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -45,6 +45,10 @@ impl ResponseError for Failure {
                 let seconds = retry_after.map_or(RETRY_AFTER_SECONDS, |wait| wait.as_secs().max(1));
                 response.insert_header((RETRY_AFTER, seconds));
                 response.json(json!({ "status": "busy", "error": "not stored; try again" }))
+            }
+            Kind::Throttled { retry_after } => {
+                response.insert_header((RETRY_AFTER, retry_after.as_secs().max(1)));
+                response.json(json!({ "status": "throttled", "error": self.0.to_string() }))
             }
             // Our own troubles are told in the log, not to whoever asks.
             Kind::Misconfigured | Kind::Damaged | Kind::Partial | Kind::Bug | Kind::Remote { .. } => {

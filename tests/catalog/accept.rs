@@ -4,6 +4,7 @@ use chrono::Utc;
 use futures_util::future::join_all;
 use refward::catalog::{Catalog, JobState, PackedBody, StoredDelivery, job_kind};
 use refward::domain::{Change, ConnectionId, DeliveryId, Event, Kind, RemoteRepository};
+use refward::forge::Signer;
 use refward::ops::accept::{Acceptor, Incoming};
 
 use crate::world::{World, connect, list, name, oid, remote};
@@ -25,7 +26,8 @@ fn push() -> Change {
 fn incoming(id: &str, connection: ConnectionId, repository: Option<RemoteRepository>, change: Change) -> Incoming {
     Incoming {
         forge: "github",
-        connections: vec![connection],
+        signers: vec![Signer::Connection(connection)],
+        installation: None,
         id: DeliveryId::parse(id).unwrap(),
         event: change.kind().to_owned(),
         received_at: Utc::now(),

@@ -1,7 +1,9 @@
 //! Connections and secrets.
 
+use std::time::Duration;
+
 use chrono::Utc;
-use refward::catalog::{ConnectionSettings, NewConnection, SecretKind};
+use refward::catalog::{ConnectionSettings, NewConnection, NewCredential, Source, Survey};
 use refward::domain::Kind;
 use serde_json::json;
 
@@ -14,14 +16,19 @@ on_both_databases! {
     a_connection_keeps_what_was_found_out,
 }
 
+fn token(sealed: &str) -> NewCredential {
+    NewCredential { label: "token".into(), source: Source::Token(sealed.into()), main: true, enabled: true }
+}
+
 async fn a_connection_is_unique_by_name_and_by_owner(world: World) {
     let again = |name: &str, owner: &str| NewConnection {
         forge: "github".into(),
         name: name.into(),
         url: "https://github.com/".into(),
         owner: owner.into(),
-        settings: ConnectionSettings { auto_add: false, include: vec![], exclude: vec![] },
-        secrets: vec![],
+        settings: ConnectionSettings { auto_add: false, ..Default::default() },
+        credential: token("of another"),
+        webhook_secret: None,
     };
     for (name, owner) in [("ACME", "other"), ("other", "Acme")] {
         let error = world.catalog.add_connection(again(name, owner)).await.unwrap_err();
@@ -35,14 +42,14 @@ async fn a_connection_is_unique_by_name_and_by_owner(world: World) {
 async fn removing_a_connection_forgets_its_secrets_and_nothing_else(world: World) {
     let catalog = &world.catalog;
     catalog.remove_connection(world.acme.id).await.unwrap();
-    assert_eq!(catalog.secrets(SecretKind::Token, None).await.unwrap(), []);
-    assert_eq!(catalog.secrets(SecretKind::Webhook, Some(world.acme.id)).await.unwrap(), []);
+    assert_eq!(catalog.credentials(None).await.unwrap(), []);
+    assert_eq!(catalog.webhook_secrets(Some(world.acme.id)).await.unwrap(), []);
     assert_eq!(catalog.connections().await.unwrap(), []);
     assert_eq!(catalog.connection_by_id(world.acme.id).await.unwrap(), None);
     let rocket = catalog.repository(&world.rocket).await.unwrap();
     assert_eq!(rocket.connection, "acme");
     assert_eq!(catalog.status().await.unwrap()[0].connection, None);
-    assert_eq!(catalog.repositories_due(Utc::now(), 10).await.unwrap(), []);
+    assert_eq!(catalog.repositories_due(Utc::now(), Utc::now(), 10).await.unwrap(), []);
 
     let again = connect(catalog, "acme", "https://github.com/").await;
     assert_ne!(again.id, world.acme.id);
@@ -50,25 +57,33 @@ async fn removing_a_connection_forgets_its_secrets_and_nothing_else(world: World
 
 async fn secrets_are_rotated_by_adding(world: World) {
     let (catalog, id) = (&world.catalog, world.acme.id);
-    catalog.put_secret(id, SecretKind::Webhook, b"newer".to_vec()).await.unwrap();
-    let secrets = catalog.secrets(SecretKind::Webhook, None).await.unwrap();
+    catalog.put_webhook_secret(id, b"newer".to_vec()).await.unwrap();
+    let secrets = catalog.webhook_secrets(None).await.unwrap();
     assert_eq!(secrets, [(id, b"newer".to_vec()), (id, b"sealed secret".to_vec())]);
-    assert_eq!(catalog.secrets(SecretKind::Token, Some(id)).await.unwrap(), [(id, b"sealed token".to_vec())]);
+    assert_eq!(catalog.retire_webhook_secrets(id).await.unwrap(), 1);
+    assert_eq!(catalog.webhook_secrets(Some(id)).await.unwrap(), [(id, b"newer".to_vec())]);
 }
 
 async fn a_connection_keeps_what_was_found_out(world: World) {
     let (catalog, id) = (&world.catalog, world.acme.id);
     assert_eq!(catalog.connections_due(Utc::now()).await.unwrap(), [id]);
     catalog.set_inspection(id, &json!({ "login": "mona" })).await.unwrap();
-    catalog.record_discovery(id, Some("the token is wrong")).await.unwrap();
+    catalog.record_survey_failure(id, "the token is wrong").await.unwrap();
     let seen = catalog.connection_by_id(id).await.unwrap().unwrap();
     assert_eq!(seen.inspection, Some(json!({ "login": "mona" })));
     assert_eq!((seen.last_error.as_deref(), seen.discovered_at), (Some("the token is wrong"), None));
 
     let before = Utc::now();
-    catalog.record_discovery(id, None).await.unwrap();
+    let survey = Survey {
+        next_at: before + chrono::TimeDelta::hours(1),
+        interval: Duration::from_hours(1),
+        requests: 3,
+        took: Duration::from_millis(250),
+    };
+    catalog.record_survey(id, &survey).await.unwrap();
     let seen = catalog.connection_by_id(id).await.unwrap().unwrap();
     assert_eq!(seen.last_error, None);
     assert!(seen.discovered_at.is_some());
+    assert_eq!(seen.survey.map(|survey| survey.requests), Some(3));
     assert_eq!(catalog.connections_due(before - chrono::TimeDelta::hours(1)).await.unwrap(), []);
 }

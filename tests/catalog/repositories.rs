@@ -42,7 +42,7 @@ async fn what_is_no_longer_listed_is_gone_until_it_is_listed_again(world: World)
     assert_eq!(gone, ["acme/rocket"]);
     assert_eq!(catalog.mark_gone(acme.id, std::slice::from_ref(&other)).await.unwrap(), [] as [&str; 0]);
     assert!(catalog.repository(rocket).await.unwrap().gone);
-    assert_eq!(catalog.repositories_due(Utc::now(), 10).await.unwrap(), [other]);
+    assert_eq!(catalog.repositories_due(Utc::now(), Utc::now(), 10).await.unwrap(), [other]);
     list(catalog, acme, "1", "acme/rocket").await;
     assert!(!catalog.repository(rocket).await.unwrap().gone);
 }
@@ -84,21 +84,30 @@ async fn people_find_it_by_name(world: World) {
 async fn errors_stay_until_the_next_success(world: World) {
     let World { catalog, rocket, .. } = &world;
     let start = Utc::now() - TimeDelta::seconds(1);
-    assert_eq!(catalog.repositories_due(start, 10).await.unwrap(), std::slice::from_ref(rocket));
+    assert_eq!(catalog.repositories_due(start, start, 10).await.unwrap(), std::slice::from_ref(rocket));
     catalog.record_error(rocket, "the forge is down").await.unwrap();
     let seen = catalog.repository(rocket).await.unwrap();
     assert_eq!(seen.last_error.as_deref(), Some("the forge is down"));
-    assert_eq!(catalog.repositories_due(start, 10).await.unwrap(), [], "its job comes back by itself");
+    assert_eq!(catalog.repositories_due(start, start, 10).await.unwrap(), [], "its job comes back by itself");
     catalog.record_unchanged(rocket, Some([1; 32]), &[], None).await.unwrap();
     let seen = catalog.repository(rocket).await.unwrap();
     assert_eq!((seen.last_error, seen.last_error_at), (None, None));
     assert!(seen.last_checked_at.is_some());
     assert_eq!(catalog.fingerprint(rocket).await.unwrap(), Some([1; 32]));
-    assert_eq!(catalog.repositories_due(start, 10).await.unwrap(), []);
+    assert_eq!(catalog.repositories_due(start, start, 10).await.unwrap(), []);
     assert_eq!(
-        catalog.repositories_due(Utc::now() + TimeDelta::seconds(1), 10).await.unwrap(),
+        catalog
+            .repositories_due(Utc::now() + TimeDelta::seconds(1), Utc::now() + TimeDelta::seconds(1), 10)
+            .await
+            .unwrap(),
         std::slice::from_ref(rocket)
     );
     catalog.select(rocket, false).await.unwrap();
-    assert_eq!(catalog.repositories_due(Utc::now() + TimeDelta::seconds(1), 10).await.unwrap(), []);
+    assert_eq!(
+        catalog
+            .repositories_due(Utc::now() + TimeDelta::seconds(1), Utc::now() + TimeDelta::seconds(1), 10)
+            .await
+            .unwrap(),
+        []
+    );
 }

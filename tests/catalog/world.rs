@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use refward::catalog::{Catalog, Commit, Connection, ConnectionSettings, NewConnection, SecretKind};
+use refward::catalog::{Catalog, Commit, Connection, ConnectionSettings, NewConnection, NewCredential, Source};
 use refward::config;
 use refward::domain::{
     Head, ObjectFormat, ObjectId, RefChange, RefCounts, RefName, RemoteRepository, RepoId, Seq, Snapshot, Trigger,
@@ -69,8 +69,14 @@ pub async fn connect(catalog: &Catalog, name: &str, url: &str) -> Connection {
         name: name.into(),
         url: url.into(),
         owner: name.into(),
-        settings: ConnectionSettings { auto_add: true, include: vec![], exclude: vec![] },
-        secrets: vec![(SecretKind::Token, b"sealed token".to_vec()), (SecretKind::Webhook, b"sealed secret".to_vec())],
+        settings: ConnectionSettings { auto_add: true, ..Default::default() },
+        credential: NewCredential {
+            label: "token".into(),
+            source: Source::Token(b"sealed token".to_vec()),
+            main: true,
+            enabled: true,
+        },
+        webhook_secret: Some(b"sealed secret".to_vec()),
     };
     let id = catalog.add_connection(new).await.unwrap();
     catalog.connection_by_id(id).await.unwrap().unwrap()
@@ -140,5 +146,6 @@ pub fn snapshot(repo: &RepoId, number: u64, changes: Vec<RefChange>, total: u64)
         fingerprint: Some([7; 32]),
         checkpoint: false,
         handled_events: vec![],
+        lag: None,
     }
 }

@@ -5,7 +5,7 @@ use refward::domain::Kind;
 use refward::forge::Access;
 use secrecy::ExposeSecret;
 
-use crate::github;
+use crate::{github, place};
 
 fn settled(address: &str) -> Result<String, String> {
     match github().settle_url(&address.parse().unwrap()) {
@@ -81,7 +81,7 @@ fn addresses_that_are_refused() {
 
 #[test]
 fn where_git_goes() {
-    let access = |url: &str| Access { url: url.parse().unwrap(), owner: "acme".to_owned(), token: "ghp_x".into() };
+    let access = |url: &str| Access::with_token(url.parse().unwrap(), "acme", "ghp_x".into());
     for (host, full_name, expected) in [
         ("https://github.com", "acme/api", "https://github.com/acme/api.git"),
         ("https://octo.ghe.com", "acme/.github", "https://octo.ghe.com/acme/.github.git"),
@@ -96,7 +96,7 @@ fn where_git_goes() {
         ("https://github.com", "acme/api?x", ""),
         ("https://github.com", "acme\\api/x", ""),
     ] {
-        let remote = github().remote(&access(host), full_name);
+        let remote = github().remote(&access(host), place(full_name));
         assert_eq!(remote.as_ref().map_or("", |remote| remote.url.as_str()), expected, "{full_name}");
         if let Ok(remote) = remote {
             let credential = remote.credential.unwrap().credential().now_or_never().unwrap().unwrap();

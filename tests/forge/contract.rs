@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use refward::domain::{Change, ConnectionId};
-use refward::forge::{Content, Delivery, Forge, Rejected};
+use refward::forge::{Content, Delivery, Forge, Rejected, Signer};
 use serde_json::{Value, json};
 
 use crate::support::fake_github::hooks::signature;
@@ -122,7 +122,7 @@ fn secrets_can_be_rotated_and_shared(dialect: &dyn Dialect) {
         let (headers, body) = dialect.deliver("json", "d1", event, &payload, signed_with);
         let secrets = [secret(1, "old"), secret(1, "new"), secret(2, signed_with), secret(3, "else")];
         let Ok(verified) = forge.verify(&headers, body.clone(), &secrets) else { panic!("{signed_with} is refused") };
-        assert_eq!(verified.connections(), [ConnectionId(1), ConnectionId(2)]);
+        assert_eq!(verified.signers(), [1, 2].map(|id| Signer::Connection(ConnectionId(id))));
         assert_eq!(verified.body(), &body);
     }
 }

@@ -9,20 +9,20 @@ use refward::forge::Access;
 use tempfile::TempDir;
 
 use crate::support::shell::git;
-use crate::{client, github, told};
+use crate::{client, github, place, told};
 
 #[tokio::test]
 async fn the_tour_connects_pushes_and_is_told() {
     let (root, mine) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let forge = DemoForge::start(root.path(), "acme", "t0ken".into(), client()).unwrap();
     let url = forge.create_repository("hello").await.unwrap();
-    let access = Access { url: forge.url().clone(), owner: "acme".to_owned(), token: "t0ken".into() };
+    let access = Access::with_token(forge.url().clone(), "acme", "t0ken".into());
 
     let inspection = github().inspect(&access).await.unwrap();
     assert_eq!((inspection.login.as_deref(), &inspection.missing[..]), (Some("you"), &[][..]));
-    assert_eq!(github().repositories(&access).await.unwrap()[0].full_name, "acme/hello");
-    assert_eq!(github().remote(&access, "acme/hello").unwrap().url, url);
-    let stranger = Access { token: "wrong".into(), ..access };
+    assert_eq!(github().survey(&access).await.unwrap().repositories[0].repository.full_name, "acme/hello");
+    assert_eq!(github().remote(&access, place("acme/hello")).unwrap().url, url);
+    let stranger = Access::with_token(access.url, "acme", "wrong".into());
     assert!(told(&github().inspect(&stranger).await.unwrap_err()).starts_with("Misconfigured"));
 
     let events: Arc<Mutex<Vec<String>>> = Arc::default();

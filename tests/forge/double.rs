@@ -11,7 +11,7 @@ use url::Url;
 
 use crate::support::fake_github::{FakeGithub, Fault, Repo, Token};
 use crate::support::shell::try_git;
-use crate::{github, secret};
+use crate::{github, place, secret};
 
 /// A receiver that reads deliveries with the real adapter.
 fn receiver() -> (Url, Arc<Mutex<Vec<Delivery>>>) {
@@ -95,7 +95,7 @@ async fn git_opens_to_the_token_and_follows_renames() {
     let host = FakeGithub::start().await;
     let api: Repo = host.org("acme").repo("api").await;
     let good = host.token(Token::fine_grained("mona", "acme"));
-    let url = |access| github().remote(access, "acme/api").unwrap();
+    let url = |access| github().remote(access, place("acme/api")).unwrap();
     let remote = url(&host.access("acme", &good));
     let credential = remote.credential.unwrap().credential().await.unwrap();
     let open = |password: String| {

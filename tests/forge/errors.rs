@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use crate::support::fake_github::{FakeGithub, Fault, Token};
-use crate::{client, github, told};
+use crate::{client, github, net, told};
 
 /// The error of a listing whose first answer is `fault`, with the port made a constant.
 async fn failing_with(fault: Fault) -> String {
@@ -18,7 +18,7 @@ async fn failing_with(fault: Fault) -> String {
     let token = host.token(Token::classic("mona"));
     host.org("acme").paper_repos(1);
     host.fail(1, &fault);
-    let error = github().repositories(&host.access("acme", &token)).await.unwrap_err();
+    let error = github().survey(&host.access("acme", &token)).await.unwrap_err();
     steady(&host, &told(&error))
 }
 
@@ -183,8 +183,8 @@ async fn a_used_up_limit_says_when_it_begins_anew() {
     let token = host.token(Token::classic("mona"));
     host.org("acme").paper_repos(250);
     host.limit(Some(2));
-    let error = github().repositories(&host.access("acme", &token)).await.unwrap_err();
-    let Kind::Remote { retry_after: Some(wait) } = error.kind() else { panic!("{error:?}") };
+    let error = github().survey(&host.access("acme", &token)).await.unwrap_err();
+    let Kind::Throttled { retry_after: wait } = error.kind() else { panic!("{error:?}") };
     assert!((Duration::from_secs(1790)..=Duration::from_mins(30)).contains(&wait), "{wait:?}");
 }
 
@@ -192,21 +192,21 @@ async fn a_used_up_limit_says_when_it_begins_anew() {
 async fn an_owner_that_is_not_there() {
     let host = FakeGithub::start().await;
     let token = host.token(Token::classic("mona"));
-    let error = github().repositories(&host.access("nobody", &token)).await.unwrap_err();
+    let error = github().survey(&host.access("nobody", &token)).await.unwrap_err();
     insta::assert_snapshot!(steady(&host, &told(&error)), @"
     NotFound: 127.0.0.1:PORT knows no organization or user called `nobody`, or the token may not see it
     → check the spelling; a fine-grained token must have been made for this owner
     ");
     for owner in ["", "..", "a/b", "a?b", "a b"] {
-        let error = github().repositories(&host.access(owner, &token)).await.unwrap_err();
+        let error = github().survey(&host.access(owner, &token)).await.unwrap_err();
         assert_eq!(error.kind(), Kind::BadRequest, "{owner}");
     }
 }
 
 async fn listing_at(address: &str, http: reqwest::Client) -> Error {
     let url = address.parse().unwrap();
-    let access = Access { url, owner: "acme".to_owned(), token: "ghp_x".into() };
-    adapter::connect(http).repositories(&access).await.unwrap_err()
+    let access = Access::with_token(url, "acme", "ghp_x".into());
+    adapter::connect(net(http)).survey(&access).await.unwrap_err()
 }
 
 /// A resolver that knows no name, so that the test asks nobody.
@@ -261,8 +261,8 @@ async fn a_host_that_does_not_speak_tls_or_hangs_up() {
 async fn a_token_that_cannot_be_one_is_not_sent() {
     for token in ["", "ghp_x\nghp_y", "ghp_ñ"] {
         let url = "http://127.0.0.1:1".parse().unwrap();
-        let access = Access { url, owner: "acme".to_owned(), token: token.into() };
-        assert_eq!(github().repositories(&access).await.unwrap_err().kind(), Kind::Misconfigured);
+        let access = Access::with_token(url, "acme", token.into());
+        assert_eq!(github().survey(&access).await.unwrap_err().kind(), Kind::Misconfigured);
     }
 }
 
@@ -273,12 +273,12 @@ async fn a_token_never_reaches_another_host() {
     host.org("acme").paper_repos(1);
     let elsewhere = other.url().join("api/v3/orgs/acme/repos").unwrap();
     host.fail(1, &Fault::redirect(elsewhere.as_str()));
-    let error = github().repositories(&host.access("acme", &token)).await.unwrap_err();
+    let error = github().survey(&host.access("acme", &token)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured);
 
     let next = format!("<{elsewhere}?page=2>; rel=\"next\"");
     host.fail(1, &Fault { status: 200, headers: vec![], body: "[]".to_owned() }.header("link", &next));
-    let error = github().repositories(&host.access("acme", &token)).await.unwrap_err();
+    let error = github().survey(&host.access("acme", &token)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured);
     assert!(other.seen().is_empty(), "{:?}", other.seen());
 }
@@ -290,16 +290,16 @@ async fn redirects_and_links_within_the_host_are_followed_but_not_in_circles() {
     host.org("acme").paper_repos(1);
     let here = host.url().join("api/v3/orgs/acme/repos?per_page=100").unwrap();
     host.fail(1, &Fault::redirect(here.as_str()));
-    assert_eq!(github().repositories(&host.access("acme", &token)).await.unwrap().len(), 1);
+    assert_eq!(github().survey(&host.access("acme", &token)).await.unwrap().repositories.len(), 1);
 
     host.fail(20, &Fault::redirect(here.as_str()));
-    let error = github().repositories(&host.access("acme", &token)).await.unwrap_err();
+    let error = github().survey(&host.access("acme", &token)).await.unwrap_err();
     assert!(error.to_string().contains("circle"), "{error}");
 
     let host = FakeGithub::start().await;
     let token = host.token(Token::classic("mona"));
     let next = format!("<{}api/v3/organizations/1/repos>; rel=\"next\"", host.url());
     host.fail(20, &Fault { status: 200, headers: vec![], body: "[]".to_owned() }.header("link", &next));
-    let error = github().repositories(&host.access("acme", &token)).await.unwrap_err();
+    let error = github().survey(&host.access("acme", &token)).await.unwrap_err();
     assert!(error.to_string().contains("circle"), "{error}");
 }

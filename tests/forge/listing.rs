@@ -3,9 +3,16 @@
 use std::collections::BTreeSet;
 
 use refward::domain::RemoteRepository;
+use secrecy::SecretString;
 
 use crate::github;
 use crate::support::fake_github::{FakeGithub, Token};
+
+/// What the adapter finds of an owner.
+async fn listed(host: &FakeGithub, owner: &str, token: &SecretString) -> Vec<RemoteRepository> {
+    let survey = github().survey(&host.access(owner, token)).await.unwrap();
+    survey.repositories.into_iter().map(|surveyed| surveyed.repository).collect()
+}
 
 fn names(repositories: &[RemoteRepository]) -> Vec<&str> {
     repositories.iter().map(|repository| repository.full_name.as_str()).collect()
@@ -16,10 +23,10 @@ async fn all_250_repositories_of_an_organization() {
     let host = FakeGithub::start().await;
     host.org("acme").paper_repos(250);
     let token = host.token(Token::classic("mona"));
-    let found = github().repositories(&host.access("acme", &token)).await.unwrap();
+    let found = listed(&host, "acme", &token).await;
     assert_eq!(found.iter().map(|repository| &repository.forge_id).collect::<BTreeSet<_>>().len(), 250);
     let pages = host.seen();
-    assert_eq!(pages.len(), 3);
+    assert_eq!(pages.iter().filter(|page| page.path.contains("/repos")).count(), 3);
     for page in &pages {
         assert_eq!(page.header("authorization").len(), 1, "{}", page.path);
         assert_eq!(page.header("x-github-api-version"), ["2022-11-28"]);
@@ -36,7 +43,7 @@ async fn what_a_repository_looks_like() {
     api.archive();
     acme.public_repo("web").await;
     let token = host.token(Token::classic("mona"));
-    let found = github().repositories(&host.access("ACME", &token)).await.unwrap();
+    let found = listed(&host, "ACME", &token).await;
     let expected = |id: u64, name: &str, private: bool| RemoteRepository {
         forge_id: id.to_string(),
         full_name: format!("acme/{name}"),
@@ -54,9 +61,9 @@ async fn ones_own_account_and_another_persons() {
     host.user("lisa").repo("diary").await;
     host.user("lisa").public_repo("blog").await;
     let token = host.token(Token::classic("mona"));
-    let found = github().repositories(&host.access("Mona", &token)).await.unwrap();
+    let found = listed(&host, "Mona", &token).await;
     assert_eq!(names(&found), ["mona/diary"]);
-    let found = github().repositories(&host.access("lisa", &token)).await.unwrap();
+    let found = listed(&host, "lisa", &token).await;
     assert_eq!(names(&found), ["lisa/blog"]);
 }
 
@@ -67,7 +74,7 @@ async fn only_the_chosen_ones_for_a_fine_grained_token() {
     acme.repo("api").await;
     acme.repo("secret").await;
     let token = host.token(Token::fine_grained("mona", "acme").chosen(&["api"]));
-    let found = github().repositories(&host.access("acme", &token)).await.unwrap();
+    let found = listed(&host, "acme", &token).await;
     assert_eq!(names(&found), ["acme/api"]);
 }
 
@@ -77,6 +84,6 @@ async fn a_small_host_that_does_not_know_who_we_are() {
     host.user("lisa").public_repo("blog").await;
     host.forget("/user");
     let token = host.token(Token::classic("mona"));
-    let found = github().repositories(&host.access("lisa", &token)).await.unwrap();
+    let found = listed(&host, "lisa", &token).await;
     assert_eq!(names(&found), ["lisa/blog"]);
 }

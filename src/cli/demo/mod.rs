@@ -18,6 +18,7 @@ use super::backup::told;
 use super::serve::Running;
 use crate::config::Settings;
 use crate::domain::{Error, Point, RepoAddress, Result, Seq, Snapshot};
+use crate::forge::quota::Urgency;
 use crate::ops::connect::{Connect, connect};
 use crate::ops::restore::{self, Restore, Source, Target, locate};
 use crate::ops::status::status;
@@ -98,7 +99,7 @@ impl Tour {
             owner: workshop::OWNER.to_owned(),
             token,
             webhook_secret,
-            settings: ConnectionSettings { auto_add: true, include: Vec::new(), exclude: Vec::new() },
+            settings: ConnectionSettings { auto_add: true, ..Default::default() },
         };
         let connected = connect(&self.services, request).await?;
         step(
@@ -187,7 +188,7 @@ impl Tour {
         step(10, &format!("restored snapshot {seq} to {}; both lost commits are there", folder.display()));
 
         let repository = self.services.catalog.resolve(&self.address).await?;
-        let remote = self.services.remote(&repository).await?;
+        let remote = self.services.remote(&repository, Urgency::Person).await?;
         let net = git_net(&self.services.settings.http);
         let beside = Target::Remote { remote, prefix: Some("refs/heads/restored/".to_owned()), net };
         let receipt = self.restore(&source, seq, beside).await?;

@@ -2,22 +2,22 @@
 
 use chrono::DateTime;
 use http::{HeaderMap, StatusCode};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::api::{Answer, Api};
 use super::errors;
 use super::hosts::Product;
 use super::repositories::{self, Account};
-use crate::domain::{Error, RemoteRepository, Result};
-use crate::forge::{Access, Inspection};
+use crate::domain::{Error, Result};
+use crate::forge::{Inspection, Surveyed};
 
 /// The oldest GitHub Enterprise Server that we know to work.
 const OLDEST_SERVER: (u32, u32) = (3, 9);
 
 /// A token by its prefix.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Credential {
+enum TokenKind {
     Classic,
     FineGrained,
     OAuth,
@@ -27,25 +27,26 @@ enum Credential {
     Unknown,
 }
 
-pub(super) async fn inspect(api: &Api, access: &Access) -> Result<Inspection> {
-    let credential = Credential::of(access.token.expose_secret().trim());
+/// What a token may do with an owner's repositories.
+pub(super) async fn inspect(api: &Api, owner: &str, token: &SecretString) -> Result<Inspection> {
+    let credential = TokenKind::of(token.expose_secret().trim());
     let user = api.get("/user").await?;
     let login = match errors::refusal(&api.host, &user) {
         None => api.read::<User>(&user)?.login,
         // An App's own token is nobody's; something that only resembles GitHub may not know the call.
         Some(_) if user.status == StatusCode::NOT_FOUND => None,
-        Some(_) if user.status == StatusCode::FORBIDDEN && credential == Credential::AppInstallation => None,
+        Some(_) if user.status == StatusCode::FORBIDDEN && credential == TokenKind::AppInstallation => None,
         Some(error) => return Err(error),
     };
     let version = server_version(api, &user).await;
     let mut missing = Vec::new();
     missing.extend(too_old(api, version.as_deref()));
     missing.extend(credential.useless());
-    match repositories::find(api, &access.owner).await {
+    match repositories::find(api, owner).await {
         Ok((account, found)) => {
             missing.extend(scopes_missing(api, &user.headers, account));
-            if credential == Credential::FineGrained {
-                missing.extend(unreadable(api, &access.owner, &found).await?);
+            if credential == TokenKind::FineGrained {
+                missing.extend(unreadable(api, owner, &found).await?);
             }
         }
         // Without a login we do not even know that the token is one.
@@ -61,12 +62,31 @@ pub(super) async fn inspect(api: &Api, access: &Access) -> Result<Inspection> {
     })
 }
 
+/// What an App may do on an account. `missing`: the permissions that were not granted.
+pub(super) async fn inspect_installation(api: &Api, owner: &str, missing: Vec<String>) -> Result<Inspection> {
+    let answer = api.get_good("/installation/repositories?per_page=1").await?;
+    let version = server_version(api, &answer).await;
+    let lacking = missing.into_iter().map(|permission| {
+        format!(
+            "the permission `{permission}`: an owner of {owner} has to accept what the App asks for: {}",
+            api.host.page(&format!("organizations/{owner}/settings/installations"))
+        )
+    });
+    Ok(Inspection {
+        missing: too_old(api, version.as_deref()).into_iter().chain(lacking).collect(),
+        host: host(api, version.as_deref()),
+        login: None,
+        credential: "App installation".to_owned(),
+        expires: None,
+    })
+}
+
 #[derive(Deserialize)]
 struct User {
     login: Option<String>,
 }
 
-impl Credential {
+impl TokenKind {
     fn of(token: &str) -> Self {
         let old_classic = token.len() == 40 && token.bytes().all(|byte| byte.is_ascii_hexdigit());
         match token.split_once('_').map(|(prefix, _)| prefix) {
@@ -160,9 +180,10 @@ fn scopes_missing(api: &Api, headers: &HeaderMap, account: Account) -> Vec<Strin
 }
 
 /// A fine-grained token does not say what it may do: look at a private repository, as public ones open to everyone.
-async fn unreadable(api: &Api, owner: &str, found: &[RemoteRepository]) -> Result<Option<String>> {
+async fn unreadable(api: &Api, owner: &str, found: &[Surveyed]) -> Result<Option<String>> {
     let page = api.host.page("settings/personal-access-tokens");
-    let Some(private) = found.iter().find(|repository| repository.private) else {
+    let mut all = found.iter().map(|surveyed| &surveyed.repository);
+    let Some(private) = all.find(|repository| repository.private) else {
         return Ok(Some(format!(
             "access to private repositories of `{owner}`: the token sees none. If there are any, either the token was not \
              made with `{owner}` as resource owner, or it does not include them ({page}), or an owner of `{owner}` has yet \

@@ -7,13 +7,13 @@ use chrono::{DateTime, Utc};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::api::Answer;
 use super::hosts::Host;
+use super::limits::UNKNOWN_WAIT;
 use crate::domain::{Error, Kind};
-
-/// How long a limit lasts that GitHub does not put a time to.
-const UNKNOWN_LIMIT: Duration = Duration::from_mins(1);
+use crate::forge::quota::Refusal;
 
 /// The longest piece of a foreign message that we repeat.
 const MAX_QUOTE: usize = 300;
@@ -89,8 +89,8 @@ fn forbidden(host: &Host, answer: &Answer) -> Error {
             format!("open this within the hour: {link}"),
         );
     }
-    if let Some(limited) = limited(&name, answer, &lower) {
-        return limited;
+    if let Some(refusal) = limited(answer) {
+        return slow_down(&name, answer, refusal);
     }
     if lower.contains("ip allow list") {
         return misconfigured(
@@ -129,20 +129,66 @@ fn forbidden(host: &Host, answer: &Answer) -> Error {
 }
 
 /// A limit that was hit. What GitHub says about the time counts in this order; a secondary limit may say nothing.
-fn limited(name: &str, answer: &Answer, said: &str) -> Option<Error> {
+pub(super) fn limited(answer: &Answer) -> Option<Refusal> {
+    if !matches!(answer.status.as_u16(), 403 | 429) || is_web_page(answer) {
+        return None;
+    }
+    let said = said(answer).to_ascii_lowercase();
     let secondary = said.contains("secondary rate") || said.contains("abuse");
     let used_up = header(answer, "x-ratelimit-remaining") == Some("0");
     let told = retry_after(answer);
-    if !secondary && !used_up && told.is_none() && answer.status != StatusCode::TOO_MANY_REQUESTS {
-        return None;
+    if used_up && !secondary {
+        let wait = told.or_else(|| until_reset(answer)).unwrap_or(UNKNOWN_WAIT);
+        return Some(Refusal::Primary { wait });
     }
-    let wait = told.or_else(|| used_up.then(|| until_reset(answer)).flatten()).unwrap_or(UNKNOWN_LIMIT);
-    let what =
-        if used_up && !secondary { "the hourly limit of requests is used up" } else { "too many requests at once" };
-    Some(Error::new(
-        Kind::Remote { retry_after: Some(wait) },
-        format!("{name} asks us to wait {} s: {what}", wait.as_secs()),
-    ))
+    let limited = secondary || told.is_some() || answer.status == StatusCode::TOO_MANY_REQUESTS;
+    limited.then_some(Refusal::Secondary { wait: told })
+}
+
+fn slow_down(name: &str, answer: &Answer, refusal: Refusal) -> Error {
+    let (wait, what) = match refusal {
+        Refusal::Primary { wait } => (wait, "the hourly limit of requests is used up"),
+        Refusal::Secondary { wait } => {
+            let used_up = header(answer, "x-ratelimit-remaining") == Some("0");
+            let until_reset = used_up.then(|| until_reset(answer)).flatten();
+            (wait.or(until_reset).unwrap_or(UNKNOWN_WAIT), "too many requests at once")
+        }
+    };
+    let message = format!("{name} asks us to wait {} s: {what}", wait.as_secs());
+    Error::new(Kind::Remote { retry_after: Some(wait) }, message)
+}
+
+/// What is wrong with GraphQL's reply, which is HTTP 200 all the same.
+pub(super) fn in_graphql(host: &Host, answer: &Answer, reply: &Value) -> Option<Error> {
+    let errors = reply.get("errors")?.as_array().filter(|errors| !errors.is_empty())?;
+    let name = host.name();
+    let kind = errors.iter().find_map(|error| error["type"].as_str()).unwrap_or_default();
+    let said: Vec<&str> = errors.iter().filter_map(|error| error["message"].as_str()).collect();
+    let said: String = said.join("; ").chars().filter(|c| !c.is_control()).take(MAX_QUOTE).collect();
+    Some(match kind {
+        "RATE_LIMITED" | "RATE_LIMIT" => {
+            let wait = until_reset(answer).unwrap_or(UNKNOWN_WAIT);
+            slow_down(&name, answer, Refusal::Primary { wait })
+        }
+        "FORBIDDEN" | "INSUFFICIENT_SCOPES" => {
+            Error::misconfigured(format!("{name} answers a query only in part: {said}"))
+        }
+        "NOT_FOUND" => Error::not_found(format!("{name} has no such thing, or the token may not see it: {said}")),
+        _ if said.contains("secondary rate") => slow_down(&name, answer, Refusal::Secondary { wait: None }),
+        _ => Error::remote(format!("{name} answers a query only in part: {said}")),
+    })
+}
+
+/// GitHub refuses an App's signature because our clocks differ.
+pub(super) fn is_about_time(answer: &Answer) -> bool {
+    let said = said(answer);
+    said.contains("'Issued at'") || said.contains("'Expiration time'")
+}
+
+/// What the host's clock showed.
+pub(super) fn host_time(answer: &Answer) -> Option<DateTime<Utc>> {
+    let date = header(answer, DATE.as_str())?;
+    DateTime::parse_from_rfc2822(date).ok().map(|time| time.to_utc())
 }
 
 fn partial_results(name: &str, answer: &Answer) -> Option<Error> {
@@ -193,13 +239,12 @@ fn retry_after(answer: &Answer) -> Option<Duration> {
 }
 
 /// By the host's clock where it tells the time, so that ours may be wrong.
-fn until_reset(answer: &Answer) -> Option<Duration> {
+pub(super) fn until_reset(answer: &Answer) -> Option<Duration> {
     let reset = DateTime::from_timestamp(header(answer, "x-ratelimit-reset")?.parse().ok()?, 0)?;
-    let now = header(answer, DATE.as_str()).and_then(|date| DateTime::parse_from_rfc2822(date).ok());
-    let wait = reset - now.map_or_else(Utc::now, |now| now.to_utc());
+    let wait = reset - host_time(answer).unwrap_or_else(Utc::now);
     Some(wait.to_std().unwrap_or_default().max(Duration::from_secs(1)))
 }
 
-fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     answer.headers.get(name)?.to_str().ok().map(str::trim).filter(|value| !value.is_empty())
 }

@@ -70,12 +70,21 @@ impl Host {
         Ok(Self { product, web })
     }
 
-    /// Where the REST API begins, without a slash at the end.
-    pub fn rest(&self) -> String {
+    /// What REST and GraphQL addresses have in common, without a slash at the end. GraphQL's is this and `/graphql`.
+    /// <https://docs.github.com/en/enterprise-server@3.19/graphql/guides/forming-calls-with-graphql>
+    pub fn api(&self) -> String {
         let web = self.web.as_str().trim_end_matches('/');
         match self.product {
             Product::GithubCom | Product::DataResidency => web.replacen("://", "://api.", 1),
-            Product::Server => format!("{web}/api/v3"),
+            Product::Server => format!("{web}/api"),
+        }
+    }
+
+    /// What REST paths begin with after that.
+    pub fn version(&self) -> &'static str {
+        match self.product {
+            Product::GithubCom | Product::DataResidency => "",
+            Product::Server => "/v3",
         }
     }
 

@@ -2,10 +2,17 @@
 
 mod access;
 mod api;
+mod apps;
 mod errors;
 mod hosts;
+mod jwt;
+mod limits;
+mod login;
+mod manifest;
 mod payload;
 mod repositories;
+mod survey;
+mod tokens;
 mod verify;
 
 use std::sync::Arc;
@@ -15,31 +22,65 @@ use bytes::Bytes;
 use http::HeaderMap;
 use url::Url;
 
-use self::api::Api;
+use self::api::{Api, Bearer};
 use self::hosts::Host;
-use super::{Access, Delivery, Forge, HookSecret, Inspection, Rejected, Verified};
-use crate::domain::{Error, RemoteRepository, Result};
-use crate::git::{Credential, Remote};
+use self::jwt::Clocks;
+use self::login::PoolLogin;
+use self::tokens::{Purpose, Rights, SURVEY, Tokens};
+use super::quota::{Domain, Resource, Urgency};
+use super::{
+    Access, AppKey, Apps, Credential, CredentialKind, Delivery, Forge, HookSecret, Inspection, Net, Place, Rejected,
+    Survey, Verified,
+};
+use crate::domain::{Error, Result};
+use crate::git::Remote;
 
 /// The word for GitHub in paths, the database and the vault.
 pub const SLUG: &str = "github";
 
-/// The name that goes with a token over git. GitHub documents it for App tokens and takes any name with personal ones;
-/// the login, which one report wants for those, is not always known (a token of an App has none).
-const GIT_USER: &str = "x-access-token";
-
-/// GitHub through `http`, which must not follow redirects: a client that does would carry on where we stop.
-pub fn connect(http: reqwest::Client) -> Box<dyn Forge> {
-    Box::new(Github { http })
+/// GitHub, reached through `net`.
+pub fn connect(net: Net) -> Box<dyn Forge> {
+    let clocks = Arc::new(Clocks::default());
+    let tokens = Arc::new(Tokens::new(net.clone(), Arc::clone(&clocks)));
+    Box::new(Github { net, clocks, tokens })
 }
 
 struct Github {
-    http: reqwest::Client,
+    net: Net,
+    clocks: Arc<Clocks>,
+    tokens: Arc<Tokens>,
 }
 
 impl Github {
-    fn api(&self, access: &Access) -> Result<Api> {
-        Api::new(self.http.clone(), Host::at(&access.url)?, &access.token)
+    fn api(&self, access: &Access, credential: &Credential, rights: Rights) -> Result<Api> {
+        let bearer = match &credential.kind {
+            CredentialKind::Token(token) => Bearer::Token(token.clone()),
+            CredentialKind::Installation { app, id, .. } => {
+                let purpose = Purpose { installation: id.clone(), repository: None, rights, short: false };
+                Bearer::Installation { app: app.clone(), tokens: Arc::clone(&self.tokens), purpose }
+            }
+        };
+        Api::new(&self.net, Host::at(&access.url)?, &credential.who, bearer, access.urgency)
+    }
+
+    /// As one of our Apps, about itself.
+    fn as_app(&self, app: &AppKey) -> Result<Api> {
+        let bearer = Bearer::App { app: app.clone(), clocks: Arc::clone(&self.clocks) };
+        Api::new(&self.net, Host::at(&app.url)?, format!("App {}", app.forge_id), bearer, Urgency::Event)
+    }
+
+    /// The main credential while its limits last, then whichever has most left.
+    fn choose<'a>(&self, access: &'a Access, resource: Resource) -> Result<(&'a Credential, bool)> {
+        let host = Host::at(&access.url)?;
+        let domain = |credential: &Credential| Domain { host: host.name(), who: credential.who.clone() };
+        let main = access.credentials.first().ok_or_else(|| Error::misconfigured("there is no credential to use"))?;
+        let choose = |from: &[Domain]| self.net.quotas.choose(from, resource, access.urgency, limits::rules(&host));
+        if choose(&[domain(main)]).is_ok() {
+            return Ok((main, true));
+        }
+        let all: Vec<Domain> = access.credentials.iter().map(domain).collect();
+        let chosen = &access.credentials[choose(&all)?];
+        Ok((chosen, chosen.who == main.who))
     }
 }
 
@@ -62,23 +103,47 @@ impl Forge for Github {
     }
 
     async fn inspect(&self, access: &Access) -> Result<Inspection> {
-        access::inspect(&self.api(access)?, access).await
+        let credential = access.credentials.first();
+        let credential = credential.ok_or_else(|| Error::misconfigured("there is no credential to look at"))?;
+        let api = self.api(access, credential, SURVEY)?;
+        match &credential.kind {
+            CredentialKind::Token(token) => access::inspect(&api, &access.owner, token).await,
+            CredentialKind::Installation { app, id, .. } => {
+                let missing = apps::missing_on(&self.as_app(app)?, id).await?;
+                access::inspect_installation(&api, &access.owner, missing).await
+            }
+        }
     }
 
-    async fn repositories(&self, access: &Access) -> Result<Vec<RemoteRepository>> {
-        repositories::all(&self.api(access)?, &access.owner).await
+    async fn survey(&self, access: &Access) -> Result<Survey> {
+        let (credential, main) = self.choose(access, Resource::GraphQl)?;
+        let api = self.api(access, credential, SURVEY)?;
+        let chosen_only = matches!(credential.kind, CredentialKind::Installation { all_repositories: false, .. });
+        let survey = match survey::by_graphql(&api, &access.owner).await? {
+            Some(survey) if !chosen_only => survey,
+            _ => match credential.kind {
+                CredentialKind::Token(_) => survey::by_rest(&api, &access.owner).await?,
+                CredentialKind::Installation { .. } => survey::of_installation(&api).await?,
+            },
+        };
+        Ok(Survey { complete: main, requests: api.requests(), ..survey })
     }
 
-    fn remote(&self, access: &Access, full_name: &str) -> Result<Remote> {
+    fn remote(&self, access: &Access, repository: Place<'_>) -> Result<Remote> {
         let mut url = Host::at(&access.url)?.web;
-        match full_name.split_once('/') {
+        let name = repository.full_name;
+        match name.split_once('/') {
             Some((owner, name)) if repositories::is_name(owner) && repositories::is_name(name) => {
                 let mut path = url.path_segments_mut().map_err(|()| Error::bug("a host's address has no path"))?;
                 path.pop_if_empty().push(owner).push(&format!("{name}.git"));
             }
-            _ => return Err(Error::bad_request(format!("`{}` is not OWNER/NAME", full_name.escape_debug()))),
+            _ => return Err(Error::bad_request(format!("`{}` is not OWNER/NAME", name.escape_debug()))),
         }
-        let credential = Credential { username: GIT_USER.to_owned(), password: access.token.clone() };
-        Ok(Remote { url, credential: Some(Arc::new(credential)) })
+        let login = PoolLogin::new(access, repository.forge_id, Arc::clone(&self.tokens));
+        Ok(Remote { url, credential: Some(Arc::new(login)) })
+    }
+
+    fn apps(&self) -> Option<&dyn Apps> {
+        Some(self)
     }
 }

@@ -64,7 +64,7 @@ pub(super) fn read(verified: &Verified) -> Result<Delivery, Rejected> {
     let id = header(verified.headers(), "x-github-delivery").and_then(|id| DeliveryId::parse(id).ok());
     let id = id.ok_or(Rejected::Malformed("X-GitHub-Delivery is missing or malformed"))?;
     let event = payload.action().map_or_else(|| name.to_owned(), |action| format!("{name}.{action}"));
-    Ok(Delivery { id, event, content: payload.content(name)? })
+    Ok(Delivery { id, event, installation: payload.installation(), content: payload.content(name)? })
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -196,6 +196,11 @@ impl Payload {
             archived: flag("archived").unwrap_or(false),
             default_branch: self.text("/repository/default_branch").map(str::to_owned),
         })
+    }
+
+    /// A delivery of an App says on whose account.
+    fn installation(&self) -> Option<String> {
+        self.0.pointer("/installation/id")?.as_u64().map(|id| id.to_string())
     }
 
     fn actor(&self) -> Option<Actor> {

@@ -2,10 +2,13 @@
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::api::Api;
+use super::survey;
 use crate::domain::{Error, Kind, RemoteRepository, Result};
+use crate::forge::Surveyed;
 
 /// What kind of account an owner is, as far as listing needs to know.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,8 @@ struct Listed {
     private: Option<bool>,
     archived: Option<bool>,
     default_branch: Option<String>,
+    visibility: Option<String>,
+    pushed_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Deserialize)]
@@ -30,13 +35,8 @@ struct User {
     login: String,
 }
 
-/// Every repository that the credential can see, by name.
-pub(super) async fn all(api: &Api, owner: &str) -> Result<Vec<RemoteRepository>> {
-    find(api, owner).await.map(|(_, repositories)| repositories)
-}
-
-/// The same, and what the owner turned out to be.
-pub(super) async fn find(api: &Api, owner: &str) -> Result<(Account, Vec<RemoteRepository>)> {
+/// Every repository of an owner that the credential can see, and what the owner turned out to be.
+pub(super) async fn find(api: &Api, owner: &str) -> Result<(Account, Vec<Surveyed>)> {
     if !is_name(owner) {
         return Err(Error::bad_request(format!("`{}` is not the name of an owner", owner.escape_debug())));
     }
@@ -53,6 +53,12 @@ pub(super) async fn find(api: &Api, owner: &str) -> Result<(Account, Vec<RemoteR
         .hint("check the spelling; a fine-grained token must have been made for this owner")
     })?;
     Ok((account, repositories))
+}
+
+/// Every repository that an installation was given.
+pub(super) async fn installed(api: &Api) -> Result<Vec<Surveyed>> {
+    let listed = api.list_in::<Listed>("/installation/repositories?per_page=100", "repositories").await;
+    listed.map(once_each).map_err(|error| error.while_doing("listing the repositories of an installation"))
 }
 
 /// Who the credential acts as. `None` where it is not a person's, or the host does not say.
@@ -72,7 +78,7 @@ pub(super) fn is_name(name: &str) -> bool {
 }
 
 /// `None`: there is no such account.
-async fn list(api: &Api, account: Account, owner: &str) -> Result<Option<Vec<RemoteRepository>>> {
+async fn list(api: &Api, account: Account, owner: &str) -> Result<Option<Vec<Surveyed>>> {
     let path = match account {
         Account::Organization => format!("/orgs/{owner}/repos?per_page=100&type=all"),
         Account::Own => "/user/repos?per_page=100&affiliation=owner".to_owned(),
@@ -83,19 +89,27 @@ async fn list(api: &Api, account: Account, owner: &str) -> Result<Option<Vec<Rem
         Err(error) if error.kind() == Kind::NotFound => return Ok(None),
         Err(error) => return Err(error.while_doing(format!("listing the repositories of `{owner}`"))),
     };
-    // Pages shift when something is created meanwhile: the same repository may come twice.
+    Ok(Some(once_each(listed)))
+}
+
+/// Pages shift when something is created meanwhile: the same repository may come twice.
+fn once_each(listed: Vec<Listed>) -> Vec<Surveyed> {
     let mut seen = HashSet::new();
-    Ok(Some(listed.into_iter().filter(|repository| seen.insert(repository.id)).map(Listed::into_ours).collect()))
+    listed.into_iter().filter(|repository| seen.insert(repository.id)).map(Listed::into_ours).collect()
 }
 
 impl Listed {
-    fn into_ours(self) -> RemoteRepository {
-        RemoteRepository {
+    fn into_ours(self) -> Surveyed {
+        let private = self.private.unwrap_or(true);
+        let visibility = self.visibility.or_else(|| (!private).then(|| "public".to_owned()));
+        let repository = RemoteRepository {
             forge_id: self.id.to_string(),
             full_name: self.full_name,
-            private: self.private.unwrap_or(true),
+            private,
             archived: self.archived.unwrap_or(false),
             default_branch: self.default_branch.filter(|branch| !branch.is_empty()),
-        }
+        };
+        let mark = survey::mark(self.pushed_at, |at| at.timestamp().to_string());
+        Surveyed { repository, visibility, mark }
     }
 }

@@ -16,13 +16,13 @@ pub(super) fn verify(headers: &HeaderMap, body: Bytes, secrets: &[HookSecret]) -
     let claimed = claimed.and_then(|digits| hex::decode(digits).ok()).ok_or(Rejected::Unauthenticated)?;
     // Every secret is tried, so that the time tells nothing about which one fits.
     let signers = secrets.iter().filter(|secret| signs(secret, &body, &claimed));
-    let mut connections: Vec<_> = signers.map(|secret| secret.connection).collect();
-    connections.sort_unstable();
-    connections.dedup();
-    if connections.is_empty() {
+    let mut signers: Vec<_> = signers.map(|secret| secret.signer).collect();
+    signers.sort_unstable();
+    signers.dedup();
+    if signers.is_empty() {
         return Err(Rejected::Unauthenticated);
     }
-    Ok(Verified { headers: headers.clone(), body, connections })
+    Ok(Verified { headers: headers.clone(), body, signers })
 }
 
 fn signs(secret: &HookSecret, body: &[u8], claimed: &[u8]) -> bool {

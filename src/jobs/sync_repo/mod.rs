@@ -22,6 +22,7 @@ use crate::catalog::{LastSnapshot, Lease, PendingEvent, Priority, Repository, Sy
 use crate::domain::{
     Coverage, Error, Kind, Ledger, RefChange, RefName, RepoId, Result, Seq, Skipped, Snapshot, Trigger,
 };
+use crate::forge::quota::Urgency;
 use crate::git::{self, Listing, Pack};
 use crate::services::Services;
 use crate::vault::{self, Appended, IndexEntry, PackEntry, PackSource, Parent, Record, Sealed, Vault};
@@ -51,7 +52,10 @@ pub async fn sync_repo(services: &Services, repo: &RepoId, lease: &Lease) -> Res
     let repository = services.catalog.repository(repo).await?;
     let outcome = Sync { services, repository: &repository, lease }.attempt().await;
     let outcome = outcome.map_err(|error| error.while_doing(format!("backing up {}", repository.full_name)));
-    if let Err(error) = &outcome {
+    // To be throttled is not to fail: the job says until when it waits.
+    if let Err(error) = &outcome
+        && !matches!(error.kind(), Kind::Throttled { .. })
+    {
         services.catalog.record_error(&repository.id, &error.to_string()).await?;
     }
     outcome
@@ -69,7 +73,7 @@ impl Sync<'_> {
         // As precise as the catalog keeps it and people see it: a time that is shown must name its snapshot in the vault, too.
         let (started, clock) = (Utc::now().trunc_subsecs(3), Instant::now());
         let events = self.services.catalog.pending_events(&self.repository.id).await?;
-        let remote = self.services.remote(self.repository).await?;
+        let remote = self.services.remote(self.repository, urgency(self.lease.priority)).await?;
         let only = self.hinted_refs(&events, started).filter(|_| last.is_some());
         for _ in 0..LISTINGS {
             let listed = self.services.git.list(&remote, only.as_deref()).await;
@@ -141,7 +145,7 @@ impl Sync<'_> {
             "sealed object written"
         );
         let fingerprint = (!found.listing.partial).then_some(found.listing.fingerprint);
-        let snapshot = recover::commit_row(services, &record, sealed, fingerprint, ids(&found.events)).await?;
+        let snapshot = recover::commit_row(services, &record, sealed, fingerprint, &found.events).await?;
         tracing::info!(step = "recorded", repository = repository.full_name, seq = seq.get(), "snapshot complete");
         count(&snapshot, &found.events);
         Ok(Outcome::Written(snapshot))
@@ -200,6 +204,15 @@ impl Sync<'_> {
             }
         }
         trigger
+    }
+}
+
+/// Who waits for what a job does.
+pub(super) fn urgency(priority: Priority) -> Urgency {
+    match priority {
+        Priority::Manual => Urgency::Person,
+        Priority::Event => Urgency::Event,
+        Priority::Sweep => Urgency::Sweep,
     }
 }
 

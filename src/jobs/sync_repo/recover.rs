@@ -1,7 +1,9 @@
 //! Finishing what an earlier run began: the object is in the vault, the catalog does not know it yet.
 
+use chrono::Utc;
+
 use super::Sync;
-use crate::catalog::Commit;
+use crate::catalog::{Commit, PendingEvent};
 use crate::domain::{Error, Result, Seq, Snapshot};
 use crate::services::Services;
 use crate::vault::{Record, Sealed};
@@ -36,7 +38,7 @@ impl Sync<'_> {
                 return Err(stranger(next));
             };
             let events = services.catalog.events_of(&record.trigger.deliveries, repo).await?;
-            commit_row(services, &record, sealed, None, super::ids(&events)).await?;
+            commit_row(services, &record, sealed, None, &events).await?;
             tracing::info!(repository = record.full_name, seq = next.get(), "finished an interrupted snapshot");
         }
     }
@@ -68,10 +70,12 @@ pub(super) async fn commit_row(
     record: &Record,
     sealed: Sealed,
     fingerprint: Option<[u8; 32]>,
-    handled_events: Vec<i64>,
+    events: &[PendingEvent],
 ) -> Result<Snapshot> {
     let refs_total = record.ledger.kinds.get("refs").map_or(0, |refs| refs.captured);
-    let commit = Commit { fingerprint, handled_events, ..row(record, sealed, refs_total) };
+    let oldest = events.iter().map(|event| event.received_at).min();
+    let lag = oldest.map(|oldest| (Utc::now() - oldest).to_std().unwrap_or_default());
+    let commit = Commit { fingerprint, lag, handled_events: super::ids(events), ..row(record, sealed, refs_total) };
     let snapshot = commit.snapshot.clone();
     services.catalog.commit(commit).await?;
     Ok(snapshot)
@@ -90,5 +94,6 @@ pub fn row(record: &Record, sealed: Sealed, refs_total: u64) -> Commit {
         fingerprint: None,
         checkpoint: record.is_checkpoint(),
         handled_events: Vec::new(),
+        lag: None,
     }
 }

@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::Incoming;
-use super::route::Router;
 use crate::catalog::{Catalog, StoredDelivery};
 use crate::domain::{Error, Kind, Result};
+use crate::jobs::{Incoming, Router};
 
 /// What became of an accepted delivery.
 pub type Accepted = StoredDelivery;

@@ -1,7 +1,6 @@
 //! Accepting webhook deliveries: nothing is answered before it is stored, nothing is stored before its sender is proved.
 
 mod acceptor;
-mod route;
 mod secrets;
 
 use std::sync::Arc;
@@ -12,8 +11,9 @@ use chrono::Utc;
 use http::HeaderMap;
 
 use crate::catalog::{Catalog, PackedBody, StoredDelivery};
-use crate::domain::{ConnectionId, DeliveryId, Error, Event, Result};
+use crate::domain::{Error, Result};
 use crate::forge::{Content, Forge};
+pub use crate::jobs::Incoming;
 
 pub use acceptor::{Accepted, Acceptor};
 
@@ -125,24 +125,6 @@ impl Receiver {
     }
 }
 
-/// A delivery whose sender is proved, in our words.
-pub struct Incoming {
-    /// The forge's slug.
-    pub forge: &'static str,
-    /// The connections whose secret signed it.
-    pub connections: Vec<ConnectionId>,
-    /// The forge's id.
-    pub id: DeliveryId,
-    /// The forge's name for the event.
-    pub event: String,
-    /// When it came.
-    pub received_at: chrono::DateTime<Utc>,
-    /// As it came.
-    pub body: PackedBody,
-    /// What it says.
-    pub events: Vec<Event>,
-}
-
 enum Read {
     Done(Outcome),
     Store(Incoming),
@@ -160,7 +142,8 @@ fn read(forge: &dyn Forge, headers: &HeaderMap, body: Bytes, secrets: &[HookSecr
         Content::Ignored => Ok(Read::Done(Outcome::Ignored)),
         Content::Events(events) => Ok(Read::Store(Incoming {
             forge: forge.slug(),
-            connections: verified.connections().to_vec(),
+            signers: verified.signers().to_vec(),
+            installation: delivery.installation,
             id: delivery.id,
             event: delivery.event,
             received_at: Utc::now(),

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use super::{HookSecret, HookSecrets};
-use crate::catalog::SecretKind;
-use crate::domain::{ConnectionId, Result};
+use crate::catalog::AppSecret;
+use crate::domain::Result;
+use crate::forge::Signer;
 use crate::services::Services;
 
 /// Whoever sends bad signatures makes us look no more often than this, and waits for it.
@@ -20,7 +21,7 @@ const REFRESH: Duration = Duration::from_secs(5);
 
 type BySlug = HashMap<String, Arc<[HookSecret]>>;
 
-/// The secrets of all connections in the catalog.
+/// The secrets of all connections and Apps in the catalog.
 pub struct StoredSecrets {
     services: Arc<Services>,
     known: RwLock<BySlug>,
@@ -30,7 +31,7 @@ pub struct StoredSecrets {
 
 struct LastRead {
     at: Instant,
-    sealed: Vec<(ConnectionId, Vec<u8>)>,
+    sealed: Vec<(Signer, Vec<u8>)>,
 }
 
 impl StoredSecrets {
@@ -54,19 +55,27 @@ impl StoredSecrets {
 
     /// Says whether anything changed.
     async fn refresh(&self, read: &mut LastRead) -> Result<bool> {
-        let sealed = self.services.catalog.secrets(SecretKind::Webhook, None).await?;
+        let catalog = &self.services.catalog;
+        let of_connections = catalog.webhook_secrets(None).await?;
+        let of_apps = catalog.app_secrets(AppSecret::Webhook, None).await?;
+        let sealed: Vec<(Signer, Vec<u8>)> =
+            (of_connections.into_iter().map(|(id, sealed)| (Signer::Connection(id), sealed)))
+                .chain(of_apps.into_iter().map(|(id, sealed)| (Signer::App(id), sealed)))
+                .collect();
         read.at = Instant::now();
         if sealed == read.sealed {
             return Ok(false);
         }
+        let connections = catalog.connections().await?;
+        let connections =
+            connections.into_iter().map(|connection| (Signer::Connection(connection.id), connection.forge));
+        let apps = catalog.apps().await?.into_iter().map(|app| (Signer::App(app.id), app.facts.forge));
+        let forges: HashMap<Signer, String> = connections.chain(apps).collect();
         let mut by_slug: HashMap<String, Vec<HookSecret>> = HashMap::new();
-        for connection in self.services.catalog.connections().await? {
-            for (_, secret) in sealed.iter().filter(|(of, _)| *of == connection.id) {
+        for (signer, secret) in &sealed {
+            if let Some(forge) = forges.get(signer) {
                 let secret = self.services.credentials.open(secret)?;
-                by_slug
-                    .entry(connection.forge.clone())
-                    .or_default()
-                    .push(HookSecret { connection: connection.id, secret });
+                by_slug.entry(forge.clone()).or_default().push(HookSecret { signer: *signer, secret });
             }
         }
         *self.known.write().unwrap_or_else(std::sync::PoisonError::into_inner) =

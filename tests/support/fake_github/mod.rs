@@ -112,7 +112,7 @@ impl FakeGithub {
 
     /// What a connection to one owner holds.
     pub fn access(&self, owner: &str, token: &SecretString) -> Access {
-        Access { url: self.url().clone(), owner: owner.to_owned(), token: token.clone() }
+        Access::with_token(self.url().clone(), owner, token.clone())
     }
 
     /// Lets the next `times` API calls fail.

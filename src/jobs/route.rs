@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::Incoming;
+use chrono::{DateTime, Utc};
+
 use crate::catalog::{
-    CONSUMED, Catalog, NewDelivery, NewEvent, NewJob, Priority, StoredDelivery, Subscription, job_kind,
+    CONSUMED, Catalog, NewDelivery, NewEvent, NewJob, PackedBody, Priority, StoredDelivery, Subscription, job_kind,
 };
-use crate::domain::{Change, ConnectionId, RemoteRepository, RepoId, Result};
+use crate::domain::{AppId, Change, ConnectionId, DeliveryId, Event, RemoteRepository, RepoId, Result};
+use crate::forge::Signer;
 
 /// A repository that stays unknown after we looked for it is left out by choice or hidden from us; its events must not
 /// make us list all repositories again and again.
@@ -16,22 +18,49 @@ const LOOK_AGAIN: Duration = Duration::from_hours(1);
 /// Unknown repositories to remember at most.
 const REMEMBERED: usize = 10_000;
 
+/// A delivery whose sender is proved, in our words.
+pub struct Incoming {
+    /// The forge's slug.
+    pub forge: &'static str,
+    /// Whose secret signed it.
+    pub signers: Vec<Signer>,
+    /// The installation that an App's delivery speaks for.
+    pub installation: Option<String>,
+    /// The forge's id.
+    pub id: DeliveryId,
+    /// The forge's name for the event.
+    pub event: String,
+    /// When it came.
+    pub received_at: DateTime<Utc>,
+    /// As it came.
+    pub body: PackedBody,
+    /// What it says.
+    pub events: Vec<Event>,
+}
+
 /// Stores deliveries together with their consequences.
-pub(super) struct Router {
+pub struct Router {
     catalog: Catalog,
     looked_for: HashMap<Unknown, Instant>,
 }
 
-/// A repository that a connection has not listed: the connection and the forge's id.
-type Unknown = (ConnectionId, String);
+/// Something that a delivery is about and that we do not know, by the forge's id.
+#[derive(PartialEq, Eq, Hash)]
+enum Unknown {
+    /// A connection has not listed it.
+    Repository(ConnectionId, String),
+    /// It belongs to no connection.
+    Installation(AppId, String),
+}
 
 impl Router {
-    pub(super) fn new(catalog: Catalog) -> Self {
+    /// Into this catalog.
+    pub fn new(catalog: Catalog) -> Self {
         Self { catalog, looked_for: HashMap::new() }
     }
 
     /// All of them or none.
-    pub(super) async fn store(&mut self, deliveries: &[Incoming]) -> Result<Vec<StoredDelivery>> {
+    pub async fn store(&mut self, deliveries: &[Incoming]) -> Result<Vec<StoredDelivery>> {
         let known = Known::read(&self.catalog, deliveries).await?;
         let mut unknown = Vec::new();
         let rows: Vec<_> = deliveries.iter().map(|delivery| self.row(&known, delivery, &mut unknown)).collect();
@@ -41,10 +70,9 @@ impl Router {
     }
 
     fn row(&self, known: &Known, delivery: &Incoming, unknown: &mut Vec<Unknown>) -> NewDelivery {
-        let connections: Vec<ConnectionId> =
-            delivery.connections.iter().copied().filter(|id| known.hosts.contains_key(id)).collect();
+        let connections = known.connections(delivery);
         let mut events = Vec::with_capacity(delivery.events.len());
-        let mut jobs = Vec::new();
+        let mut jobs = self.follow(delivery, &connections, unknown);
         for event in &delivery.events {
             let (repo, standing) = known.place(delivery.forge, &connections, event.repository.as_ref());
             let mut list_again = matches!(event.change, Change::Repository(_) | Change::Access(_));
@@ -55,7 +83,9 @@ impl Router {
                     jobs.extend(repo.iter().filter(|_| sync).map(|id| job(job_kind::SYNC_REPO, id.to_string())));
                 }
                 (Standing::Unlisted, Some(repository)) => {
-                    let wanted = connections.iter().map(|connection| (*connection, repository.forge_id.clone()));
+                    let wanted = connections
+                        .iter()
+                        .map(|connection| Unknown::Repository(*connection, repository.forge_id.clone()));
                     let news: Vec<Unknown> = wanted.filter(|unknown| self.is_news(unknown)).collect();
                     list_again |= !news.is_empty();
                     unknown.extend(news);
@@ -77,6 +107,22 @@ impl Router {
             events,
             jobs,
         }
+    }
+
+    /// Apps whose installations have to be looked at, because the delivery is about those or comes from an unknown one.
+    fn follow(&self, delivery: &Incoming, connections: &[ConnectionId], unknown: &mut Vec<Unknown>) -> Vec<NewJob> {
+        let changed = delivery.events.iter().any(|event| matches!(event.change, Change::Access(_)));
+        let mut jobs = Vec::new();
+        for signer in &delivery.signers {
+            let Signer::App(app) = signer else { continue };
+            let stranger = delivery.installation.clone().filter(|_| connections.is_empty());
+            let stranger = stranger.map(|id| Unknown::Installation(*app, id)).filter(|unknown| self.is_news(unknown));
+            if changed || stranger.is_some() {
+                jobs.push(job(job_kind::FOLLOW_APP, app.to_string()));
+            }
+            unknown.extend(stranger);
+        }
+        jobs
     }
 
     fn is_news(&self, unknown: &Unknown) -> bool {
@@ -107,6 +153,7 @@ enum Standing {
 /// What the catalog knows about the repositories of a batch, read at once.
 struct Known {
     hosts: HashMap<ConnectionId, String>,
+    bindings: HashMap<(AppId, String), ConnectionId>,
     repositories: HashMap<RepoId, Subscription>,
 }
 
@@ -116,14 +163,29 @@ impl Known {
         for connection in catalog.connections().await? {
             hosts.insert(connection.id, connection.host()?);
         }
+        let from_apps = |delivery: &Incoming| delivery.signers.iter().any(|by| matches!(by, Signer::App(_)));
+        let bindings = if deliveries.iter().any(from_apps) { catalog.bindings().await? } else { HashMap::new() };
+        let mut known = Self { hosts, bindings, repositories: HashMap::new() };
         let mut ids = HashSet::new();
         for delivery in deliveries {
             for repository in delivery.events.iter().filter_map(|event| event.repository.as_ref()) {
-                let hosts = delivery.connections.iter().filter_map(|id| hosts.get(id));
+                let connections = known.connections(delivery);
+                let hosts = connections.iter().filter_map(|id| known.hosts.get(id));
                 ids.extend(hosts.map(|host| RepoId::derive(delivery.forge, host, &repository.forge_id)));
             }
         }
-        Ok(Self { hosts, repositories: catalog.subscriptions(&ids).await? })
+        known.repositories = catalog.subscriptions(&ids).await?;
+        Ok(known)
+    }
+
+    /// The connections that a delivery speaks for.
+    fn connections(&self, delivery: &Incoming) -> Vec<ConnectionId> {
+        let speaks_for = |signer: &Signer| match signer {
+            Signer::Connection(id) => Some(*id),
+            Signer::App(app) => self.bindings.get(&(*app, delivery.installation.clone()?)).copied(),
+        };
+        let known = |id: &ConnectionId| self.hosts.contains_key(id);
+        delivery.signers.iter().filter_map(speaks_for).filter(known).collect()
     }
 
     /// Which repository an event is about. One that another connection listed is not the signer's to speak for.

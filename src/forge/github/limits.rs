@@ -1,0 +1,74 @@
+//! What GitHub allows, and what its answers say of what is left.
+//! <https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api>
+
+use std::time::Duration;
+
+use http::Method;
+
+use super::api::Answer;
+use super::errors::{self, header};
+use super::hosts::{Host, Product};
+use crate::forge::quota::{Call, Domain, Effect, Observed, Reserve, Resource, Rules, Urgency};
+
+/// github.com and ghe.com. Of the hundred requests at once that GitHub allows, half are left to whatever else acts for
+/// the same user.
+const CLOUD: Rules = Rules {
+    concurrent: 50,
+    points_per_minute: 900,
+    graphql_points_per_minute: 2_000,
+    creations_per_minute: 80,
+    creations_per_hour: 500,
+    write_gap: Duration::from_secs(1),
+    unknown_wait: UNKNOWN_WAIT,
+    reserve: Reserve::USUAL,
+    patience: Rules::PATIENCE,
+};
+
+/// Enterprise Servers have no limits until an administrator sets some; answers tell them then.
+/// <https://docs.github.com/en/enterprise-server@3.19/admin/configuring-settings/configuring-user-applications-for-your-enterprise/configuring-rate-limits>
+const SERVER: Rules = Rules {
+    concurrent: 20,
+    points_per_minute: Rules::UNLIMITED,
+    graphql_points_per_minute: Rules::UNLIMITED,
+    creations_per_minute: Rules::UNLIMITED,
+    creations_per_hour: Rules::UNLIMITED,
+    write_gap: Duration::ZERO,
+    unknown_wait: UNKNOWN_WAIT,
+    reserve: Reserve::USUAL,
+    patience: Rules::PATIENCE,
+};
+
+/// How long a limit lasts that GitHub does not put a time to, the first time.
+pub(super) const UNKNOWN_WAIT: Duration = Duration::from_mins(1);
+
+/// The rules of a host.
+pub(super) fn rules(host: &Host) -> &'static Rules {
+    match host.product {
+        Product::GithubCom | Product::DataResidency => &CLOUD,
+        Product::Server => &SERVER,
+    }
+}
+
+/// What a request will cost.
+pub(super) fn call(host: &Host, domain: Domain, resource: Resource, urgency: Urgency, method: &Method) -> Call {
+    let effect = match resource {
+        // Nothing is changed through GraphQL.
+        Resource::GraphQl => Effect::Reads,
+        _ if matches!(*method, Method::GET | Method::HEAD) => Effect::Reads,
+        // What an App does about itself notifies nobody.
+        Resource::App => Effect::Writes,
+        Resource::Rest => Effect::Creates,
+    };
+    Call { domain, resource, urgency, effect, rules: rules(host) }
+}
+
+/// What an answer says of what is left. A server without limits says nothing.
+pub(super) fn observed(answer: &Answer) -> Observed {
+    let number = |name| header(answer, name).and_then(|text| text.parse().ok());
+    Observed {
+        limit: number("x-ratelimit-limit"),
+        remaining: number("x-ratelimit-remaining"),
+        reset_in: errors::until_reset(answer),
+        refused: errors::limited(answer),
+    }
+}

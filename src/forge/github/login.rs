@@ -1,0 +1,115 @@
+//! What git signs in with: the main credential, and another of the pool where that one has come to nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use secrecy::ExposeSecret;
+
+use super::tokens::{self, FETCH, Purpose, Tokens};
+use crate::domain::{Error, Result};
+use crate::forge::{Access, AppKey, Credential, CredentialKind};
+use crate::git;
+
+/// The name that goes with a token over git. GitHub documents it for App tokens and takes any name with personal ones;
+/// the login, which one report wants for those, is not always known (a token of an App has none).
+const USER: &str = "x-access-token";
+
+/// Between two tries of a token that a replica does not know yet.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// For one repository, for as long as a job lasts.
+pub(super) struct PoolLogin {
+    credentials: Vec<Credential>,
+    repository: String,
+    tokens: Arc<Tokens>,
+    current: AtomicUsize,
+    short: AtomicBool,
+    started: Instant,
+}
+
+impl PoolLogin {
+    pub fn new(access: &Access, repository: &str, tokens: Arc<Tokens>) -> Self {
+        Self {
+            credentials: access.credentials.clone(),
+            repository: repository.to_owned(),
+            tokens,
+            current: AtomicUsize::new(0),
+            short: AtomicBool::new(false),
+            started: Instant::now(),
+        }
+    }
+
+    fn current(&self) -> Result<&Credential> {
+        let credential = self.credentials.get(self.current.load(Ordering::Relaxed));
+        credential.ok_or_else(|| Error::misconfigured("there is no credential to fetch with"))
+    }
+
+    /// On to the next credential, if there is one.
+    fn advance(&self) -> bool {
+        let next = self.current.fetch_add(1, Ordering::Relaxed) + 1;
+        if next < self.credentials.len() {
+            self.short.store(false, Ordering::Relaxed);
+            return true;
+        }
+        self.current.store(self.credentials.len().saturating_sub(1), Ordering::Relaxed);
+        false
+    }
+
+    fn purpose(&self, installation: &str) -> Purpose {
+        Purpose {
+            installation: installation.to_owned(),
+            repository: Some(self.repository.clone()),
+            rights: FETCH,
+            short: self.short.load(Ordering::Relaxed),
+        }
+    }
+
+    async fn installed(&self, app: &AppKey, installation: &str, status: u16) -> Result<bool> {
+        let purpose = self.purpose(installation);
+        let token = self.tokens.get(app, &purpose).await?;
+        if status != 403 && token.is_new() && self.started.elapsed() < tokens::REPLICA_LAG && !purpose.short {
+            tokio::time::sleep(PAUSE).await;
+            return Ok(true);
+        }
+        // Some git servers know only the older form of token.
+        // https://github.com/orgs/community/discussions/211387
+        if status == 404 && !purpose.short && token.token.expose_secret().len() > 100 {
+            self.short.store(true, Ordering::Relaxed);
+            return Ok(true);
+        }
+        self.tokens.forget(app, &purpose).await;
+        Ok(false)
+    }
+}
+
+#[async_trait]
+impl git::Login for PoolLogin {
+    async fn credential(&self) -> Result<git::Credential> {
+        loop {
+            let token = match &self.current()?.kind {
+                CredentialKind::Token(token) => Ok(token.clone()),
+                CredentialKind::Installation { app, id, .. } => {
+                    self.tokens.get(app, &self.purpose(id)).await.map(|minted| minted.token.clone())
+                }
+            };
+            match token {
+                Ok(password) => return Ok(git::Credential { username: USER.to_owned(), password }),
+                Err(error) if tokens::is_lost(&error) && self.advance() => {
+                    tracing::warn!("{}; going on with another credential", error.for_log());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn try_again(&self, status: u16, _refused: &git::Credential) -> Result<bool> {
+        if let CredentialKind::Installation { app, id, .. } = &self.current()?.kind
+            && self.installed(app, id, status).await?
+        {
+            return Ok(true);
+        }
+        Ok(self.advance())
+    }
+}

@@ -1,0 +1,150 @@
+//! A look at all repositories of an owner: what there is, and a mark of each that changes when something is pushed.
+//!
+//! One query of GraphQL tells of a hundred repositories, their last push, their default branch, and how many branches and
+//! tags they have. REST tells less of as many: the time of the last push alone. It serves where GraphQL does not answer,
+//! and where an App was given chosen repositories, because GraphQL lists public ones beside them.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::api::Api;
+use super::repositories;
+use crate::domain::{Kind, RemoteRepository, Result};
+use crate::forge::{Mark, Survey, Surveyed};
+
+/// Times of pushes are whole seconds, and replicas lag: another push may hide behind one as young as this.
+const YOUNG: TimeDelta = TimeDelta::minutes(1);
+
+const QUERY: &str = include_str!("survey.graphql");
+
+/// What GraphQL says of an owner's repositories. `None`: it does not answer here, or not in full.
+pub(super) async fn by_graphql(api: &Api, owner: &str) -> Result<Option<Survey>> {
+    let mut survey = Survey::default();
+    let mut cursor = Value::Null;
+    loop {
+        let asked = api.query::<Reply>(QUERY, &json!({ "owner": owner, "cursor": cursor })).await;
+        let reply = match asked {
+            Ok(reply) => reply,
+            // Not every server has GraphQL, and not every token may ask for all of this.
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Misconfigured) => return Ok(None),
+            Err(error) => return Err(error.while_doing(format!("listing the repositories of `{owner}`"))),
+        };
+        let Some(owner) = reply.repository_owner else { return Ok(None) };
+        survey.repositories.extend(owner.repositories.nodes.into_iter().flatten().map(Node::surveyed));
+        match owner.repositories.page_info {
+            Page { has_next_page: true, end_cursor: Some(next) } if cursor != next => cursor = next.into(),
+            _ => return Ok(Some(survey)),
+        }
+    }
+}
+
+/// What REST says of them.
+pub(super) async fn by_rest(api: &Api, owner: &str) -> Result<Survey> {
+    let (_, repositories) = repositories::find(api, owner).await?;
+    Ok(Survey { repositories, ..Survey::default() })
+}
+
+/// What an installation was given.
+pub(super) async fn of_installation(api: &Api) -> Result<Survey> {
+    let repositories = repositories::installed(api).await?;
+    Ok(Survey { repositories, ..Survey::default() })
+}
+
+/// The mark for what is known of a repository's state, of which this was the last push.
+pub(super) fn mark(pushed_at: Option<DateTime<Utc>>, state: impl FnOnce(DateTime<Utc>) -> String) -> Mark {
+    match pushed_at {
+        None => Mark::Untold,
+        Some(at) if Utc::now() - at < YOUNG => Mark::Moving,
+        Some(at) => Mark::Told(state(at)),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reply {
+    repository_owner: Option<Owner>,
+}
+
+#[derive(Deserialize)]
+struct Owner {
+    repositories: Connection,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Connection {
+    page_info: Page,
+    nodes: Vec<Option<Node>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    has_next_page: bool,
+    end_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Node {
+    database_id: u64,
+    name_with_owner: String,
+    is_private: bool,
+    is_archived: bool,
+    visibility: String,
+    pushed_at: Option<DateTime<Utc>>,
+    default_branch_ref: Option<Branch>,
+    branches: Option<Count>,
+    tags: Option<Count>,
+    pull_requests: PullRequests,
+}
+
+#[derive(Deserialize)]
+struct Branch {
+    name: String,
+    target: Option<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    oid: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Count {
+    total_count: u64,
+}
+
+#[derive(Deserialize)]
+struct PullRequests {
+    nodes: Vec<Option<PullRequest>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PullRequest {
+    updated_at: DateTime<Utc>,
+}
+
+impl Node {
+    fn surveyed(self) -> Surveyed {
+        let tip = self.default_branch_ref.as_ref().and_then(|branch| branch.target.as_ref());
+        let tip = tip.map_or("-", |target| &target.oid);
+        let count = |of: &Option<Count>| of.as_ref().map_or(0, |count| count.total_count);
+        // Commits come to pull requests from forks without a push to the repository.
+        let touched = self.pull_requests.nodes.iter().flatten().map(|request| request.updated_at).max();
+        let last = self.pushed_at.max(touched);
+        let (branches, tags) = (count(&self.branches), count(&self.tags));
+        let mark = mark(last, |last| format!("{}/{tip}/{branches}/{tags}", last.timestamp()));
+        let repository = RemoteRepository {
+            forge_id: self.database_id.to_string(),
+            full_name: self.name_with_owner,
+            private: self.is_private,
+            archived: self.is_archived,
+            default_branch: self.default_branch_ref.map(|branch| branch.name),
+        };
+        Surveyed { repository, visibility: Some(self.visibility.to_ascii_lowercase()), mark }
+    }
+}

@@ -1,0 +1,262 @@
+//! One domain: what it has used, and who waits in line for it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::budget::Budget;
+use super::host::{Host, Ticket};
+use super::opening::{Barred, Gate, Opening};
+use super::rolling::Rolling;
+use super::rules::{Call, Effect, Resource, Rules, Urgency};
+use super::{Observed, Refusal};
+
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A minute's points are not spent in one go: a twelfth of them in any five seconds, which is [`Rules::PATIENCE`].
+const BURSTS: u32 = 12;
+
+#[derive(Default)]
+pub(super) struct Lane {
+    budgets: [Budget; 3],
+    /// REST, GraphQL
+    paces: [Pace; 2],
+    writes: Rolling,
+    creations_this_minute: Rolling,
+    creations_this_hour: Rolling,
+    in_flight: u32,
+    seats: HashMap<Ticket, Seat>,
+    /// Those of the seats that wait, in the order in which they go.
+    line: BTreeSet<(Urgency, Ticket)>,
+    /// When time alone may let somebody go. The first in line keeps the alarm, and is told when it changes.
+    alarm: Option<Instant>,
+    alarm_kept_by: Option<Ticket>,
+    rules: Option<&'static Rules>,
+}
+
+#[derive(Default)]
+struct Pace {
+    minute: Rolling,
+    burst: Rolling,
+}
+
+struct Seat {
+    call: Call,
+    nudge: Arc<Notify>,
+    gives_up: Instant,
+    state: State,
+}
+
+enum State {
+    Waits,
+    /// Calls out, since this era of the host.
+    Goes(u64),
+    SentAway(Barred),
+}
+
+/// What somebody in line is to do next.
+pub(super) enum Next {
+    Go,
+    /// Until then, or a nudge.
+    Wait(Instant),
+    Leave(Barred),
+}
+
+impl Lane {
+    pub fn budget(&self, resource: Resource) -> &Budget {
+        &self.budgets[resource as usize]
+    }
+
+    pub fn budget_mut(&mut self, resource: Resource) -> &mut Budget {
+        &mut self.budgets[resource as usize]
+    }
+
+    pub fn rules(&self) -> Option<&'static Rules> {
+        self.rules
+    }
+
+    pub fn waiting(&self, resource: Resource) -> usize {
+        self.line.iter().filter(|(_, ticket)| self.seats[ticket].call.resource == resource).count()
+    }
+
+    /// Joins the line.
+    pub fn join(&mut self, ticket: Ticket, call: Call, nudge: Arc<Notify>, now: Instant) {
+        self.rules = Some(call.rules);
+        self.line.insert((call.urgency, ticket));
+        let gives_up = now + call.rules.patience;
+        self.seats.insert(ticket, Seat { call, nudge, gives_up, state: State::Waits });
+    }
+
+    /// What the holder of `ticket` is to do.
+    pub fn next(&mut self, ticket: Ticket, host: &mut Host, now: Instant) -> Next {
+        self.dispatch(host, now);
+        let seat = &self.seats[&ticket];
+        match seat.state {
+            State::Goes(_) => Next::Go,
+            State::SentAway(barred) => Next::Leave(barred),
+            State::Waits => {
+                let turn = now + self.line_ahead(&seat.call, Some(ticket));
+                if now >= seat.gives_up || turn > seat.gives_up {
+                    // Come back when those ahead are gone; at once would be a busy loop.
+                    let turn = turn.max(now + seat.call.rules.patience);
+                    return Next::Leave(Barred { opening: Opening::At(turn), gate: Gate::Pace });
+                }
+                let alarm = self.alarm.filter(|_| self.alarm_kept_by == Some(ticket));
+                Next::Wait(alarm.map_or(seat.gives_up, |alarm| alarm.min(seat.gives_up)))
+            }
+        }
+    }
+
+    /// Lets go whoever may, in order: the urgent first, then by arrival. Whoever waits for something holds up those
+    /// behind who need the same, and nobody else.
+    pub fn dispatch(&mut self, host: &mut Host, now: Instant) {
+        let (mut resources_shut, mut effects_shut) = ([false; 3], [false; 3]);
+        let mut alarm: Option<Instant> = None;
+        let line: Vec<(Urgency, Ticket)> = self.line.iter().copied().collect();
+        for place in line {
+            let Some(Seat { call, gives_up, .. }) = self.seats.get(&place.1) else { continue };
+            let (call, gives_up) = (call.clone(), *gives_up);
+            if resources_shut[call.resource as usize] || effects_shut[call.effect as usize] {
+                continue;
+            }
+            let barred = self.barred(&call, host, now);
+            match barred.opening {
+                Opening::Now => {
+                    self.begin(&call);
+                    self.leave_line(place, State::Goes(host.begin(place.1)));
+                }
+                Opening::At(at) if at > gives_up => self.leave_line(place, State::SentAway(barred)),
+                Opening::At(_) | Opening::Answer => {
+                    if let Opening::At(at) = barred.opening {
+                        alarm = Some(alarm.map_or(at, |alarm| alarm.min(at)));
+                    }
+                    match barred.gate {
+                        Gate::Host | Gate::Concurrent => break,
+                        Gate::Budget { .. } | Gate::Pace => resources_shut[call.resource as usize] = true,
+                        Gate::Write | Gate::Creation => effects_shut[call.effect as usize] = true,
+                    }
+                }
+            }
+        }
+        let first = self.line.first().map(|(_, ticket)| *ticket);
+        if (first, alarm) != (self.alarm_kept_by, self.alarm) {
+            (self.alarm_kept_by, self.alarm) = (first, alarm);
+            if let Some(seat) = first.and_then(|first| self.seats.get(&first)) {
+                seat.nudge.notify_one();
+            }
+        }
+    }
+
+    /// What bars the way to a call, the line aside.
+    pub fn barred(&mut self, call: &Call, host: &Host, now: Instant) -> Barred {
+        let Call { resource, urgency, effect, rules, .. } = *call;
+        let (points, cap) = (effect.points(), rules.points_per_minute(resource));
+        let (budget, gate) = self.budget(resource).opening(urgency, &rules.reserve, now);
+        let concurrent = if self.in_flight < rules.concurrent { Opening::Now } else { Opening::Answer };
+        let pace = &mut self.paces[pace_of(resource)];
+        let mut barred = Barred { opening: host.opening(now), gate: Gate::Host }
+            .or(budget, gate)
+            .or(concurrent, Gate::Concurrent)
+            .or(pace.minute.opening(points, cap, now), Gate::Pace)
+            .or(pace.burst.opening(points, cap / BURSTS, now), Gate::Pace);
+        if effect != Effect::Reads && !rules.write_gap.is_zero() {
+            barred = barred.or(self.writes.opening(1, 1, now), Gate::Write);
+        }
+        if effect == Effect::Creates {
+            let minute = self.creations_this_minute.opening(1, rules.creations_per_minute, now);
+            let hour = self.creations_this_hour.opening(1, rules.creations_per_hour, now);
+            barred = barred.or(minute, Gate::Creation).or(hour, Gate::Creation);
+        }
+        barred
+    }
+
+    /// How long those who go before `ticket`, or before a newcomer, take.
+    pub fn line_ahead(&self, call: &Call, ticket: Option<Ticket>) -> Duration {
+        let place = (call.urgency, ticket.unwrap_or(Ticket::MAX));
+        let ahead = self.line.range(..place).map(|(_, ticket)| &self.seats[ticket].call);
+        let points = ahead.filter(|ahead| ahead.resource == call.resource).map(|ahead| ahead.effect.points()).sum();
+        time_for(points, call.rules.points_per_minute(call.resource))
+    }
+
+    /// When somebody should come back who cannot make this call before `base`.
+    pub fn send_away(&mut self, call: &Call, base: Instant) -> Instant {
+        let apart = time_for(call.effect.points(), call.rules.points_per_minute(call.resource));
+        self.budget_mut(call.resource).send_away(call.urgency, base, apart)
+    }
+
+    /// Gives the seat up, with what the forge answered if it did.
+    pub fn leave(&mut self, ticket: Ticket, host: &mut Host, answer: Option<&Observed>, now: Instant) {
+        let Some(seat) = self.seats.remove(&ticket) else { return };
+        let Seat { call, state, .. } = seat;
+        self.line.remove(&(call.urgency, ticket));
+        let State::Goes(era) = state else { return };
+        self.end(&call, now);
+        host.end(ticket);
+        let budget = self.budget_mut(call.resource);
+        let Some(answer) = answer else { return budget.unanswered() };
+        match (answer.limit, answer.remaining) {
+            (Some(limit), Some(remaining)) => {
+                budget.answered(limit, remaining, answer.reset_in.unwrap_or(HOUR), now);
+            }
+            _ => budget.answered_unlimited(now),
+        }
+        match answer.refused {
+            None => host.succeeded(era),
+            Some(Refusal::Primary { wait }) => budget.refused(wait, now),
+            Some(Refusal::Secondary { wait }) => host.refused(era, wait, call.rules.unknown_wait, now),
+        }
+    }
+
+    fn leave_line(&mut self, place: (Urgency, Ticket), state: State) {
+        self.line.remove(&place);
+        if let Some(seat) = self.seats.get_mut(&place.1) {
+            seat.state = state;
+            seat.nudge.notify_one();
+        }
+    }
+
+    fn begin(&mut self, call: &Call) {
+        self.in_flight += 1;
+        self.budget_mut(call.resource).begin();
+        let points = call.effect.points();
+        let pace = &mut self.paces[pace_of(call.resource)];
+        pace.minute.open(points);
+        pace.burst.spend(points, MINUTE / BURSTS, Instant::now());
+        if call.effect != Effect::Reads {
+            self.writes.open(1);
+        }
+        if call.effect == Effect::Creates {
+            self.creations_this_minute.open(1);
+            self.creations_this_hour.open(1);
+        }
+    }
+
+    fn end(&mut self, call: &Call, now: Instant) {
+        self.in_flight -= 1;
+        let pace = &mut self.paces[pace_of(call.resource)];
+        pace.minute.close(call.effect.points(), MINUTE, now);
+        if call.effect != Effect::Reads {
+            self.writes.close(1, call.rules.write_gap, now);
+        }
+        if call.effect == Effect::Creates {
+            self.creations_this_minute.close(1, MINUTE, now);
+            self.creations_this_hour.close(1, HOUR, now);
+        }
+    }
+}
+
+/// How long so many points take at the pace of the limit.
+pub(super) fn time_for(points: u32, per_minute: u32) -> Duration {
+    MINUTE * points / per_minute.max(1)
+}
+
+fn pace_of(resource: Resource) -> usize {
+    match resource {
+        Resource::Rest | Resource::App => 0,
+        Resource::GraphQl => 1,
+    }
+}

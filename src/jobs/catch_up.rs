@@ -1,0 +1,93 @@
+//! Fetches what an App's webhook could not deliver from the forge's log, and takes it in by the same door as any delivery.
+//! Where the log does not reach back far enough, everything is looked at.
+
+use chrono::Utc;
+
+use super::route::{Incoming, Router};
+use crate::catalog::{AppSecret, PackedBody, Priority, StoredApp, StoredDelivery, job_kind};
+use crate::domain::{AppId, Error, Result};
+use crate::forge::{Apps, Content, Delivered, Forge, HookSecret, Signer};
+use crate::services::Services;
+
+/// Catches up with one App's deliveries. Says how many were new to us.
+pub async fn catch_up(services: &Services, id: AppId) -> Result<u64> {
+    let Some(app) = services.catalog.app(id).await? else { return Ok(0) };
+    let caught = run(services, &app).await;
+    caught.map_err(|error| error.while_doing(format!("catching up with the deliveries of the App {}", app.facts.name)))
+}
+
+async fn run(services: &Services, app: &StoredApp) -> Result<u64> {
+    let forge = services.forge(&app.facts.forge)?;
+    let apps = forge.apps().ok_or_else(|| Error::bug("an App of a forge that has none"))?;
+    let Some((_, sealed)) = services.catalog.app_secrets(AppSecret::Webhook, Some(app.id)).await?.into_iter().next()
+    else {
+        // It has no webhook.
+        return Ok(0);
+    };
+    let signer = HookSecret { signer: Signer::App(app.id), secret: services.credentials.open(&sealed)? };
+    let key = services.app_key(app).await?;
+    let asked_at = Utc::now();
+    let log = apps.deliveries(&key, app.deliveries_seen_at).await?;
+    let mut router = Router::new(services.catalog.clone());
+    let mut new = 0;
+    for delivery in &log.failed {
+        if let Some(incoming) = read(forge, apps, &key, delivery, &signer).await? {
+            let stored = router.store(std::slice::from_ref(&incoming)).await?;
+            new += stored.iter().filter(|outcome| **outcome == StoredDelivery::New).count() as u64;
+        }
+    }
+    if new > 0 {
+        metrics::counter!("refward_deliveries_caught_up_total", "forge" => forge.slug()).increment(new);
+        tracing::info!(app = app.facts.name, new, "deliveries that had been lost are in");
+    }
+    if app.deliveries_seen_at.is_some() && !log.complete {
+        everything(services, app).await?;
+    }
+    // Whatever comes after the newest entry is younger than it; an empty log has nothing before now.
+    services.catalog.record_deliveries_seen(app.id, log.newest.unwrap_or(asked_at)).await?;
+    Ok(new)
+}
+
+async fn read(
+    forge: &dyn Forge,
+    apps: &dyn Apps,
+    key: &crate::forge::AppKey,
+    delivery: &Delivered,
+    signer: &HookSecret,
+) -> Result<Option<Incoming>> {
+    let Some(verified) = apps.delivered(key, delivery, signer).await? else { return Ok(None) };
+    let told = match forge.read(&verified) {
+        Ok(told) => told,
+        Err(why) => {
+            tracing::warn!(delivery = delivery.id.as_str(), "the forge's log holds what we cannot read: {why}");
+            return Ok(None);
+        }
+    };
+    let Content::Events(events) = told.content else { return Ok(None) };
+    Ok(Some(Incoming {
+        forge: forge.slug(),
+        signers: verified.signers().to_vec(),
+        installation: told.installation,
+        id: delivery.id.clone(),
+        event: told.event,
+        received_at: Utc::now(),
+        body: PackedBody::new(verified.body()),
+        events,
+    }))
+}
+
+/// More was lost than the log remembers.
+async fn everything(services: &Services, app: &StoredApp) -> Result<()> {
+    tracing::warn!(app = app.facts.name, "the forge's log of deliveries does not reach back to what we saw last");
+    let catalog = &services.catalog;
+    let mut connections = Vec::new();
+    for installation in catalog.installations(Some(app.id)).await? {
+        connections.extend(installation.connection);
+    }
+    let mut repositories = catalog.repositories().await?;
+    repositories.retain(|known| known.selected && !known.gone && connections.contains(&known.connection_id));
+    let subjects: Vec<String> = repositories.iter().map(|repository| repository.id.to_string()).collect();
+    catalog.enqueue_all(job_kind::SYNC_REPO, &subjects, Priority::Sweep).await?;
+    let connections: Vec<String> = connections.iter().map(ToString::to_string).collect();
+    catalog.enqueue_all(job_kind::DISCOVER, &connections, Priority::Sweep).await
+}

@@ -1,0 +1,1 @@
+//! The budgets of forges: nobody is refused, nobody waits longer than needed, and the urgent go first.
