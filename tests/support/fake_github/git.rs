@@ -9,10 +9,11 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 use bytes::Bytes;
 use secrecy::ExposeSecret;
+use serde_json::Value;
 use tempfile::TempDir;
 use url::Url;
 
-use super::rest::{note, play};
+use super::reply::play;
 use super::{FakeGithub, Token};
 use crate::support::shell::git;
 
@@ -25,7 +26,9 @@ pub async fn before(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let place = github.note(request.request(), Value::Null);
     if let Some(answer) = intercept(&github, &request) {
+        github.noted(place, answer.status());
         return Ok(request.into_response(answer));
     }
     if request.path().ends_with("git-upload-pack") {
@@ -35,12 +38,13 @@ pub async fn before(
         }
         request.set_payload(body.into());
     }
-    next.call(request).await.map(ServiceResponse::map_into_boxed_body)
+    let answer = next.call(request).await?;
+    github.noted(place, answer.status());
+    Ok(answer.map_into_boxed_body())
 }
 
 fn intercept(github: &FakeGithub, request: &ServiceRequest) -> Option<HttpResponse> {
     let mut state = github.state();
-    state.seen.push(note(request.request()));
     if let Some(fault) = state.git_faults.pop_front() {
         return Some(play(&fault));
     }

@@ -11,24 +11,49 @@ use url::Url;
 use uuid::Uuid;
 
 use super::FakeGithub;
-use super::state::id_of;
+use super::deliveries::Answered;
+use super::installations::hears;
+use super::state::{State, id_of};
 
-/// Above this many tags in one push, GitHub says nothing about them.
+/// Above this many tags in one push, GitHub says nothing about them…
 const MAX_TAGS: usize = 3;
 
-#[derive(Default)]
+/// …and above this many branches, nothing about those.
+const MAX_BRANCHES: usize = 5000;
+
+/// The longest payload in bytes; what would be longer is not sent at all.
+const MAX_PAYLOAD: usize = 25 * 1024 * 1024;
+
 pub struct Hooks {
     receivers: Vec<Hook>,
     sent: Vec<Sent>,
     held: Option<Vec<Sent>>,
+    max_payload: usize,
 }
 
-#[derive(Clone)]
-struct Hook {
-    owner: String,
-    url: Url,
-    secret: String,
-    form: bool,
+impl Default for Hooks {
+    fn default() -> Self {
+        Self { receivers: Vec::new(), sent: Vec::new(), held: None, max_payload: MAX_PAYLOAD }
+    }
+}
+
+/// Where deliveries go, and how.
+#[derive(Clone, Debug)]
+pub struct Hook {
+    pub id: u64,
+    pub target: Target,
+    pub url: Url,
+    pub secret: Option<String>,
+    pub form: bool,
+}
+
+/// Whose hook it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// An owner's.
+    Owner(String),
+    /// An App's, by its number.
+    App(u64),
 }
 
 /// A delivery.
@@ -42,33 +67,42 @@ pub struct Sent {
     pub payload: Value,
     /// How the receiver answered the last attempt; `None`: not (yet).
     pub status: Option<u16>,
-    url: Url,
-    headers: Vec<(String, String)>,
-    body: String,
+    pub(super) hook: Hook,
 }
 
 impl FakeGithub {
     /// Tells `url` what happens to repositories of `owner`, as JSON.
     pub fn hook(&self, owner: &str, url: Url, secret: &str) {
-        self.state().hooks.receivers.push(Hook {
-            owner: owner.to_owned(),
-            url,
-            secret: secret.to_owned(),
-            form: false,
-        });
+        self.add_hook(owner, url, secret, false);
     }
 
     /// The same as a form.
     pub fn form_hook(&self, owner: &str, url: Url, secret: &str) {
-        self.state().hooks.receivers.push(Hook { owner: owner.to_owned(), url, secret: secret.to_owned(), form: true });
+        self.add_hook(owner, url, secret, true);
+    }
+
+    fn add_hook(&self, owner: &str, url: Url, secret: &str, form: bool) {
+        let target = Target::Owner(owner.to_owned());
+        self.state().hooks.receivers.push(Hook { id: 1, target, url, secret: Some(secret.to_owned()), form });
     }
 
     /// Every hook's address changes to `url`, as when a receiver moves; what is still to be sent goes there, too.
+    /// The hooks of Apps keep their path.
     pub fn hooks_to(&self, url: &Url) {
         let mut state = self.state();
-        let Hooks { receivers, sent, held } = &mut state.hooks;
-        let waiting = sent.iter_mut().chain(held.iter_mut().flatten()).map(|sent| &mut sent.url);
-        receivers.iter_mut().map(|hook| &mut hook.url).chain(waiting).for_each(|address| url.clone_into(address));
+        for hook in state.apps.registered.iter_mut().filter_map(|app| app.hook.url.as_mut()) {
+            hook.set_host(url.host_str()).unwrap();
+            hook.set_port(url.port()).unwrap();
+        }
+        let Hooks { receivers, sent, held, .. } = &mut state.hooks;
+        let waiting = sent.iter_mut().chain(held.iter_mut().flatten()).map(|sent| &mut sent.hook);
+        let owners = receivers.iter_mut().chain(waiting).filter(|hook| matches!(hook.target, Target::Owner(_)));
+        owners.for_each(|hook| url.clone_into(&mut hook.url));
+    }
+
+    /// The longest payload in bytes that is sent.
+    pub fn max_payload(&self, bytes: usize) {
+        self.state().hooks.max_payload = bytes;
     }
 
     /// Every delivery so far, in the order of what happened.
@@ -88,14 +122,14 @@ impl FakeGithub {
         reorder(&mut held);
         self.state().hooks.sent.extend(held.iter().cloned());
         for sent in held {
-            self.send(sent).await;
+            self.send(sent, false).await;
         }
     }
 
     /// Sends one again, with the same GUID.
     pub async fn redeliver(&self, guid: &str) -> u16 {
         let sent = self.deliveries().into_iter().find(|sent| sent.guid == guid).expect("there is no such delivery");
-        self.send(sent).await.expect("the receiver does not answer")
+        self.send(sent, true).await.expect("the receiver does not answer")
     }
 
     /// Waits until so many deliveries have been answered.
@@ -108,8 +142,11 @@ impl FakeGithub {
     }
 
     pub(super) fn announce(&self, push: &Push) {
+        self.state().was_pushed(&push.repository);
         let tags = push.changes.iter().filter(|change| change.name.is_tag()).count();
-        for change in push.changes.iter().filter(|change| !change.name.is_tag() || tags <= MAX_TAGS) {
+        let branches = push.changes.len() - tags;
+        let told = |change: &&RefChange| if change.name.is_tag() { tags <= MAX_TAGS } else { branches <= MAX_BRANCHES };
+        for change in push.changes.iter().filter(told) {
             let by = push.user.as_deref().unwrap_or("mona");
             let kind = if change.name.is_tag() { "tag" } else { "branch" };
             let short =
@@ -132,71 +169,116 @@ impl FakeGithub {
     pub fn happen(&self, full_name: &str, by: &str, event: &str, mut payload: Value) {
         let mut state = self.state();
         let repository = state.by_name(full_name).expect("the repository was deleted").clone();
-        payload["repository"] = repository.json();
-        payload["sender"] = json!({ "login": by, "id": id_of(by), "type": "User" });
-        let version = state.version.clone();
-        let hooks: Vec<Hook> =
-            state.hooks.receivers.iter().filter(|hook| hook.owner == repository.owner).cloned().collect();
+        payload["repository"] = state.repository_json(&repository);
+        payload["sender"] = state.account_json(by);
+        if state.account(&repository.owner).is_some_and(|(_, account)| account.organization) {
+            payload["organization"] = state.account_json(&repository.owner);
+        }
+        let target = Target::Owner(repository.owner.clone());
+        let hooks: Vec<Hook> = state.hooks.receivers.iter().filter(|hook| hook.target == target).cloned().collect();
         for hook in hooks {
-            let sent = hook.sign(event, &payload, version.as_deref(), self.url());
-            state.hooks.sent.push(sent.clone());
-            if let Some(held) = &mut state.hooks.held {
-                held.push(sent);
-                continue;
-            }
-            let github = self.clone();
-            tokio::spawn(async move { github.send(sent).await });
+            self.dispatch(&mut state, hook, event, payload.clone());
+        }
+        let apps = &state.apps;
+        let told = apps.registered.iter().flat_map(|app| {
+            let hearing = apps.installations.iter();
+            let hearing = hearing.filter(|found| hears(app, found, &repository.owner, repository.id, event));
+            hearing.map(|found| (app.id, found.id))
+        });
+        for (app, installation) in told.collect::<Vec<_>>() {
+            payload["installation"] = json!({ "id": installation, "node_id": format!("I_{installation}") });
+            self.send_to_app(&mut state, app, event, payload.clone());
         }
     }
 
-    async fn send(&self, sent: Sent) -> Option<u16> {
-        let mut request = self.inner.http.post(sent.url.clone()).body(sent.body.clone());
-        for (name, value) in &sent.headers {
+    /// Sends an event to the one hook of an App, if it has one.
+    pub(super) fn send_to_app(&self, state: &mut State, app: u64, event: &str, payload: Value) {
+        if let Some(hook) = state.hook_of(app) {
+            self.dispatch(state, hook, event, payload);
+        }
+    }
+
+    fn dispatch(&self, state: &mut State, hook: Hook, event: &str, payload: Value) {
+        if payload.to_string().len() > state.hooks.max_payload {
+            return;
+        }
+        let guid = Uuid::new_v4().to_string();
+        let sent = Sent { guid, event: event.to_owned(), payload, status: None, hook };
+        state.hooks.sent.push(sent.clone());
+        if let Some(held) = &mut state.hooks.held {
+            held.push(sent);
+            return;
+        }
+        let github = self.clone();
+        tokio::spawn(async move { github.send(sent, false).await });
+    }
+
+    /// An App's delivery goes where its hook points by now, under the secret of now.
+    pub(super) async fn send(&self, mut sent: Sent, again: bool) -> Option<u16> {
+        let (headers, body) = {
+            let state = self.state();
+            if let Target::App(app) = sent.hook.target {
+                sent.hook = state.hook_of(app).unwrap_or(sent.hook);
+            }
+            sent.written(&state, self.url())
+        };
+        let mut request = self.inner.http.post(sent.hook.url.clone()).body(body);
+        for (name, value) in &headers {
             request = request.header(name, value);
         }
-        let status = request.send().await.ok().map(|answer| answer.status().as_u16());
+        let since = Instant::now();
+        let answered = Answered::of(request.send().await).await;
+        let status = answered.status;
         let mut state = self.state();
         if let Some(kept) = state.hooks.sent.iter_mut().find(|kept| kept.guid == sent.guid) {
             kept.status = status;
+        }
+        if let Target::App(app) = sent.hook.target {
+            state.log(app, &sent, headers, answered, since.elapsed(), again);
         }
         status
     }
 }
 
-impl Hook {
-    fn sign(&self, event: &str, payload: &Value, version: Option<&str>, host: &Url) -> Sent {
-        let json = payload.to_string();
-        let (kind, body) = if self.form {
+impl State {
+    /// An App's hook as it is now.
+    pub fn hook_of(&self, app: u64) -> Option<Hook> {
+        let hook = self.apps.app(app)?.hook.clone();
+        Some(Hook { id: hook.id, target: Target::App(app), url: hook.url?, secret: hook.secret, form: hook.form })
+    }
+}
+
+impl Sent {
+    /// The headers and the body as they go out.
+    fn written(&self, state: &State, host: &Url) -> (Vec<(String, String)>, String) {
+        let json = self.payload.to_string();
+        let (kind, body) = if self.hook.form {
             let form = url::form_urlencoded::Serializer::new(String::new()).append_pair("payload", &json).finish();
             ("application/x-www-form-urlencoded", form)
         } else {
             ("application/json", json)
         };
-        let guid = Uuid::new_v4().to_string();
+        let (target, target_id) = match &self.hook.target {
+            Target::Owner(owner) => ("organization", state.account(owner).map_or(id_of(owner), |(_, found)| found.id)),
+            Target::App(id) => ("integration", *id),
+        };
         let mut headers = vec![
             ("content-type", kind.to_owned()),
             ("user-agent", "GitHub-Hookshot/044aadd".to_owned()),
-            ("x-github-event", event.to_owned()),
-            ("x-github-delivery", guid.clone()),
-            ("x-github-hook-id", "1".to_owned()),
-            ("x-github-hook-installation-target-type", "organization".to_owned()),
-            ("x-github-hook-installation-target-id", id_of(&self.owner).to_string()),
-            ("x-hub-signature-256", signature(&self.secret, body.as_bytes())),
+            ("x-github-event", self.event.clone()),
+            ("x-github-delivery", self.guid.clone()),
+            ("x-github-hook-id", self.hook.id.to_string()),
+            ("x-github-hook-installation-target-type", target.to_owned()),
+            ("x-github-hook-installation-target-id", target_id.to_string()),
         ];
-        if let Some(version) = version {
-            headers.push(("x-github-enterprise-version", version.to_owned()));
+        if let Some(secret) = &self.hook.secret {
+            headers.push(("x-hub-signature-256", signature(secret, body.as_bytes())));
+        }
+        if let Some(version) = &state.version {
+            headers.push(("x-github-enterprise-version", version.clone()));
             headers.push(("x-github-enterprise-host", host.host_str().unwrap().to_owned()));
         }
-        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Sent {
-            guid,
-            event: event.to_owned(),
-            payload: payload.clone(),
-            status: None,
-            url: self.url.clone(),
-            headers,
-            body,
-        }
+        (headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(), body)
     }
 }
 

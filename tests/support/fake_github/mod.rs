@@ -11,28 +11,40 @@
 //! work.push(&["main"]).await;
 //! ```
 
+mod app_rest;
+pub mod apps;
+mod deliveries;
 mod fetches;
 mod git;
 pub mod hooks;
+mod installations;
+mod keys;
+mod objects;
+mod reply;
 mod rest;
 mod state;
+mod tokens;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpRequest, HttpServer, web};
+use bytes::Bytes;
 use refward::cli::demo::git_server::GitServer;
 use refward::forge::Access;
 use secrecy::SecretString;
 use tempfile::TempDir;
 use url::Url;
 
+pub use apps::AppHandle;
+pub use deliveries::Attempt;
 use fetches::Fetches;
 pub use git::{Repo, Work};
 pub use hooks::Sent;
-pub use state::{Fault, Seen, Token};
-
-use state::{Account, State};
+pub use installations::{Covers, Landing};
+use state::State;
+pub use state::{Fault, Seen};
+pub use tokens::Token;
 
 /// The double. It stops when the last clone of it is gone and the test's runtime ends.
 #[derive(Clone)]
@@ -58,6 +70,7 @@ impl FakeGithub {
         let inner =
             Inner { root: TempDir::new().unwrap(), url, state: Mutex::default(), http, fetches: Fetches::default() };
         let github = Self { inner: Arc::new(inner) };
+        github.state().host = github.url().as_str().trim_end_matches('/').to_owned();
 
         let (gate, pushed) = (github.clone(), github.clone());
         let git = GitServer::new(github.inner.root.path())
@@ -67,7 +80,8 @@ impl FakeGithub {
         let double = github.clone();
         let server = HttpServer::new(move || {
             let (api, before_git) = (double.clone(), double.clone());
-            let answer = move |request: HttpRequest| std::future::ready(rest::answer(&api, &request));
+            let answer =
+                move |request: HttpRequest, body: Bytes| std::future::ready(rest::answer(&api, &request, &body));
             let before = from_fn(move |request, next| git::before(before_git.clone(), request, next));
             App::new()
                 .service(web::scope("/api/v3").default_service(web::to(answer)))
@@ -94,7 +108,7 @@ impl FakeGithub {
     }
 
     fn account(&self, login: &str, organization: bool) -> Owner {
-        self.state().accounts.entry(login.to_owned()).or_insert(Account { organization });
+        self.state().add_account(login, organization);
         Owner { github: self.clone(), login: login.to_owned() }
     }
 

@@ -1,201 +1,198 @@
 //! The REST API, below `/api/v3`.
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
 use chrono::Utc;
 use serde_json::{Value, json};
 
 use super::FakeGithub;
-use super::state::{Fault, Repository, Seen, State, Token, id_of};
+use super::app_rest;
+use super::reply::{Call, Reply, done, message, not_found, ok, page, play};
+use super::state::{Repository, State};
+use super::tokens::Token;
 
 /// When a used up limit begins anew.
 pub const RESET_AFTER: i64 = 1800;
 
-pub fn answer(github: &FakeGithub, request: &HttpRequest) -> HttpResponse {
-    let base = format!("{}api/v3", github.url());
-    let mut state = github.state();
-    state.seen.push(note(request));
-    if let Some(fault) = state.api_faults.pop_front() {
+pub fn answer(github: &FakeGithub, request: &HttpRequest, body: &Bytes) -> HttpResponse {
+    let path = request.path().strip_prefix("/api/v3").unwrap_or_default();
+    let call = Call {
+        method: request.method().as_str(),
+        path,
+        query: request.query_string(),
+        headers: request.headers(),
+        body: serde_json::from_slice(body).unwrap_or_default(),
+    };
+    let place = github.note(request, call.body.clone());
+    let response = respond(github, &call);
+    github.noted(place, response.status());
+    response
+}
+
+fn respond(github: &FakeGithub, call: &Call) -> HttpResponse {
+    let fault = github.state().api_faults.pop_front();
+    if let Some(fault) = fault {
         return play(&fault);
     }
-    let path = request.path().strip_prefix("/api/v3").unwrap_or_default().to_owned();
-    if state.forgotten.contains(&path) {
-        return message(&state, None, 404, "Not Found").finish_json();
+    let reply = decide(github, call);
+    reply.finish(&github.state())
+}
+
+fn decide(github: &FakeGithub, call: &Call) -> Reply {
+    if github.state().forgotten.iter().any(|forgotten| forgotten == call.path) {
+        return not_found();
     }
-    let Some(token) = bearer(request.headers()).and_then(|text| state.valid_token(text)).cloned() else {
-        return message(&state, None, 401, "Bad credentials").finish_json();
+    let segments: Vec<&str> = call.path.trim_start_matches('/').split('/').collect();
+    if app_rest::is_for_apps(&segments) {
+        return app_rest::route(github, call, &segments);
+    }
+    let mut state = github.state();
+    let Some(token) = call.bearer().and_then(|text| state.present(text)) else {
+        return message(401, "Bad credentials");
     };
-    if state.remaining == Some(0) {
-        let text = format!("API rate limit exceeded for user {}.", token.user);
-        return message(&state, Some(&token), 403, &text).finish_json();
-    }
-    state.remaining = state.remaining.map(|remaining| remaining - 1);
-    route(&state, &token, &base, &path, request.query_string()).finish_json()
+    let reply = if state.remaining == Some(0) {
+        message(403, &format!("API rate limit exceeded for user {}.", token.user))
+    } else {
+        state.remaining = state.remaining.map(|remaining| remaining - 1);
+        route(&mut state, &token, call, &segments)
+    };
+    told_of_the_token(&state, &token, reply)
 }
 
-/// An answer being made.
-struct Reply {
-    builder: HttpResponseBuilder,
-    body: Value,
+/// What an answer says of the token that asked.
+fn told_of_the_token(state: &State, token: &Token, mut reply: Reply) -> Reply {
+    if let Some(remaining) = state.remaining {
+        reply = reply
+            .header("x-ratelimit-limit", "5000")
+            .header("x-ratelimit-remaining", &remaining.to_string())
+            .header("x-ratelimit-used", &5000_u64.saturating_sub(remaining).to_string())
+            .header("x-ratelimit-reset", &(Utc::now().timestamp() + RESET_AFTER).to_string())
+            .header("x-ratelimit-resource", "core");
+    }
+    if let Some(scopes) = &token.scopes {
+        reply = reply.header("x-oauth-scopes", scopes).header("x-accepted-oauth-scopes", "");
+    }
+    if let Some(expires) = &token.expires {
+        reply = reply.header("github-authentication-token-expiration", expires);
+    }
+    reply
 }
 
-impl Reply {
-    fn header(mut self, name: &str, value: &str) -> Self {
-        self.builder.insert_header((name, value));
-        self
+fn route(state: &mut State, token: &Token, call: &Call, segments: &[&str]) -> Reply {
+    if let ("DELETE", ["installation", "token"]) = (call.method, segments) {
+        let text = call.bearer().expect("it was authenticated").to_owned();
+        return if state.tokens.remove(&text).is_some() { done() } else { not_found() };
     }
-
-    fn finish_json(mut self) -> HttpResponse {
-        self.builder.content_type("application/json; charset=utf-8").body(self.body.to_string())
+    if call.method != "GET" {
+        return not_found();
     }
-}
-
-fn route(state: &State, token: &Token, base: &str, path: &str, query: &str) -> Reply {
-    let not_found = || message(state, Some(token), 404, "Not Found");
+    let (state, base) = (&*state, format!("{}/api/v3", state.host));
     let of_owner = |login: &str| -> Vec<&Repository> {
         let mine = state.repositories.iter().filter(|repository| repository.owner.eq_ignore_ascii_case(login));
         mine.filter(|repository| token.sees(repository)).collect()
     };
-    let account = |login: &str, organization: bool| {
-        let mut known = state.accounts.iter();
-        known
-            .find(|(name, kind)| name.eq_ignore_ascii_case(login) && kind.organization == organization)
-            .map(|(name, _)| name)
+    let list = |address: &str, all: &[&Repository]| {
+        let (shown, links) = page(call, address, all, |repository| state.repository_json(repository));
+        ok(shown.into()).linked(links)
     };
-    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    match segments[..] {
-        ["meta"] => ok(state, token, json!({ "installed_version": state.version })),
-        ["user"] => ok(state, token, json!({ "login": token.user, "id": id_of(&token.user), "type": "User" })),
-        ["user", "repos"] => page(state, token, &format!("{base}/user/repos"), query, &of_owner(&token.user)),
-        ["orgs", login, "repos"] => match account(login, true) {
-            Some(_) if token.sso_required => sso(state, token, login),
-            // The links of later pages name the organization by its number.
-            Some(name) => {
-                page(state, token, &format!("{base}/organizations/{}/repos", id_of(name)), query, &of_owner(name))
-            }
-            None => not_found(),
-        },
-        ["organizations", id, "repos"] => match state.accounts.keys().find(|name| id_of(name).to_string() == id) {
-            Some(name) => page(state, token, &format!("{base}/organizations/{id}/repos"), query, &of_owner(name)),
-            None => not_found(),
-        },
-        ["users", login, "repos"] if account(login, false).is_none() => not_found(),
-        ["users", login, "repos"] => {
-            let public: Vec<&Repository> =
-                of_owner(login).into_iter().filter(|repository| !repository.private).collect();
-            page(state, token, &format!("{base}/users/{login}/repos"), query, &public)
+    match *segments {
+        ["meta"] => ok(json!({ "verifiable_password_authentication": true, "installed_version": state.version })),
+        ["user" | "users", ..] if token.grant.is_some() => forbidden(token, ""),
+        ["user"] => ok(user_json(state, &token.user)),
+        ["user", "repos"] => {
+            let reply = list(&format!("{base}/user/repos"), &of_owner(&token.user));
+            if token.sso_hides.is_empty() { reply } else { reply.header("x-github-sso", &partial(state, token)) }
         }
+        ["installation", "repositories"] => installation_repositories(state, token, call),
+        ["orgs", login, "repos"] => match state.account(login).filter(|(_, account)| account.organization) {
+            Some(_) if token.sso_required => sso(login),
+            // The links of later pages name the organization by its number.
+            Some((name, account)) => list(&format!("{base}/organizations/{}/repos", account.id), &of_owner(name)),
+            None => not_found(),
+        },
+        ["organizations", id, "repos"] => match id.parse().ok().and_then(|id| state.account_by_id(id)) {
+            Some((name, _)) => list(&format!("{base}/organizations/{id}/repos"), &of_owner(name)),
+            None => not_found(),
+        },
+        ["users", login, "repos"] => match state.account(login).filter(|(_, account)| !account.organization) {
+            None => not_found(),
+            Some((name, _)) => {
+                let public: Vec<&Repository> =
+                    of_owner(name).into_iter().filter(|repository| !repository.private).collect();
+                list(&format!("{base}/users/{login}/repos"), &public)
+            }
+        },
         ["repositories", id] => {
             let mut visible = state.repositories.iter().filter(|repository| token.sees(repository));
-            visible
-                .find(|repository| repository.id.to_string() == id)
-                .map_or_else(not_found, |found| ok(state, token, found.json()))
+            let found = visible.find(|repository| repository.id.to_string() == id);
+            found.map_or_else(not_found, |found| ok(state.full_repository_json(found)))
         }
-        ["repos", owner, name, ref rest @ ..] => {
-            let full_name = format!("{owner}/{name}");
-            if let Some(moved) = state.by_former_name(&full_name).filter(|repository| token.sees(repository)) {
-                return message(state, Some(token), 301, "Moved Permanently")
-                    .header("location", &format!("{base}/repositories/{}", moved.id));
-            }
-            let Some(found) = state.by_name(&full_name).filter(|repository| token.sees(repository)) else {
-                return not_found();
-            };
-            match rest {
-                [] => ok(state, token, found.json()),
-                ["branches"] if !token.contents => {
-                    message(state, Some(token), 403, "Resource not accessible by personal access token")
-                        .header("x-accepted-github-permissions", "contents=read")
-                }
-                ["branches"] => ok(state, token, json!([])),
-                _ => not_found(),
-            }
-        }
+        ["repos", owner, name, ref rest @ ..] => repository(state, token, &format!("{owner}/{name}"), rest),
         _ => not_found(),
     }
 }
 
-fn sso(state: &State, token: &Token, login: &str) -> Reply {
-    let link = format!("required; url=https://github.com/orgs/{login}/sso?authorization_request=A1");
-    message(state, Some(token), 403, "Resource protected by organization SAML enforcement.")
-        .header("x-github-sso", &link)
-}
-
-fn page(state: &State, token: &Token, link: &str, query: &str, all: &[&Repository]) -> Reply {
-    let number = |name: &str, default: usize| {
-        let mut fields = url::form_urlencoded::parse(query.as_bytes());
-        fields.find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok()).unwrap_or(default)
-    };
-    let (page, size) = (number("page", 1).max(1), number("per_page", 30).min(100));
-    let shown: Vec<Value> = all.iter().skip((page - 1) * size).take(size).map(|repository| repository.json()).collect();
-    let reply = ok(state, token, Value::Array(shown));
-    let last = all.len().div_ceil(size).max(1);
-    if last == 1 {
+fn repository(state: &State, token: &Token, full_name: &str, rest: &[&str]) -> Reply {
+    if let Some(moved) = state.by_former_name(full_name).filter(|repository| token.sees(repository)) {
+        let below: String = rest.iter().map(|part| format!("/{part}")).collect();
+        let location = format!("{}/api/v3/repositories/{}{below}", state.host, moved.id);
+        let mut reply = message(301, "Moved Permanently").header("location", &location);
+        reply.body = Some(json!({ "message": "Moved Permanently", "url": location }));
         return reply;
     }
-    let to = |page: usize, relation: &str| format!("<{link}?per_page={size}&type=all&page={page}>; rel=\"{relation}\"");
-    let mut links = vec![];
-    if page > 1 {
-        links.extend([to(page - 1, "prev"), to(1, "first")]);
+    let Some(found) = state.by_name(full_name).filter(|repository| token.sees(repository)) else {
+        return not_found();
+    };
+    match rest {
+        _ if token.sso_required && found.private => sso(&found.owner),
+        [] => ok(state.full_repository_json(found)),
+        ["branches"] if !token.may("contents", "read") => forbidden(token, "contents=read"),
+        ["branches"] => ok(json!([])),
+        _ => not_found(),
     }
-    if page < last {
-        links.extend([to(page + 1, "next"), to(last, "last")]);
-    }
-    reply.header("link", &links.join(", "))
 }
 
-fn ok(state: &State, token: &Token, body: Value) -> Reply {
-    Reply { builder: builder(state, Some(token), 200), body }
+fn installation_repositories(state: &State, token: &Token, call: &Call) -> Reply {
+    let Some(grant) = &token.grant else {
+        return message(403, "You must authenticate with an installation access token in order to list repositories.");
+    };
+    let all: Vec<&Repository> = state.repositories.iter().filter(|repository| token.is_for(repository)).collect();
+    let address = format!("{}/api/v3/installation/repositories", state.host);
+    let (shown, links) = page(call, &address, &all, |repository| state.repository_json(repository));
+    let selection = if grant.repositories.is_some() { "selected" } else { "all" };
+    let body = json!({ "total_count": all.len(), "repository_selection": selection, "repositories": shown });
+    ok(body).linked(links)
 }
 
-fn message(state: &State, token: Option<&Token>, status: u16, text: &str) -> Reply {
-    let body =
-        json!({ "message": text, "documentation_url": "https://docs.github.com/rest", "status": status.to_string() });
-    Reply { builder: builder(state, token, status), body }
+fn user_json(state: &State, login: &str) -> Value {
+    let mut json = state.account_json(login);
+    for unknown in ["name", "company", "blog", "location", "email", "hireable", "bio"] {
+        json[unknown] = Value::Null;
+    }
+    for count in ["public_repos", "public_gists", "followers", "following"] {
+        json[count] = 0.into();
+    }
+    json["created_at"] = "2020-01-01T00:00:00Z".into();
+    json["updated_at"] = "2020-01-01T00:00:00Z".into();
+    json
 }
 
-/// The headers that come with every answer.
-fn builder(state: &State, token: Option<&Token>, status: u16) -> HttpResponseBuilder {
-    let mut builder = HttpResponse::build(StatusCode::from_u16(status).unwrap());
-    builder.insert_header(("x-github-request-id", "0000:0001"));
-    builder.insert_header(("x-github-api-version-selected", "2022-11-28"));
-    if let Some(version) = &state.version {
-        builder.insert_header(("x-github-enterprise-version", format!("enterprise-server@{version}")));
-    }
-    if let Some(remaining) = state.remaining {
-        builder.insert_header(("x-ratelimit-limit", "5000"));
-        builder.insert_header(("x-ratelimit-remaining", remaining.to_string()));
-        builder.insert_header(("x-ratelimit-used", 5000_u64.saturating_sub(remaining).to_string()));
-        builder.insert_header(("x-ratelimit-reset", (Utc::now().timestamp() + RESET_AFTER).to_string()));
-        builder.insert_header(("x-ratelimit-resource", "core"));
-    }
-    if let Some(scopes) = token.and_then(|token| token.scopes.as_deref()) {
-        builder.insert_header(("x-oauth-scopes", scopes));
-        builder.insert_header(("x-accepted-oauth-scopes", ""));
-    }
-    if let Some(expires) = token.and_then(|token| token.expires.as_deref()) {
-        builder.insert_header(("github-authentication-token-expiration", expires));
-    }
-    builder
+/// The token is good, but not for this. `needed` says what it would take.
+fn forbidden(token: &Token, needed: &str) -> Reply {
+    let kind = if token.grant.is_some() { "integration" } else { "personal access token" };
+    let reply = message(403, &format!("Resource not accessible by {kind}"));
+    if needed.is_empty() { reply } else { reply.header("x-accepted-github-permissions", needed) }
 }
 
-pub fn play(fault: &Fault) -> HttpResponse {
-    let mut response = HttpResponse::build(StatusCode::from_u16(fault.status).unwrap());
-    for (name, value) in &fault.headers {
-        response.insert_header((name.as_str(), value.as_str()));
-    }
-    response.body(fault.body.clone())
+/// The organization wants the token authorized first.
+fn sso(login: &str) -> Reply {
+    let link = format!("required; url=https://github.com/orgs/{login}/sso?authorization_request=A1");
+    message(403, "Resource protected by organization SAML enforcement.").header("x-github-sso", &link)
 }
 
-pub fn note(request: &HttpRequest) -> Seen {
-    let headers = request
-        .headers()
-        .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
-    Seen { path: request.uri().to_string(), headers: headers.collect() }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("token "))
+/// Some organizations were left out of the answer.
+fn partial(state: &State, token: &Token) -> String {
+    let hidden = token.sso_hides.iter().filter_map(|login| state.account(login));
+    let ids: Vec<String> = hidden.map(|(_, account)| account.id.to_string()).collect();
+    format!("partial-results; organizations={}", ids.join(","))
 }

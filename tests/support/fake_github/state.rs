@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use actix_web::http::StatusCode;
-use refward::cli::demo::git_server::Visit;
-use secrecy::ExposeSecret;
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::apps::Apps;
 use super::hooks::Hooks;
+use super::tokens::Token;
 
 pub struct State {
+    /// The host's web address, without a slash at its end.
+    pub host: String,
     pub accounts: BTreeMap<String, Account>,
     pub repositories: Vec<Repository>,
     pub tokens: HashMap<String, Token>,
+    pub apps: Apps,
     pub api_faults: VecDeque<Fault>,
     pub git_faults: VecDeque<Fault>,
     pub remaining: Option<u64>,
@@ -20,15 +23,19 @@ pub struct State {
     pub forgotten: Vec<String>,
     pub seen: Vec<Seen>,
     pub hooks: Hooks,
+    /// How far the host's clock is ahead of ours.
+    pub clock_ahead: TimeDelta,
     next_id: u64,
 }
 
 impl Default for State {
     fn default() -> Self {
         Self {
+            host: String::new(),
             accounts: BTreeMap::new(),
             repositories: Vec::new(),
             tokens: HashMap::new(),
+            apps: Apps::default(),
             api_faults: VecDeque::new(),
             git_faults: VecDeque::new(),
             remaining: None,
@@ -36,14 +43,17 @@ impl Default for State {
             forgotten: Vec::new(),
             seen: Vec::new(),
             hooks: Hooks::default(),
+            clock_ahead: TimeDelta::zero(),
             next_id: 1_296_269,
         }
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Account {
     pub organization: bool,
+    /// Stays when the account is renamed.
+    pub id: u64,
 }
 
 #[derive(Clone)]
@@ -55,15 +65,24 @@ pub struct Repository {
     pub archived: bool,
     /// Earlier `OWNER/NAME`s, which redirect.
     pub former: Vec<String>,
+    pub created_at: DateTime<Utc>,
+    /// Later with every push, by a second at least.
+    pub pushed_at: DateTime<Utc>,
 }
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
 pub struct Seen {
+    /// `GET`, …
+    pub method: String,
     /// With its query.
     pub path: String,
     /// By lower-case name; several values of one header are several entries.
     pub headers: Vec<(String, String)>,
+    /// What was sent to the API as JSON; null otherwise.
+    pub body: Value,
+    /// How it was answered; `None`: not yet.
+    pub status: Option<u16>,
 }
 
 impl Seen {
@@ -71,97 +90,10 @@ impl Seen {
     pub fn header(&self, name: &str) -> Vec<&str> {
         self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
     }
-}
 
-/// A token and what is the matter with it.
-#[derive(Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "independent troubles, any of which may come together")]
-pub struct Token {
-    pub user: String,
-    /// `None`: fine-grained, which has no scopes.
-    pub scopes: Option<String>,
-    /// A fine-grained token is for one owner…
-    pub resource_owner: String,
-    /// …and these repositories; `None`: all.
-    pub chosen: Option<Vec<String>>,
-    pub contents: bool,
-    pub expired: bool,
-    pub expires: Option<String>,
-    pub sso_required: bool,
-    pub pending: bool,
-}
-
-impl Token {
-    /// With the scopes that a backup needs.
-    pub fn classic(user: &str) -> Self {
-        Self {
-            user: user.to_owned(),
-            scopes: Some("read:org, repo".to_owned()),
-            resource_owner: String::new(),
-            chosen: None,
-            contents: true,
-            expired: false,
-            expires: None,
-            sso_required: false,
-            pending: false,
-        }
-    }
-
-    /// For all repositories of an owner.
-    pub fn fine_grained(user: &str, owner: &str) -> Self {
-        Self { scopes: None, resource_owner: owner.to_owned(), ..Self::classic(user) }
-    }
-
-    /// A classic token's scopes.
-    #[must_use]
-    pub fn scopes(self, scopes: &str) -> Self {
-        Self { scopes: Some(scopes.to_owned()), ..self }
-    }
-
-    /// A fine-grained token's repositories, by name.
-    #[must_use]
-    pub fn chosen(self, names: &[&str]) -> Self {
-        Self { chosen: Some(names.iter().map(|name| (*name).to_owned()).collect()), ..self }
-    }
-
-    /// Fine-grained, without the permission to read contents.
-    #[must_use]
-    pub fn without_contents(self) -> Self {
-        Self { contents: false, ..self }
-    }
-
-    /// It was good once.
-    #[must_use]
-    pub fn expired(self) -> Self {
-        Self { expired: true, ..self }
-    }
-
-    /// When it ends, in GitHub's form.
-    #[must_use]
-    pub fn expires(self, time: &str) -> Self {
-        Self { expires: Some(time.to_owned()), ..self }
-    }
-
-    /// The organization wants it authorized first.
-    #[must_use]
-    pub fn sso_required(self) -> Self {
-        Self { sso_required: true, ..self }
-    }
-
-    /// Waiting for an owner's approval.
-    #[must_use]
-    pub fn pending(self) -> Self {
-        Self { pending: true, ..self }
-    }
-
-    /// May it see this repository?
-    pub fn sees(&self, repository: &Repository) -> bool {
-        let chosen = self.chosen.as_ref().is_none_or(|names| names.contains(&repository.name));
-        let granted = match &self.scopes {
-            Some(scopes) => scopes.split(", ").any(|scope| scope == "repo"),
-            None => !self.pending && self.resource_owner == repository.owner && chosen,
-        };
-        granted || !repository.private
+    /// Did it ask for an installation token?
+    pub fn is_mint(&self) -> bool {
+        self.method == "POST" && self.path.ends_with("/access_tokens")
     }
 }
 
@@ -200,30 +132,45 @@ impl Fault {
 }
 
 impl State {
-    pub fn issue(&mut self, token: Token) -> String {
+    /// A number that nothing else has.
+    pub fn number(&mut self) -> u64 {
         self.next_id += 1;
-        let prefix = if token.scopes.is_some() { "ghp_" } else { "github_pat_" };
-        let text = format!("{prefix}{:0>36}", self.next_id);
-        self.tokens.insert(text.clone(), token);
-        text
+        self.next_id
     }
 
-    pub fn valid_token(&self, text: &str) -> Option<&Token> {
-        self.tokens.get(text).filter(|token| !token.expired)
+    /// The host's time.
+    pub fn now(&self) -> DateTime<Utc> {
+        (Utc::now() + self.clock_ahead).trunc_subsecs(0)
+    }
+
+    pub fn add_account(&mut self, login: &str, organization: bool) {
+        self.accounts.entry(login.to_owned()).or_insert(Account { organization, id: id_of(login) });
+    }
+
+    /// An account and its name as it writes it.
+    pub fn account(&self, login: &str) -> Option<(&str, &Account)> {
+        let mut accounts = self.accounts.iter();
+        accounts.find(|(name, _)| name.eq_ignore_ascii_case(login)).map(|(name, account)| (name.as_str(), account))
+    }
+
+    pub fn account_by_id(&self, id: u64) -> Option<(&str, &Account)> {
+        let mut accounts = self.accounts.iter();
+        accounts.find(|(_, account)| account.id == id).map(|(name, account)| (name.as_str(), account))
     }
 
     pub fn add_repository(&mut self, owner: &str, name: &str, private: bool) -> u64 {
-        self.next_id += 1;
-        let (owner, name) = (owner.to_owned(), name.to_owned());
+        let (id, now) = (self.number(), self.now());
         self.repositories.push(Repository {
-            id: self.next_id,
-            owner,
-            name,
+            id,
+            owner: owner.to_owned(),
+            name: name.to_owned(),
             private,
             archived: false,
             former: Vec::new(),
+            created_at: now,
+            pushed_at: now,
         });
-        self.next_id
+        id
     }
 
     pub fn by_id(&mut self, id: u64) -> &mut Repository {
@@ -242,45 +189,19 @@ impl State {
         self.repositories.iter().find(|repository| repository.former.iter().any(|name| name == full_name))
     }
 
-    /// git's side: a token is the password, whatever the user's name.
-    pub fn may(&self, visit: &Visit) -> Result<(), StatusCode> {
-        let repository = self.by_name(&visit.repository);
-        let password = visit.password.as_ref().map(|password| password.expose_secret().to_owned());
-        let Some(password) = password else {
-            return match repository {
-                Some(repository) if !repository.private && !visit.write => Ok(()),
-                _ => Err(StatusCode::UNAUTHORIZED),
-            };
-        };
-        let token = self.valid_token(&password).ok_or(StatusCode::UNAUTHORIZED)?;
-        let repository = repository.filter(|repository| token.sees(repository)).ok_or(StatusCode::NOT_FOUND)?;
-        let readable = (token.contents && !token.sso_required) || !repository.private;
-        if !readable || (visit.write && repository.archived) {
-            return Err(StatusCode::FORBIDDEN);
+    /// Somebody pushed to it.
+    pub fn was_pushed(&mut self, full_name: &str) {
+        let now = self.now();
+        let mut repositories = self.repositories.iter_mut();
+        if let Some(repository) = repositories.find(|repository| repository.full_name() == full_name) {
+            repository.pushed_at = now.max(repository.pushed_at + TimeDelta::seconds(1));
         }
-        Ok(())
     }
 }
 
 impl Repository {
     pub fn full_name(&self) -> String {
         format!("{}/{}", self.owner, self.name)
-    }
-
-    pub fn json(&self) -> Value {
-        json!({
-            "id": self.id,
-            "node_id": format!("R_{}", self.id),
-            "name": self.name,
-            "full_name": self.full_name(),
-            "private": self.private,
-            "visibility": if self.private { "private" } else { "public" },
-            "owner": { "login": self.owner, "id": id_of(&self.owner) },
-            "archived": self.archived,
-            "disabled": false,
-            "fork": false,
-            "default_branch": "main",
-        })
     }
 }
 
