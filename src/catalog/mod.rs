@@ -13,6 +13,7 @@ mod credentials;
 mod deliveries;
 mod error;
 mod history;
+mod installations;
 mod notices;
 mod queue;
 mod quotas;
@@ -36,12 +37,13 @@ use crate::domain::Result;
 
 use error::During;
 
-pub use apps::{AppFacts, AppSecret, InstallationState, Permissions, StoredApp, StoredInstallation, StoredRequest};
+pub use apps::{AppFacts, AppSecret, Permissions, StoredApp};
 pub use body::PackedBody;
 pub use connections::{Connection, ConnectionSettings, Listing, NewConnection, Survey};
 pub use credentials::{NewCredential, Source, StoredCredential};
 pub use deliveries::{CONSUMED, EventCount, NewDelivery, NewEvent, PendingEvent, StoredDelivery, Subscription};
 pub use history::JournalEntry;
+pub use installations::{InstallationState, StoredInstallation, StoredRequest};
 pub use notices::{NewNotice, StoredNotice};
 pub use queue::{Job, JobState, Lease, NewJob, Priority, job_kind};
 pub use quotas::StoredQuota;

@@ -116,35 +116,36 @@ impl Tokens {
         let form = purpose.short.then_some(("x-github-stateless-s2s-token", "disabled"));
         let answer = api.send_with(Method::POST, &path, Some(&wish), form).await?;
         if let Some(error) = errors::refusal(&api.host, &answer) {
-            return Err(self.explain(&api, app, purpose, answer.status, error).while_doing("getting a token"));
+            return Err(explain(&api, app, purpose, answer.status, error).while_doing("getting a token"));
         }
         let made: Made = api.read(&answer)?;
         let lasts = (made.expires_at - self.clocks.now(&api.host)).to_std().unwrap_or_default();
         metrics::counter!("refward_tokens_minted_total", "forge" => super::SLUG).increment(1);
         Ok(Arc::new(Minted { token: made.token, made: Instant::now(), lasts }))
     }
+}
 
-    fn explain(&self, api: &Api, app: &AppKey, purpose: &Purpose, status: StatusCode, error: Error) -> Error {
-        let id = &purpose.installation;
-        match status {
-            StatusCode::NOT_FOUND => {
-                Error::misconfigured(format!("App {} is no longer installed there (installation {id})", app.forge_id))
-                    .hint("install it again: `refward apps list` shows the link")
-            }
-            StatusCode::FORBIDDEN if error.to_string().contains("suspended") => {
-                Error::misconfigured(format!("the installation {id} of App {} is suspended", app.forge_id))
-                    .hint("whoever suspended it can lift that: the account's settings, Installed GitHub Apps")
-            }
-            StatusCode::UNPROCESSABLE_ENTITY => Error::misconfigured(format!(
-                "the installation {id} of App {} does not have what is needed: {error}",
-                app.forge_id
-            ))
-            .hint(format!(
-                "an owner has to accept the App's permissions and include the repository: {}",
-                api.host.page(&format!("settings/installations/{id}"))
-            )),
-            _ => error,
+/// What a refusal to make a token means.
+fn explain(api: &Api, app: &AppKey, purpose: &Purpose, status: StatusCode, error: Error) -> Error {
+    let id = &purpose.installation;
+    match status {
+        StatusCode::NOT_FOUND => {
+            Error::misconfigured(format!("App {} is no longer installed there (installation {id})", app.forge_id))
+                .hint("install it again: `refward apps list` shows the link")
         }
+        StatusCode::FORBIDDEN if error.to_string().contains("suspended") => {
+            Error::misconfigured(format!("the installation {id} of App {} is suspended", app.forge_id))
+                .hint("whoever suspended it can lift that: the account's settings, Installed GitHub Apps")
+        }
+        StatusCode::UNPROCESSABLE_ENTITY => Error::misconfigured(format!(
+            "the installation {id} of App {} does not have what is needed: {error}",
+            app.forge_id
+        ))
+        .hint(format!(
+            "an owner has to accept the App's permissions and include the repository: {}",
+            api.host.page(&format!("settings/installations/{id}"))
+        )),
+        _ => error,
     }
 }
 
@@ -156,7 +157,7 @@ struct UntilRenewal;
 
 impl<K> Expiry<K, Arc<Minted>> for UntilRenewal {
     fn expire_after_create(&self, _: &K, made: &Arc<Minted>, _: Instant) -> Option<Duration> {
-        Some(made.lasts - made.lasts / MARGIN)
+        Some(made.lasts / MARGIN * (MARGIN - 1))
     }
 }
 
