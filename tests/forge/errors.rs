@@ -185,7 +185,7 @@ async fn a_used_up_limit_says_when_it_begins_anew() {
     host.limit(Some(2));
     let error = github().survey(&host.access("acme", &token)).await.unwrap_err();
     let Kind::Throttled { retry_after: wait } = error.kind() else { panic!("{error:?}") };
-    assert!((Duration::from_secs(1790)..=Duration::from_mins(30)).contains(&wait), "{wait:?}");
+    assert!((Duration::from_secs(1780)..=Duration::from_mins(30)).contains(&wait), "{wait:?}");
 }
 
 #[tokio::test]
