@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need and is not there yet: Debian packages, and GitHub's example payloads from npm.
+# Installs what the tests need and is not there yet: Debian packages, and from npm GitHub's example payloads and its
+# descriptions of the REST and GraphQL APIs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,4 +22,17 @@ if [[ ! -d .test-tools/node_modules/@octokit/webhooks-examples ]]; then
   mkdir -p .test-tools
   [[ -f .test-tools/package.json ]] || echo '{"private":true}' > .test-tools/package.json
   npm install --silent --no-audit --no-fund --ignore-scripts --prefix .test-tools @octokit/webhooks-examples@7.6.1
+fi
+
+# From a package of 29 MB, two files.
+if [[ ! -f .test-tools/openapi/api.github.com.json ]]; then
+  mkdir -p .test-tools/openapi
+  scratch=$(mktemp -d -p .test-tools)
+  trap 'rm -rf "$scratch"' EXIT
+  npm pack --silent --pack-destination "$scratch" @octokit/openapi@23.0.2 @octokit/graphql-schema@15.26.1 >/dev/null
+  tar -xzf "$scratch"/octokit-graphql-schema-*.tgz -C .test-tools/openapi --strip-components=1 package/schema.graphql
+  # The one that is looked for above comes last.
+  tar -xzf "$scratch"/octokit-openapi-*.tgz -C "$scratch" package/generated/ghes-3.19.json package/generated/api.github.com.json
+  mv "$scratch"/package/generated/ghes-3.19.json .test-tools/openapi/
+  mv "$scratch"/package/generated/api.github.com.json .test-tools/openapi/
 fi

@@ -98,6 +98,14 @@ impl Repo {
         self.github.announce_repository(self.id, "renamed");
     }
 
+    /// Somebody writes into a pull request; nobody pushes.
+    pub fn pull_request_changes(&self) {
+        let mut state = self.github.state();
+        let now = state.now();
+        let updated = &mut state.by_id(self.id).pull_updated;
+        *updated = Some(updated.map_or(now, |before| now.max(before + chrono::TimeDelta::seconds(1))));
+    }
+
     /// Makes it read-only.
     pub fn archive(&self) {
         self.github.state().by_id(self.id).archived = true;

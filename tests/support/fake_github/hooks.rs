@@ -209,7 +209,7 @@ impl FakeGithub {
             held.push(sent);
             return;
         }
-        let github = self.clone();
+        let github = self.unjudged();
         tokio::spawn(async move { github.send(sent, false).await });
     }
 

@@ -16,11 +16,16 @@ pub mod apps;
 mod deliveries;
 mod fetches;
 mod git;
+mod graphql;
 pub mod hooks;
 mod installations;
 mod keys;
+mod limits;
+mod manifests;
 mod objects;
-mod reply;
+pub mod openapi;
+pub mod reply;
+mod resolver;
 mod rest;
 mod state;
 mod tokens;
@@ -28,7 +33,7 @@ mod tokens;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpRequest, HttpServer, web};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::Bytes;
 use refward::cli::demo::git_server::GitServer;
 use refward::forge::Access;
@@ -40,16 +45,30 @@ pub use apps::AppHandle;
 pub use deliveries::Attempt;
 use fetches::Fetches;
 pub use git::{Repo, Work};
+pub use graphql::Trouble;
 pub use hooks::Sent;
 pub use installations::{Covers, Landing};
 use state::State;
 pub use state::{Fault, Seen};
 pub use tokens::Token;
 
-/// The double. It stops when the last clone of it is gone and the test's runtime ends.
+/// The double. It stops when the last clone of it is gone and the test's runtime ends. A test that broke rules of GitHub's
+/// fails when it is dropped.
 #[derive(Clone)]
 pub struct FakeGithub {
     inner: Arc<Inner>,
+    /// `None`: a clone that the double itself keeps.
+    judge: Option<Arc<Judge>>,
+}
+
+struct Judge(Arc<Inner>);
+
+impl Drop for Judge {
+    fn drop(&mut self) {
+        let broken = self.0.state.lock().map(|state| state.violations.clone()).unwrap_or_default();
+        let broken = broken.join("\n");
+        assert!(broken.is_empty() || std::thread::panicking(), "rules of GitHub's were broken:\n{broken}");
+    }
 }
 
 pub(crate) struct Inner {
@@ -69,7 +88,7 @@ impl FakeGithub {
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         let inner =
             Inner { root: TempDir::new().unwrap(), url, state: Mutex::default(), http, fetches: Fetches::default() };
-        let github = Self { inner: Arc::new(inner) };
+        let github = Self { inner: Arc::new(inner), judge: None };
         github.state().host = github.url().as_str().trim_end_matches('/').to_owned();
 
         let (gate, pushed) = (github.clone(), github.clone());
@@ -84,12 +103,29 @@ impl FakeGithub {
                 move |request: HttpRequest, body: Bytes| std::future::ready(rest::answer(&api, &request, &body));
             let before = from_fn(move |request, next| git::before(before_git.clone(), request, next));
             App::new()
-                .service(web::scope("/api/v3").default_service(web::to(answer)))
+                .service(web::scope("/api").default_service(web::to(answer)))
+                .configure(manifests::configure(&double))
                 .service(web::scope("").wrap(before).configure(git.clone().configure()))
         });
         let server = server.workers(2).disable_signals().shutdown_timeout(0).listen(listener).unwrap();
         tokio::spawn(server.run());
-        github
+        let judge = Some(Arc::new(Judge(github.inner.clone())));
+        Self { judge, ..github }
+    }
+
+    /// A clone for the double's own use, which is not waited for.
+    fn unjudged(&self) -> Self {
+        Self { inner: self.inner.clone(), judge: None }
+    }
+
+    /// An API call.
+    async fn serve(&self, request: &HttpRequest, body: &Bytes) -> HttpResponse {
+        let (_visitor, refusal) = self.enter().await;
+        match refusal {
+            Some(refusal) => refusal.finish(&self.state()),
+            None if request.path() == "/api/graphql" => graphql::answer(self, request, body),
+            None => rest::answer(self, request, body),
+        }
     }
 
     /// Its web address.
@@ -152,11 +188,6 @@ impl FakeGithub {
     /// Whatever was kept waiting goes on.
     pub fn let_fetches_go(&self) {
         self.inner.fetches.let_go();
-    }
-
-    /// Switches the primary rate limit on, with so many calls left. `None`: off, as on a fresh server.
-    pub fn limit(&self, remaining: Option<u64>) {
-        self.state().remaining = remaining;
     }
 
     /// Calls that this host does not know, such as `/user`.

@@ -2,17 +2,16 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
-use chrono::Utc;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::FakeGithub;
 use super::app_rest;
+use super::manifests;
+use super::openapi;
 use super::reply::{Call, Reply, done, message, not_found, ok, page, play};
 use super::state::{Repository, State};
 use super::tokens::Token;
-
-/// When a used up limit begins anew.
-pub const RESET_AFTER: i64 = 1800;
 
 pub fn answer(github: &FakeGithub, request: &HttpRequest, body: &Bytes) -> HttpResponse {
     let path = request.path().strip_prefix("/api/v3").unwrap_or_default();
@@ -30,12 +29,21 @@ pub fn answer(github: &FakeGithub, request: &HttpRequest, body: &Bytes) -> HttpR
 }
 
 fn respond(github: &FakeGithub, call: &Call) -> HttpResponse {
+    let enterprise = github.state().version.is_some();
+    let described = openapi::description(enterprise);
+    if let Some(Err(why)) = described.map(|described| described.check_request(call)) {
+        github.state().violations.push(why);
+    }
     let fault = github.state().api_faults.pop_front();
     if let Some(fault) = fault {
         return play(&fault);
     }
     let reply = decide(github, call);
-    reply.finish(&github.state())
+    let mut state = github.state();
+    if let Some(Err(why)) = described.map(|described| described.check_answer(call.method, call.path, &reply)) {
+        state.violations.push(why);
+    }
+    reply.finish(&state)
 }
 
 fn decide(github: &FakeGithub, call: &Call) -> Reply {
@@ -43,6 +51,9 @@ fn decide(github: &FakeGithub, call: &Call) -> Reply {
         return not_found();
     }
     let segments: Vec<&str> = call.path.trim_start_matches('/').split('/').collect();
+    if let ("POST", ["app-manifests", code, "conversions"]) = (call.method, &segments[..]) {
+        return manifests::convert(&mut github.state(), code);
+    }
     if app_rest::is_for_apps(&segments) {
         return app_rest::route(github, call, &segments);
     }
@@ -50,24 +61,39 @@ fn decide(github: &FakeGithub, call: &Call) -> Reply {
     let Some(token) = call.bearer().and_then(|text| state.present(text)) else {
         return message(401, "Bad credentials");
     };
-    let reply = if state.remaining == Some(0) {
-        message(403, &format!("API rate limit exceeded for user {}.", token.user))
+    let points = if call.method == "GET" { 1 } else { 5 };
+    if let Some(refusal) = state.too_fast(&token, points) {
+        return refusal;
+    }
+    let reply = if state.left(&token, "core").is_some_and(|left| left.remaining == 0) {
+        state.exceeded(&token)
     } else {
-        state.remaining = state.remaining.map(|remaining| remaining - 1);
-        route(&mut state, &token, call, &segments)
+        let reply = route(&mut state, &token, call, &segments);
+        let reply = conditional(call, reply);
+        if reply.status != 304 {
+            state.charge(&token, "core", 1);
+        }
+        reply
     };
-    told_of_the_token(&state, &token, reply)
+    told_of_the_token(&mut state, &token, reply)
+}
+
+/// Whoever has the same answer already gets it no second time. Only with the same token: the mark is bound to it.
+fn conditional(call: &Call, reply: Reply) -> Reply {
+    let Some(body) = reply.body.as_ref().filter(|_| call.method == "GET" && reply.status == 200) else { return reply };
+    let marked = Sha256::new().chain_update(call.header("authorization").unwrap_or_default());
+    let mark = format!("\"{}\"", hex::encode(marked.chain_update(body.to_string()).finalize()));
+    let known = call.header("if-none-match").map(|known| known.trim_start_matches("W/"));
+    if known == Some(&mark) {
+        return Reply { status: 304, headers: vec![("etag".to_owned(), mark)], body: None };
+    }
+    reply.header("etag", &mark)
 }
 
 /// What an answer says of the token that asked.
-fn told_of_the_token(state: &State, token: &Token, mut reply: Reply) -> Reply {
-    if let Some(remaining) = state.remaining {
-        reply = reply
-            .header("x-ratelimit-limit", "5000")
-            .header("x-ratelimit-remaining", &remaining.to_string())
-            .header("x-ratelimit-used", &5000_u64.saturating_sub(remaining).to_string())
-            .header("x-ratelimit-reset", &(Utc::now().timestamp() + RESET_AFTER).to_string())
-            .header("x-ratelimit-resource", "core");
+fn told_of_the_token(state: &mut State, token: &Token, mut reply: Reply) -> Reply {
+    if let Some(left) = state.left(token, "core") {
+        reply = left.tell(reply);
     }
     if let Some(scopes) = &token.scopes {
         reply = reply.header("x-oauth-scopes", scopes).header("x-accepted-oauth-scopes", "");

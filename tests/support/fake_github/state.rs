@@ -6,7 +6,10 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::apps::Apps;
+use super::graphql::Graphql;
 use super::hooks::Hooks;
+use super::limits::Limits;
+use super::manifests::Manifests;
 use super::tokens::Token;
 
 pub struct State {
@@ -18,7 +21,11 @@ pub struct State {
     pub apps: Apps,
     pub api_faults: VecDeque<Fault>,
     pub git_faults: VecDeque<Fault>,
-    pub remaining: Option<u64>,
+    pub limits: Limits,
+    pub manifests: Manifests,
+    pub graphql: Graphql,
+    /// Rules of GitHub's that were broken.
+    pub violations: Vec<String>,
     pub version: Option<String>,
     pub forgotten: Vec<String>,
     pub seen: Vec<Seen>,
@@ -38,7 +45,10 @@ impl Default for State {
             apps: Apps::default(),
             api_faults: VecDeque::new(),
             git_faults: VecDeque::new(),
-            remaining: None,
+            limits: Limits::default(),
+            manifests: Manifests::default(),
+            graphql: Graphql::default(),
+            violations: Vec::new(),
             version: Some("3.19.0".to_owned()),
             forgotten: Vec::new(),
             seen: Vec::new(),
@@ -68,6 +78,19 @@ pub struct Repository {
     pub created_at: DateTime<Utc>,
     /// Later with every push, by a second at least.
     pub pushed_at: DateTime<Utc>,
+    /// When a pull request last changed; `None`: there is none.
+    pub pull_updated: Option<DateTime<Utc>>,
+    /// `None`: to be read again.
+    pub refs: Option<RefList>,
+}
+
+/// A repository's references.
+#[derive(Clone, Default)]
+pub struct RefList {
+    /// Names and object ids.
+    pub refs: Vec<(String, String)>,
+    /// What `HEAD` points to.
+    pub head: Option<String>,
 }
 
 /// A request as it arrived.
@@ -169,6 +192,8 @@ impl State {
             former: Vec::new(),
             created_at: now,
             pushed_at: now,
+            pull_updated: None,
+            refs: None,
         });
         id
     }
@@ -195,6 +220,7 @@ impl State {
         let mut repositories = self.repositories.iter_mut();
         if let Some(repository) = repositories.find(|repository| repository.full_name() == full_name) {
             repository.pushed_at = now.max(repository.pushed_at + TimeDelta::seconds(1));
+            repository.refs = None;
         }
     }
 }
