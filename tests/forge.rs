@@ -22,6 +22,8 @@ mod git_server;
 mod inspection;
 #[path = "forge/listing.rs"]
 mod listing;
+#[path = "forge/openapi.rs"]
+mod openapi;
 #[path = "forge/payloads.rs"]
 mod payloads;
 

@@ -1,17 +1,107 @@
 //! The double does what it is relied on for elsewhere.
 
+#[path = "double/apps.rs"]
+mod apps;
+#[path = "double/delivery_log.rs"]
+mod delivery_log;
+#[path = "double/graphql.rs"]
+mod graphql;
+#[path = "double/limits.rs"]
+mod limits;
+#[path = "double/manifests.rs"]
+mod manifests;
+
 use std::sync::{Arc, Mutex};
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::Bytes;
+use chrono::Utc;
+use http::HeaderMap;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use refward::forge::{Content, Delivery};
 use secrecy::ExposeSecret;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
-use crate::support::fake_github::{FakeGithub, Fault, Repo, Token};
+use crate::support::fake_github::{AppHandle, FakeGithub, Fault, Repo, Token};
 use crate::support::shell::try_git;
-use crate::{github, place, secret};
+use crate::{client, github, place, secret};
+
+/// What the API said.
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn told(&self) -> (u16, &str) {
+        (self.status, self.body["message"].as_str().unwrap_or_default())
+    }
+}
+
+/// Calls the REST API as whoever holds `bearer`.
+pub async fn call(host: &FakeGithub, method: &str, path: &str, bearer: &str, body: Value) -> Answer {
+    call_with(host, method, path, bearer, body, ("accept", "application/vnd.github+json")).await
+}
+
+pub async fn get(host: &FakeGithub, path: &str, bearer: &str) -> Answer {
+    call(host, "GET", path, bearer, Value::Null).await
+}
+
+async fn call_with(
+    host: &FakeGithub,
+    method: &str,
+    path: &str,
+    bearer: &str,
+    body: Value,
+    header: (&str, &str),
+) -> Answer {
+    let url = host.url().join(&format!("api/v3/{path}")).unwrap();
+    let mut request = client().request(method.parse().unwrap(), url).bearer_auth(bearer).header(header.0, header.1);
+    if !body.is_null() {
+        request = request.body(body.to_string());
+    }
+    let answer = request.send().await.unwrap();
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    let body = serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default();
+    Answer { status, headers, body }
+}
+
+/// An assertion that is good for five minutes.
+pub fn assertion(app: &AppHandle) -> String {
+    signed(&app.pem(), json!(app.id.to_string()), -30, 300)
+}
+
+/// An assertion; times in seconds from now.
+pub fn signed(pem: &str, issuer: Value, issued: i64, end: i64) -> String {
+    let now = Utc::now().timestamp();
+    let claims = json!({ "iss": issuer, "iat": now + issued, "exp": now + end });
+    let key = EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap();
+    jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).unwrap()
+}
+
+/// An installation token, narrowed by `body`.
+pub async fn mint(host: &FakeGithub, app: &AppHandle, installation: u64, body: Value) -> Answer {
+    call(host, "POST", &format!("app/installations/{installation}/access_tokens"), &assertion(app), body).await
+}
+
+/// The token itself.
+pub async fn token(host: &FakeGithub, app: &AppHandle, installation: u64, body: Value) -> String {
+    let minted = mint(host, app, installation, body).await;
+    assert_eq!(minted.status, 201, "{}", minted.body);
+    minted.body["token"].as_str().unwrap().to_owned()
+}
+
+/// Names in a list of repositories.
+pub fn names(repositories: &Value) -> Vec<&str> {
+    repositories.as_array().unwrap().iter().map(|repository| repository["name"].as_str().unwrap()).collect()
+}
 
 /// A receiver that reads deliveries with the real adapter.
 fn receiver() -> (Url, Arc<Mutex<Vec<Delivery>>>) {

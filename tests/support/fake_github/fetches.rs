@@ -1,4 +1,4 @@
-//! Fetches that are kept waiting, so that a test can do something meanwhile.
+//! Requests that are kept waiting, so that a test can do something meanwhile.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ impl Fetches {
     pub async fn is_held(&self) {
         let patience = Instant::now();
         while self.gate.borrow().waiting == 0 {
-            assert!(patience.elapsed() < Duration::from_mins(1), "nobody fetches");
+            assert!(patience.elapsed() < Duration::from_mins(1), "nobody asks");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

@@ -177,10 +177,14 @@ impl FakeGithub {
         self.state().limits.points_per_minute = Some(most);
     }
 
-    /// Every API call takes so long, and whoever asks for more than so many at once has broken a rule.
-    pub fn at_most_at_once(&self, calls: usize, each_takes: Duration) {
-        let limits = &mut self.state().limits;
-        (limits.concurrency, limits.latency) = (Some(calls), each_takes);
+    /// Whoever asks for more than so many things at once is refused, and has broken a rule. github.com's number is 100.
+    pub fn at_most_at_once(&self, calls: usize) {
+        self.state().limits.concurrency = Some(calls);
+    }
+
+    /// How long the host takes for a call.
+    pub fn calls_take(&self, time: Duration) {
+        self.state().limits.latency = time;
     }
 
     /// A call comes in. What is given must be kept until it is answered.
@@ -195,7 +199,8 @@ impl FakeGithub {
             });
             (visitor, refusal, state.limits.latency)
         };
-        if !latency.is_zero() {
+        if refusal.is_none() {
+            self.inner.calls.pass().await;
             tokio::time::sleep(latency).await;
         }
         (visitor, refusal)

@@ -77,6 +77,7 @@ pub(crate) struct Inner {
     pub state: Mutex<State>,
     pub http: reqwest::Client,
     pub fetches: Fetches,
+    pub calls: Fetches,
 }
 
 impl FakeGithub {
@@ -86,8 +87,8 @@ impl FakeGithub {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let inner =
-            Inner { root: TempDir::new().unwrap(), url, state: Mutex::default(), http, fetches: Fetches::default() };
+        let (fetches, calls) = (Fetches::default(), Fetches::default());
+        let inner = Inner { root: TempDir::new().unwrap(), url, state: Mutex::default(), http, fetches, calls };
         let github = Self { inner: Arc::new(inner), judge: None };
         github.state().host = github.url().as_str().trim_end_matches('/').to_owned();
 
@@ -99,8 +100,10 @@ impl FakeGithub {
         let double = github.clone();
         let server = HttpServer::new(move || {
             let (api, before_git) = (double.clone(), double.clone());
-            let answer =
-                move |request: HttpRequest, body: Bytes| std::future::ready(rest::answer(&api, &request, &body));
+            let answer = move |request: HttpRequest, body: Bytes| {
+                let api = api.clone();
+                async move { api.serve(&request, &body).await }
+            };
             let before = from_fn(move |request, next| git::before(before_git.clone(), request, next));
             App::new()
                 .service(web::scope("/api").default_service(web::to(answer)))
@@ -188,6 +191,21 @@ impl FakeGithub {
     /// Whatever was kept waiting goes on.
     pub fn let_fetches_go(&self) {
         self.inner.fetches.let_go();
+    }
+
+    /// Keeps API calls waiting until [`Self::let_calls_go`].
+    pub fn hold_calls(&self) {
+        self.inner.calls.hold();
+    }
+
+    /// Waits until a call is kept waiting.
+    pub async fn call_is_held(&self) {
+        self.inner.calls.is_held().await;
+    }
+
+    /// Whatever was kept waiting goes on.
+    pub fn let_calls_go(&self) {
+        self.inner.calls.let_go();
     }
 
     /// Calls that this host does not know, such as `/user`.

@@ -182,6 +182,11 @@ fn converted(schema: &Value) -> Value {
         key => key != "nullable" || value.is_object(),
     });
     let mut made: Map<String, Value> = kept.map(|(key, value)| (key.clone(), converted(value))).collect();
+    // An error in the description of `GET /app/installations` for servers: nothing can be both.
+    if made.get("allOf").is_some_and(|all| all[0]["title"] == "Simple User" && all[1]["title"] == "Enterprise") {
+        let either = made.remove("allOf").unwrap();
+        made.insert("anyOf".to_owned(), either);
+    }
     if fields.get("nullable") != Some(&Value::Bool(true)) {
         return made.into();
     }

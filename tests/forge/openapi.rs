@@ -1,0 +1,58 @@
+//! The double is held against GitHub's own description of its API, and so is whoever calls it.
+
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use crate::double::{assertion, call, get};
+use crate::support::fake_github::openapi::{Description, description};
+use crate::support::fake_github::reply::{Reply, ok};
+use crate::support::fake_github::{FakeGithub, Token};
+
+fn described() -> &'static Description {
+    description(true).expect("scripts/test-setup.sh must be run first")
+}
+
+#[test]
+fn a_wrong_answer_of_the_double_is_noticed() {
+    for (path, reply, complaint) in [
+        ("/app", ok(json!({ "id": "37" })), "at `"),
+        ("/app/installations", ok(json!([{ "id": 1 }])), "at `/0`"),
+        ("/app/hook/deliveries", ok(json!([{}, {}, {}, {}])), "\"id\" is a required property"),
+        ("/app/hook/config", ok(json!({ "url": 1 })), "at `/url`"),
+        ("/installation/repositories", Reply { status: 201, ..ok(json!({})) }, "there is no such answer"),
+    ] {
+        let why = described().check_answer("GET", path, &reply).expect_err(path);
+        assert!(why.contains(complaint), "{path}: {why}");
+    }
+    described().check_answer("GET", "/app/hook/config", &ok(json!({ "secret": "********" }))).unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_github_does_not_know_breaks_a_rule() {
+    let host = FakeGithub::start().await;
+    host.org("acme");
+    let app = host.app("acme").hook(&"http://127.0.0.1:1/".parse().unwrap(), "s3cret");
+    let token = host.token(Token::classic("mona"));
+    let token = token.expose_secret();
+    get(&host, "orgs/acme/repos?type=all&per_page=100", token).await;
+    assert_eq!(host.violations(), [""; 0]);
+    let config = json!({ "content_type": 7 });
+    for (method, path, bearer, body, complaint) in [
+        ("GET", "orgs/acme/repositories", token, Value::Null, "GitHub has no such path"),
+        ("PATCH", "app/installations", token, Value::Null, "does not know that method"),
+        ("GET", "orgs/acme/repos?sort_by=name", token, Value::Null, "no query parameter `sort_by`"),
+        ("GET", "orgs/acme/repos?type=mine", token, Value::Null, "\"mine\" is not one of"),
+        ("PATCH", "app/hook/config", &assertion(&app), config, "at `/content_type`"),
+    ] {
+        call(&host, method, path, bearer, body).await;
+        let broken = host.forgive_violations();
+        assert!(broken.len() == 1 && broken[0].contains(complaint), "{complaint}: {broken:?}");
+    }
+}
+
+#[tokio::test]
+#[should_panic(expected = "rules of GitHub's were broken")]
+async fn and_fails_the_test_at_its_end() {
+    let host = FakeGithub::start().await;
+    get(&host, "no/such/path", "").await;
+}
