@@ -1,6 +1,6 @@
 //! One domain: what it has used, and who waits in line for it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::budget::Budget;
 use super::host::{Host, Ticket};
 use super::opening::{Barred, Gate, Opening};
 use super::rolling::Rolling;
-use super::rules::{Call, Effect, Resource, Rules, Urgency};
+use super::rules::{Ask, Effect, Resource, Rules, Urgency};
 use super::{Observed, Refusal};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -31,7 +31,7 @@ pub(super) struct Lane {
     in_flight: u32,
     seats: HashMap<Ticket, Seat>,
     /// Those of the seats that wait, in the order in which they go.
-    line: BTreeSet<(Urgency, Ticket)>,
+    line: BTreeMap<(Urgency, Ticket), Ask>,
     /// When time alone may let somebody go. The first in line keeps the alarm, and is told when it changes.
     alarm: Option<Instant>,
     alarm_kept_by: Option<Ticket>,
@@ -45,7 +45,7 @@ struct Pace {
 }
 
 struct Seat {
-    call: Call,
+    ask: Ask,
     nudge: Arc<Notify>,
     gives_up: Instant,
     state: State,
@@ -80,15 +80,15 @@ impl Lane {
     }
 
     pub fn waiting(&self, resource: Resource) -> usize {
-        self.line.iter().filter(|(_, ticket)| self.seats[ticket].call.resource == resource).count()
+        self.line.values().filter(|ask| ask.resource == resource).count()
     }
 
     /// Joins the line.
-    pub fn join(&mut self, ticket: Ticket, call: Call, nudge: Arc<Notify>, now: Instant) {
-        self.rules = Some(call.rules);
-        self.line.insert((call.urgency, ticket));
-        let gives_up = now + call.rules.patience;
-        self.seats.insert(ticket, Seat { call, nudge, gives_up, state: State::Waits });
+    pub fn join(&mut self, ticket: Ticket, ask: Ask, nudge: Arc<Notify>, now: Instant) {
+        self.rules = Some(ask.rules);
+        self.line.insert((ask.urgency, ticket), ask);
+        let gives_up = now + ask.rules.patience;
+        self.seats.insert(ticket, Seat { ask, nudge, gives_up, state: State::Waits });
     }
 
     /// What the holder of `ticket` is to do.
@@ -99,10 +99,10 @@ impl Lane {
             State::Goes(_) => Next::Go,
             State::SentAway(barred) => Next::Leave(barred),
             State::Waits => {
-                let turn = now + self.line_ahead(&seat.call, Some(ticket));
+                let turn = now + self.line_ahead(seat.ask, Some(ticket));
                 if now >= seat.gives_up || turn > seat.gives_up {
                     // Come back when those ahead are gone; at once would be a busy loop.
-                    let turn = turn.max(now + seat.call.rules.patience);
+                    let turn = turn.max(now + seat.ask.rules.patience);
                     return Next::Leave(Barred { opening: Opening::At(turn), gate: Gate::Pace });
                 }
                 let alarm = self.alarm.filter(|_| self.alarm_kept_by == Some(ticket));
@@ -116,17 +116,17 @@ impl Lane {
     pub fn dispatch(&mut self, host: &mut Host, now: Instant) {
         let (mut resources_shut, mut effects_shut) = ([false; 3], [false; 3]);
         let mut alarm: Option<Instant> = None;
-        let line: Vec<(Urgency, Ticket)> = self.line.iter().copied().collect();
-        for place in line {
-            let Some(Seat { call, gives_up, .. }) = self.seats.get(&place.1) else { continue };
-            let (call, gives_up) = (call.clone(), *gives_up);
-            if resources_shut[call.resource as usize] || effects_shut[call.effect as usize] {
+        let line: Vec<((Urgency, Ticket), Ask)> = self.line.iter().map(|(place, ask)| (*place, *ask)).collect();
+        for (place, ask) in line {
+            let (resource, effect) = (ask.resource as usize, ask.effect as usize);
+            if resources_shut[resource] || effects_shut[effect] {
                 continue;
             }
-            let barred = self.barred(&call, host, now);
+            let barred = self.barred(ask, host, now);
+            let gives_up = self.seats[&place.1].gives_up;
             match barred.opening {
                 Opening::Now => {
-                    self.begin(&call);
+                    self.begin(ask, now);
                     self.leave_line(place, State::Goes(host.begin(place.1)));
                 }
                 Opening::At(at) if at > gives_up => self.leave_line(place, State::SentAway(barred)),
@@ -136,13 +136,13 @@ impl Lane {
                     }
                     match barred.gate {
                         Gate::Host | Gate::Concurrent => break,
-                        Gate::Budget { .. } | Gate::Pace => resources_shut[call.resource as usize] = true,
-                        Gate::Write | Gate::Creation => effects_shut[call.effect as usize] = true,
+                        Gate::Budget { .. } | Gate::Pace => resources_shut[resource] = true,
+                        Gate::Write | Gate::Creation => effects_shut[effect] = true,
                     }
                 }
             }
         }
-        let first = self.line.first().map(|(_, ticket)| *ticket);
+        let first = self.line.keys().next().map(|(_, ticket)| *ticket);
         if (first, alarm) != (self.alarm_kept_by, self.alarm) {
             (self.alarm_kept_by, self.alarm) = (first, alarm);
             if let Some(seat) = first.and_then(|first| self.seats.get(&first)) {
@@ -152,8 +152,8 @@ impl Lane {
     }
 
     /// What bars the way to a call, the line aside.
-    pub fn barred(&mut self, call: &Call, host: &Host, now: Instant) -> Barred {
-        let Call { resource, urgency, effect, rules, .. } = *call;
+    pub fn barred(&mut self, ask: Ask, host: &Host, now: Instant) -> Barred {
+        let Ask { resource, urgency, effect, rules } = ask;
         let (points, cap) = (effect.points(), rules.points_per_minute(resource));
         let (budget, gate) = self.budget(resource).opening(urgency, &rules.reserve, now);
         let concurrent = if self.in_flight < rules.concurrent { Opening::Now } else { Opening::Answer };
@@ -175,28 +175,32 @@ impl Lane {
     }
 
     /// How long those who go before `ticket`, or before a newcomer, take.
-    pub fn line_ahead(&self, call: &Call, ticket: Option<Ticket>) -> Duration {
-        let place = (call.urgency, ticket.unwrap_or(Ticket::MAX));
-        let ahead = self.line.range(..place).map(|(_, ticket)| &self.seats[ticket].call);
-        let points = ahead.filter(|ahead| ahead.resource == call.resource).map(|ahead| ahead.effect.points()).sum();
-        time_for(points, call.rules.points_per_minute(call.resource))
+    pub fn line_ahead(&self, ask: Ask, ticket: Option<Ticket>) -> Duration {
+        let ahead = self.line.range(..(ask.urgency, ticket.unwrap_or(Ticket::MAX))).map(|(_, ahead)| ahead);
+        ask.time_for(ahead.filter(|ahead| ahead.resource == ask.resource).map(|ahead| ahead.effect.points()).sum())
     }
 
-    /// When somebody should come back who cannot make this call before `base`.
-    pub fn send_away(&mut self, call: &Call, base: Instant) -> Instant {
-        let apart = time_for(call.effect.points(), call.rules.points_per_minute(call.resource));
-        self.budget_mut(call.resource).send_away(call.urgency, base, apart)
+    /// When somebody should come back who cannot make this call before `base`: as soon as it can be that one's turn.
+    pub fn send_away(&mut self, ask: Ask, gate: Gate, base: Instant) -> Instant {
+        let pace = ask.time_for(ask.effect.points());
+        let apart = match gate {
+            Gate::Budget { reserved: true, limit: Some(limit) } => {
+                pace.max(ask.rules.reserve.fading_of_one(ask.urgency, limit))
+            }
+            _ => pace,
+        };
+        self.budget_mut(ask.resource).send_away(ask.urgency, base, apart)
     }
 
     /// Gives the seat up, with what the forge answered if it did.
     pub fn leave(&mut self, ticket: Ticket, host: &mut Host, answer: Option<&Observed>, now: Instant) {
         let Some(seat) = self.seats.remove(&ticket) else { return };
-        let Seat { call, state, .. } = seat;
-        self.line.remove(&(call.urgency, ticket));
+        let Seat { ask, state, .. } = seat;
+        self.line.remove(&(ask.urgency, ticket));
         let State::Goes(era) = state else { return };
-        self.end(&call, now);
+        self.end(ask, now);
         host.end(ticket);
-        let budget = self.budget_mut(call.resource);
+        let budget = self.budget_mut(ask.resource);
         let Some(answer) = answer else { return budget.unanswered() };
         match (answer.limit, answer.remaining) {
             (Some(limit), Some(remaining)) => {
@@ -207,7 +211,7 @@ impl Lane {
         match answer.refused {
             None => host.succeeded(era),
             Some(Refusal::Primary { wait }) => budget.refused(wait, now),
-            Some(Refusal::Secondary { wait }) => host.refused(era, wait, call.rules.unknown_wait, now),
+            Some(Refusal::Secondary { wait }) => host.refused(era, wait, ask.rules.unknown_wait, now),
         }
     }
 
@@ -219,39 +223,34 @@ impl Lane {
         }
     }
 
-    fn begin(&mut self, call: &Call) {
+    fn begin(&mut self, ask: Ask, now: Instant) {
         self.in_flight += 1;
-        self.budget_mut(call.resource).begin();
-        let points = call.effect.points();
-        let pace = &mut self.paces[pace_of(call.resource)];
+        self.budget_mut(ask.resource).begin();
+        let points = ask.effect.points();
+        let pace = &mut self.paces[pace_of(ask.resource)];
         pace.minute.open(points);
-        pace.burst.spend(points, MINUTE / BURSTS, Instant::now());
-        if call.effect != Effect::Reads {
+        pace.burst.spend(points, MINUTE / BURSTS, now);
+        if ask.effect != Effect::Reads {
             self.writes.open(1);
         }
-        if call.effect == Effect::Creates {
+        if ask.effect == Effect::Creates {
             self.creations_this_minute.open(1);
             self.creations_this_hour.open(1);
         }
     }
 
-    fn end(&mut self, call: &Call, now: Instant) {
+    fn end(&mut self, ask: Ask, now: Instant) {
         self.in_flight -= 1;
-        let pace = &mut self.paces[pace_of(call.resource)];
-        pace.minute.close(call.effect.points(), MINUTE, now);
-        if call.effect != Effect::Reads {
-            self.writes.close(1, call.rules.write_gap, now);
+        let pace = &mut self.paces[pace_of(ask.resource)];
+        pace.minute.close(ask.effect.points(), MINUTE, now);
+        if ask.effect != Effect::Reads {
+            self.writes.close(1, ask.rules.write_gap, now);
         }
-        if call.effect == Effect::Creates {
+        if ask.effect == Effect::Creates {
             self.creations_this_minute.close(1, MINUTE, now);
             self.creations_this_hour.close(1, HOUR, now);
         }
     }
-}
-
-/// How long so many points take at the pace of the limit.
-pub(super) fn time_for(points: u32, per_minute: u32) -> Duration {
-    MINUTE * points / per_minute.max(1)
 }
 
 fn pace_of(resource: Resource) -> usize {

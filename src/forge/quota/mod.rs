@@ -28,6 +28,7 @@ use tokio::time::{Instant, sleep_until};
 use self::host::{Host, Ticket};
 use self::lane::{Lane, Next};
 use self::opening::{Barred, Gate, Opening};
+use self::rules::Ask;
 pub use self::rules::{Call, Domain, Effect, Reserve, Resource, Rules, Urgency};
 pub use self::standing::{Pause, Standing, Why};
 use crate::domain::{Error, Result};
@@ -85,12 +86,12 @@ impl Quotas {
     /// [`Kind::Throttled`](crate::domain::Kind::Throttled) says until when and why.
     pub async fn admit(&self, call: Call) -> Result<Permit> {
         let nudge = Arc::new(Notify::new());
-        let permit = self.join(call.clone(), nudge.clone());
+        let permit = self.join(&call, nudge.clone());
         loop {
             let next = self.lock().next(&permit);
             match next {
                 Next::Go => return Ok(permit),
-                Next::Leave(barred) => return Err(self.lock().send_away(&call, barred)),
+                Next::Leave(barred) => return Err(self.lock().send_away(&call.domain, (&call).into(), barred)),
                 Next::Wait(until) => tokio::select! {
                     () = nudge.notified() => {}
                     () = sleep_until(until) => {}
@@ -111,29 +112,28 @@ impl Quotas {
     ) -> Result<usize> {
         let now = Instant::now();
         let mut state = self.lock();
+        let ask = Ask { resource, urgency, effect: Effect::Reads, rules };
         let ranked = candidates.iter().enumerate().map(|(index, domain)| {
-            let call = Call { domain: domain.clone(), resource, urgency, effect: Effect::Reads, rules };
             let (lane, host) = state.lane(domain);
-            let barred = lane.barred(&call, host, now);
-            let start = if let Opening::At(at) = barred.opening { at } else { now };
+            let barred = lane.barred(ask, host, now);
+            let open = if let Opening::At(at) = barred.opening { at } else { now };
             let left = lane.budget(resource).left(urgency, &rules.reserve, now);
-            let start = start + lane.line_ahead(&call, None);
-            (index, call, start, barred, left)
+            (index, open + lane.line_ahead(ask, None), barred, left)
         });
-        let first = ranked.min_by_key(|(_, _, start, barred, left)| (*start, barred.opening, Reverse(*left)));
-        let (index, call, start, barred, _) = first.ok_or_else(|| Error::bug("no credential to choose from"))?;
+        let first = ranked.min_by_key(|(_, start, barred, left)| (*start, barred.opening, Reverse(*left)));
+        let (index, start, barred, _) = first.ok_or_else(|| Error::bug("no credential to choose from"))?;
         if start > now + rules.patience {
-            return Err(state.send_away(&call, Barred { opening: Opening::At(start), ..barred }));
+            return Err(state.send_away(&candidates[index], ask, Barred { opening: Opening::At(start), ..barred }));
         }
         Ok(index)
     }
 
-    fn join(&self, call: Call, nudge: Arc<Notify>) -> Permit {
+    fn join(&self, call: &Call, nudge: Arc<Notify>) -> Permit {
         let mut state = self.lock();
         state.last_ticket += 1;
         let ticket = state.last_ticket;
         let domain = call.domain.clone();
-        state.lane(&domain).0.join(ticket, call, nudge, Instant::now());
+        state.lane(&domain).0.join(ticket, call.into(), nudge, Instant::now());
         Permit { quotas: self.clone(), domain, ticket }
     }
 
@@ -186,11 +186,11 @@ impl State {
         }
     }
 
-    fn send_away(&mut self, call: &Call, barred: Barred) -> Error {
+    fn send_away(&mut self, domain: &Domain, ask: Ask, barred: Barred) -> Error {
         let now = Instant::now();
         let Opening::At(at) = barred.opening else { return Error::bug("sent away without a time to come back") };
-        let back = self.lane(&call.domain).0.send_away(call, at);
-        Error::throttled(back - now, refusal(&call.domain, barred.gate, at, now))
+        let back = self.lane(domain).0.send_away(ask, barred.gate, at);
+        Error::throttled(back - now, refusal(domain, barred.gate, at, now))
     }
 }
 

@@ -94,6 +94,28 @@ pub struct Call {
     pub rules: &'static Rules,
 }
 
+/// A call as its domain sees it.
+#[derive(Clone, Copy)]
+pub(super) struct Ask {
+    pub resource: Resource,
+    pub urgency: Urgency,
+    pub effect: Effect,
+    pub rules: &'static Rules,
+}
+
+impl Ask {
+    /// How long so many points take at the pace of the limit.
+    pub fn time_for(self, points: u32) -> Duration {
+        Duration::from_mins(1) * points / self.rules.points_per_minute(self.resource)
+    }
+}
+
+impl From<&Call> for Ask {
+    fn from(&Call { resource, urgency, effect, rules, .. }: &Call) -> Self {
+        Self { resource, urgency, effect, rules }
+    }
+}
+
 /// What a host asks of its clients, for each domain. [`Rules::UNLIMITED`] where it asks nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
@@ -159,6 +181,11 @@ impl Reserve {
     pub(super) fn left_at(&self, urgency: Urgency, limit: u32, floor: u32) -> Duration {
         let whole = (u64::from(limit) * self.share(urgency)).max(1);
         Duration::from_millis(u64::from(floor) * 100 * millis(self.fades).max(1) / whole)
+    }
+
+    /// How long one of `limit` takes to leave the reserve while that shrinks.
+    pub(super) fn fading_of_one(&self, urgency: Urgency, limit: u32) -> Duration {
+        self.left_at(urgency, limit, 1)
     }
 
     fn share(&self, urgency: Urgency) -> u64 {
