@@ -38,13 +38,18 @@ pub struct Seen {
 
 #[derive(Clone, Default)]
 struct Installation {
-    used: u32,
-    resets: Option<Instant>,
     at_a_time: u32,
     /// REST and GraphQL
+    budgets: [Budget; 2],
     points: [Lately; 2],
     creations_this_minute: Lately,
     creations_this_hour: Lately,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Budget {
+    used: u32,
+    resets: Option<Instant>,
 }
 
 /// What was counted in the last minute or hour.
@@ -90,13 +95,16 @@ impl GitHub {
         let mut seen = self.seen.lock().unwrap();
         let installation = seen.installations.entry(domain.clone()).or_default();
         installation.at_a_time += 1;
-        if installation.resets.is_none_or(|resets| resets <= now) {
-            (installation.used, installation.resets) = (0, Some(now + HOUR));
-        }
         let (which, per_minute) = match resource {
             Resource::GraphQl => (1, self.rules.graphql_points_per_minute),
             _ => (0, self.rules.points_per_minute),
         };
+        let budget = &mut installation.budgets[which];
+        let resets = budget.resets.filter(|resets| *resets > now).unwrap_or_else(|| {
+            budget.used = 0;
+            now + HOUR
+        });
+        budget.resets = Some(resets);
         let points = installation.points[which].count(if effect == Effect::Reads { 1 } else { 5 }, MINUTE, now);
         let created = u32::from(effect == Effect::Creates);
         let secondary = installation.at_a_time > self.rules.concurrent
@@ -104,16 +112,16 @@ impl GitHub {
             || installation.creations_this_minute.count(created, MINUTE, now) > self.rules.creations_per_minute
             || installation.creations_this_hour.count(created, HOUR, now) > self.rules.creations_per_hour;
         let whole = |at: Instant| Duration::from_secs((at - self.since).as_secs());
-        let reset_in = whole(installation.resets.unwrap()).saturating_sub(whole(now));
+        let reset_in = whole(resets).saturating_sub(whole(now));
         let refused = if secondary {
             Some(Refusal::Secondary { wait: None })
-        } else if installation.used >= self.limit {
+        } else if budget.used >= self.limit {
             Some(Refusal::Primary { wait: reset_in })
         } else {
-            installation.used += 1;
+            budget.used += 1;
             None
         };
-        let (at_a_time, left) = (installation.at_a_time, self.limit - installation.used);
+        let (at_a_time, left) = (installation.at_a_time, self.limit - budget.used);
         seen.requests += 1;
         seen.refusals += u64::from(refused.is_some());
         seen.most_at_a_time = seen.most_at_a_time.max(at_a_time);
