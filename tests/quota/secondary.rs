@@ -82,7 +82,7 @@ async fn after_a_pause_one_call_finds_out_whether_the_host_has_calmed_down() {
     let quotas = knowing("a", &left(5_000, 4_000, 50)).await;
     admit(&quotas, "b", Urgency::Person).await.unwrap().answered(&left(5_000, 4_000, 50));
     refused(&quotas, &slow_down(Some(60))).await;
-    advance(Duration::from_secs(60)).await;
+    advance(Duration::from_mins(1)).await;
     let trial = admit(&quotas, "a", Urgency::Person).await.unwrap();
     for who in ["a", "b"] {
         let other = admit(&quotas, who, Urgency::Person);

@@ -11,7 +11,7 @@ use crate::{about, admit, domain, knowing, left, wait};
 async fn what_one_process_has_used_another_does_not_use_again() {
     let one = knowing("a", &left(5_000, 0, 30)).await;
     let other = Quotas::default();
-    other.learn(through_the_database(one.standings()));
+    other.learn(through_the_database(&one.standings()));
     let time = wait(admit(&other, "a", Urgency::Person).await);
     assert!(about(time, 30 * 60), "{time:?}");
 }
@@ -68,6 +68,6 @@ async fn a_forecast_says_when_a_backlog_will_be_done() {
     assert_eq!(quotas.forecast(&[domain("a"), domain("unknown")], Resource::Rest, 9_000), None);
 }
 
-fn through_the_database(standings: Vec<Standing>) -> Vec<Standing> {
-    serde_json::from_str(&serde_json::to_string(&standings).unwrap()).unwrap()
+fn through_the_database(standings: &[Standing]) -> Vec<Standing> {
+    serde_json::from_str(&serde_json::to_string(standings).unwrap()).unwrap()
 }

@@ -1,5 +1,7 @@
 //! GitHub as far as its limits go, in virtual time, and an organization that is swept and synced within them.
 
+#![expect(clippy::unwrap_used, reason = "a simulation that cannot go on may panic")]
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -149,12 +151,6 @@ pub struct Outcome {
     pub seen: Seen,
     /// How often a worker was told to come back later.
     pub sent_away: u64,
-}
-
-impl Outcome {
-    pub fn ratio(&self) -> f64 {
-        self.time.as_secs_f64() / self.at_least.as_secs_f64()
-    }
 }
 
 /// Repositories on a page of the sweep.
