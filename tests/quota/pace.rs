@@ -102,6 +102,21 @@ async fn who_goes_away_leaves_no_gap_in_the_line() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn small_calls_do_not_overtake_a_large_one_that_waits_for_the_same_points() {
+    let quotas = knowing("a", &left(5_000, 5_000, 60)).await;
+    for _ in 0..71 {
+        admit(&quotas, "a", Urgency::Person).await.unwrap().answered(&left(5_000, 4_900, 60));
+    }
+    let waiting = quotas.clone();
+    let write = Call { effect: Effect::Writes, ..read("a", Urgency::Person) };
+    let write = tokio::spawn(async move { waiting.admit(write).await });
+    tokio::task::yield_now().await;
+    let small = timeout(Duration::from_secs(1), admit(&quotas, "a", Urgency::Person)).await;
+    assert!(small.is_err(), "three points are free, but the write came first and needs five");
+    write.await.unwrap().expect("its turn comes").answered(&left(5_000, 4_899, 60));
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_waits_longer_than_patience_allows() {
     let quotas = Quotas::default();
     let _never_answered = admit(&quotas, "a", Urgency::Person).await.unwrap();

@@ -61,6 +61,7 @@ async fn a_used_up_budget_says_until_when_and_is_full_again_then() {
         .answered(&left(5_000, 9, 30));
     let time = wait(admit(&quotas, "installation 123", Urgency::Person).await);
     assert!(about(time, 30 * 60), "{time:?}");
+    assert!(time >= Duration::from_secs(30 * 60 + 1), "it was told in whole seconds, and may be one more: {time:?}");
     advance(time).await;
     admit(&quotas, "installation 123", Urgency::Sweep).await.unwrap().answered(&left(5_000, 4_999, 60));
     assert_eq!(quotas.standings()[0].remaining, Some(4_999));

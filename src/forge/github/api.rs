@@ -281,7 +281,9 @@ impl Api {
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| silent(&*error))?.to_bytes();
         let answer = Answer { status: parts.status, headers: parts.headers, body };
-        permit.answered(&limits::observed(&answer));
+        if let Some(observed) = limits::observed(&answer) {
+            permit.answered(&observed);
+        }
         Ok(answer)
     }
 

@@ -218,7 +218,7 @@ fn proxy_wants_password() -> Error {
     Error::misconfigured("the HTTP proxy wants a password").hint("put it into the setting `http.proxy`")
 }
 
-fn is_web_page(answer: &Answer) -> bool {
+pub(super) fn is_web_page(answer: &Answer) -> bool {
     let declared = header(answer, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("text/html"));
     declared || answer.body.trim_ascii_start().starts_with(b"<")
 }

@@ -10,10 +10,9 @@ use super::errors::{self, header};
 use super::hosts::{Host, Product};
 use crate::forge::quota::{Call, Domain, Effect, Observed, Reserve, Resource, Rules, Urgency};
 
-/// github.com and ghe.com. Of the hundred requests at once that GitHub allows, half are left to whatever else acts for
-/// the same user.
-const CLOUD: Rules = Rules {
-    concurrent: 50,
+/// github.com and ghe.com.
+pub const CLOUD: Rules = Rules {
+    concurrent: 100,
     points_per_minute: 900,
     graphql_points_per_minute: 2_000,
     creations_per_minute: 80,
@@ -24,18 +23,15 @@ const CLOUD: Rules = Rules {
     patience: Rules::PATIENCE,
 };
 
-/// Enterprise Servers have no limits until an administrator sets some; answers tell them then.
-/// <https://docs.github.com/en/enterprise-server@3.19/admin/configuring-settings/configuring-user-applications-for-your-enterprise/configuring-rate-limits>
-const SERVER: Rules = Rules {
-    concurrent: 20,
+/// Enterprise Server knows no limits until its administrator sets some; but a backup shouldn't be felt there either.
+pub const ENTERPRISE_SERVER: Rules = Rules {
+    concurrent: 10,
     points_per_minute: Rules::UNLIMITED,
     graphql_points_per_minute: Rules::UNLIMITED,
     creations_per_minute: Rules::UNLIMITED,
     creations_per_hour: Rules::UNLIMITED,
     write_gap: Duration::ZERO,
-    unknown_wait: UNKNOWN_WAIT,
-    reserve: Reserve::USUAL,
-    patience: Rules::PATIENCE,
+    ..CLOUD
 };
 
 /// How long a limit lasts that GitHub does not put a time to, the first time.
@@ -45,7 +41,7 @@ pub(super) const UNKNOWN_WAIT: Duration = Duration::from_mins(1);
 pub(super) fn rules(host: &Host) -> &'static Rules {
     match host.product {
         Product::GithubCom | Product::DataResidency => &CLOUD,
-        Product::Server => &SERVER,
+        Product::Server => &ENTERPRISE_SERVER,
     }
 }
 
@@ -62,13 +58,17 @@ pub(super) fn call(host: &Host, domain: Domain, resource: Resource, urgency: Urg
     Call { domain, resource, urgency, effect, rules: rules(host) }
 }
 
-/// What an answer says of what is left. A server without limits says nothing.
-pub(super) fn observed(answer: &Answer) -> Observed {
+/// What an answer says of what is left; a server without limits says nothing. `None`: it is in trouble, or something on
+/// the way has answered in its place.
+pub(super) fn observed(answer: &Answer) -> Option<Observed> {
+    if answer.status.is_server_error() || errors::is_web_page(answer) {
+        return None;
+    }
     let number = |name| header(answer, name).and_then(|text| text.parse().ok());
-    Observed {
+    Some(Observed {
         limit: number("x-ratelimit-limit"),
         remaining: number("x-ratelimit-remaining"),
         reset_in: errors::until_reset(answer),
         refused: errors::limited(answer),
-    }
+    })
 }

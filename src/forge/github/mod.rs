@@ -6,7 +6,7 @@ mod apps;
 mod errors;
 mod hosts;
 mod jwt;
-mod limits;
+pub mod limits;
 mod login;
 mod manifest;
 mod payload;
