@@ -75,13 +75,13 @@ async fn call_with(
 
 /// An assertion that is good for five minutes.
 pub fn assertion(app: &AppHandle) -> String {
-    signed(&app.pem(), json!(app.id.to_string()), -30, 300)
+    signed(&app.pem(), &json!(app.id.to_string()), -30, 300)
 }
 
 /// An assertion; times in seconds from now.
-pub fn signed(pem: &str, issuer: Value, issued: i64, end: i64) -> String {
+pub fn signed(pem: &str, issuer: &Value, since: i64, until: i64) -> String {
     let now = Utc::now().timestamp();
-    let claims = json!({ "iss": issuer, "iat": now + issued, "exp": now + end });
+    let claims = json!({ "iss": issuer, "iat": now + since, "exp": now + until });
     let key = EncodingKey::from_rsa_pem(pem.as_bytes()).unwrap();
     jsonwebtoken::encode(&Header::new(Algorithm::RS256), &claims, &key).unwrap()
 }

@@ -27,16 +27,16 @@ async fn an_app_proves_who_it_is_by_an_assertion() {
         answer
     };
     for issuer in [id.clone(), json!(app.id.to_string()), json!(app.client_id())] {
-        let answer = ask(signed(&app.pem(), issuer, -30, 600)).await;
+        let answer = ask(signed(&app.pem(), &issuer, -30, 600)).await;
         assert_eq!((answer.status, &answer.body["id"]), (200, &id), "{}", answer.body);
     }
     let other = host.app("acme");
     for (bearer, status, complaint) in [
-        (signed(&app.pem(), id.clone(), 90, 300), 401, "'Issued at' claim ('iat') must be an Integer"),
-        (signed(&app.pem(), id.clone(), -30, 660), 401, "'exp') is too far in the future"),
-        (signed(&app.pem(), id.clone(), -700, -60), 401, "'Expiration time' claim ('exp') must be"),
-        (signed(&other.pem(), id.clone(), -30, 300), 401, "could not be decoded"),
-        (signed(&app.pem(), json!("Iv23nobody"), -30, 300), 404, "Integration not found"),
+        (signed(&app.pem(), &id, 90, 300), 401, "'Issued at' claim ('iat') must be an Integer"),
+        (signed(&app.pem(), &id, -30, 660), 401, "'exp') is too far in the future"),
+        (signed(&app.pem(), &id, -700, -60), 401, "'Expiration time' claim ('exp') must be"),
+        (signed(&other.pem(), &id, -30, 300), 401, "could not be decoded"),
+        (signed(&app.pem(), &json!("Iv23nobody"), -30, 300), 404, "Integration not found"),
         ("ghs_something".to_owned(), 401, "could not be decoded"),
     ] {
         let answer = ask(bearer).await;
@@ -54,7 +54,7 @@ async fn keys_come_and_go() {
     let old = app.pem();
     let new = app.add_key();
     assert_ne!(old, new);
-    let status = async |pem: &str| get(&host, "app", &signed(pem, json!(app.id), -30, 300)).await.status;
+    let status = async |pem: &str| get(&host, "app", &signed(pem, &json!(app.id), -30, 300)).await.status;
     assert_eq!((status(&old).await, status(&new).await), (200, 200));
     app.remove_key(&old);
     assert_eq!((status(&old).await, status(&new).await), (401, 200));

@@ -45,7 +45,7 @@ async fn a_manifest_becomes_an_app() {
     assert_eq!((&app["slug"], &app["owner"]["login"]), (&json!("backup-of-acme"), &json!("acme")));
     let pem = app["pem"].as_str().unwrap();
     assert!(pem.starts_with("-----BEGIN RSA PRIVATE KEY-----"));
-    let jwt = signed(pem, app["client_id"].clone(), -30, 300);
+    let jwt = signed(pem, &app["client_id"], -30, 300);
     assert_eq!(get(&host, "app", &jwt).await.body["id"], app["id"]);
 
     let url = host.url().join("github-apps/backup-of-acme/installations/new?state=s2").unwrap();

@@ -1,5 +1,6 @@
 //! The part of the REST API that an App speaks: `/app…`, and which installation is where.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -16,7 +17,10 @@ const MAX_REPOSITORIES: usize = 500;
 
 /// Is it for Apps that prove themselves by an assertion?
 pub fn is_for_apps(segments: &[&str]) -> bool {
-    matches!(segments, ["app", ..] | ["orgs" | "users", _, "installation"] | ["repos", _, _, "installation"])
+    matches!(
+        segments,
+        ["app", ..] | ["orgs" | "users" | "repositories", _, "installation"] | ["repos", _, _, "installation"]
+    )
 }
 
 pub fn route(github: &FakeGithub, call: &Call, segments: &[&str]) -> Reply {
@@ -43,6 +47,7 @@ pub fn route(github: &FakeGithub, call: &Call, segments: &[&str]) -> Reply {
             Some((name, account)) if account.organization == (*kind == "orgs") => on_account(&state, app, name),
             _ => not_found(),
         },
+        ("GET", ["repositories", id, _]) => of_repository(&state, app, id.parse().ok()),
         ("GET", ["repos", owner, name, _]) => on_repository(&state, app, &format!("{owner}/{name}")),
         _ => not_found(),
     }
@@ -78,9 +83,13 @@ fn installation(github: &FakeGithub, call: &Call, app: u64, id: u64, rest: &[&st
 }
 
 fn installations(state: &State, app: u64, call: &Call) -> Reply {
-    let since = call.query("since");
+    let since = call.query("since").and_then(|since| since.parse::<DateTime<Utc>>().ok());
+    let asked =
+        call.query("outdated").is_some().then(|| &state.apps.app(app).expect("it was authenticated").permissions);
     let changed = |found: &&Installation| {
-        found.app == app && since.as_ref().is_none_or(|since| found.updated_at.to_rfc3339() >= *since)
+        found.app == app
+            && since.is_none_or(|since| found.updated_at >= since)
+            && asked.is_none_or(|asked| found.permissions != *asked)
     };
     let all: Vec<&Installation> = state.apps.installations.iter().filter(changed).collect();
     let address = format!("{}/api/v3/app/installations", state.host);
@@ -113,9 +122,13 @@ fn on_repository(state: &State, app: u64, full_name: &str) -> Reply {
         let location = format!("{}/api/v3/repositories/{}/installation", state.host, moved.id);
         return message(301, "Moved Permanently").header("location", &location);
     }
-    let Some(id) = state.by_name(full_name).map(|repository| repository.id) else { return not_found() };
+    of_repository(state, app, state.by_name(full_name).map(|repository| repository.id))
+}
+
+fn of_repository(state: &State, app: u64, id: Option<u64>) -> Reply {
     let mut installations = state.apps.installations.iter();
-    let found = installations.find(|found| found.app == app && covered(state, found).contains(&id));
+    let found =
+        installations.find(|found| found.app == app && id.is_some_and(|id| covered(state, found).contains(&id)));
     found.map_or_else(not_found, |found| ok(state.installation_json(found)))
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::FakeGithub;
-use super::apps::AppHandle;
+use super::app_handle::AppHandle;
 use super::hooks::Sent;
 use super::reply::{Call, Reply, answer, message, not_found, ok};
 use super::state::State;

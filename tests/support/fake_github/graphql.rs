@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::HttpResponse;
 use apollo_compiler::ast::{Definition, Document, OperationDefinition, OperationType};
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{ExecutableDocument, Schema};
-use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::FakeGithub;
@@ -51,21 +50,7 @@ impl FakeGithub {
     }
 }
 
-pub fn answer(github: &FakeGithub, request: &HttpRequest, body: &Bytes) -> HttpResponse {
-    let call = Call {
-        method: request.method().as_str(),
-        path: "/graphql",
-        query: request.query_string(),
-        headers: request.headers(),
-        body: serde_json::from_slice(body).unwrap_or_default(),
-    };
-    let place = github.note(request, call.body.clone());
-    let response = respond(github, &call);
-    github.noted(place, response.status());
-    response
-}
-
-fn respond(github: &FakeGithub, call: &Call) -> HttpResponse {
+pub fn respond(github: &FakeGithub, call: &Call) -> HttpResponse {
     let mut state = github.state();
     if let Some(fault) = state.api_faults.pop_front() {
         return play(&fault);

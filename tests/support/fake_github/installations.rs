@@ -229,6 +229,7 @@ impl FakeGithub {
     /// An event about the installation itself, which needs no subscription.
     fn tell_app(&self, installation: u64, by: &str, event: &str, mut payload: Value) {
         let mut state = self.state();
+        state.apps.installation_mut(installation).updated_at = state.now();
         let found = state.apps.installation(installation).expect("there is no such installation");
         let app = found.app;
         payload["installation"] = state.installation_json(found);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Map, json};
 
 use super::FakeGithub;
-use super::reply::{Reply, message};
+use super::reply::{Reply, message, ok};
 use super::state::State;
 use super::tokens::Token;
 
@@ -73,6 +74,23 @@ impl Left {
             .header("x-ratelimit-reset", &self.reset.timestamp().to_string())
             .header("x-ratelimit-resource", self.resource)
     }
+}
+
+/// `GET /rate_limit`, which costs nothing.
+pub fn rate_limit(state: &mut State, token: &Token) -> Reply {
+    let mut resources = Map::new();
+    for resource in ["core", "graphql", "search"] {
+        if let Some(left) = state.left(token, resource) {
+            let (used, remaining, reset) = (left.used, left.remaining, left.reset.timestamp());
+            let bucket = json!({ "limit": Left::LIMIT, "used": used, "remaining": remaining, "reset": reset });
+            resources.insert(resource.to_owned(), bucket);
+        }
+    }
+    let Some(core) = resources.get("core").cloned() else {
+        return message(404, "Rate limiting is not enabled.");
+    };
+    resources.entry("search").or_insert_with(|| core.clone());
+    ok(json!({ "resources": resources, "rate": core }))
 }
 
 /// Who shares a bucket: all tokens of an installation, all tokens of a person.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::FakeGithub;
+use super::apps::App;
 use super::installations::Covers;
 use super::keys;
 use super::reply::{Reply, answer, message, not_found};
@@ -151,7 +152,8 @@ fn troubles(state: &State, manifest: &Value) -> Result<Url, String> {
 }
 
 /// `POST /app-manifests/{code}/conversions`: once, within the hour, by whoever has the code.
-pub fn convert(state: &mut State, code: &str) -> Reply {
+pub fn convert(github: &FakeGithub, code: &str) -> Reply {
+    let mut state = github.state();
     let Some(Waiting { manifest, owner, since }) = state.manifests.waiting.remove(code) else { return not_found() };
     if state.now() - since > CODE_LIFE {
         return not_found();
@@ -171,10 +173,32 @@ pub fn convert(state: &mut State, code: &str) -> Reply {
     let Some(app) = state.apps.app(id) else { return message(500, "the App is gone") };
     let mut body = state.app_json(app);
     body["client_id"] = client_id.into();
-    body["client_secret"] = format!("{:0>40}", id).into();
+    body["client_secret"] = format!("{id:0>40}").into();
     body["webhook_secret"] = json!(secret);
     body["pem"] = keys::pair(key).private_pem.as_str().into();
+    let ping = ping(app);
+    github.send_to_app(&mut state, id, "ping", ping);
     answer(201, body)
+}
+
+/// The first thing that a hook hears.
+fn ping(app: &App) -> Value {
+    let config = json!({ "content_type": "json", "insecure_ssl": "0", "secret": "********", "url": app.hook.url });
+    json!({
+        "zen": "Keep it logically awesome.",
+        "hook_id": app.hook.id,
+        "hook": {
+            "type": "App",
+            "id": app.hook.id,
+            "name": "web",
+            "active": true,
+            "events": app.events,
+            "config": config,
+            "app_id": app.id,
+            "created_at": app.created_at,
+            "updated_at": app.created_at,
+        },
+    })
 }
 
 /// Whoever opens the link installs the App on its owner's account, or on that with the number `target_id`.

@@ -11,8 +11,10 @@
 //! work.push(&["main"]).await;
 //! ```
 
+mod app_handle;
 mod app_rest;
 pub mod apps;
+mod assertions;
 mod deliveries;
 mod fetches;
 mod git;
@@ -41,13 +43,14 @@ use secrecy::SecretString;
 use tempfile::TempDir;
 use url::Url;
 
-pub use apps::AppHandle;
+pub use app_handle::AppHandle;
 pub use deliveries::Attempt;
 use fetches::Fetches;
 pub use git::{Repo, Work};
 pub use graphql::Trouble;
 pub use hooks::Sent;
 pub use installations::{Covers, Landing};
+use reply::Call;
 use state::State;
 pub use state::{Fault, Seen};
 pub use tokens::Token;
@@ -90,7 +93,7 @@ impl FakeGithub {
         let (fetches, calls) = (Fetches::default(), Fetches::default());
         let inner = Inner { root: TempDir::new().unwrap(), url, state: Mutex::default(), http, fetches, calls };
         let github = Self { inner: Arc::new(inner), judge: None };
-        github.state().host = github.url().as_str().trim_end_matches('/').to_owned();
+        github.url().as_str().trim_end_matches('/').clone_into(&mut github.state().host);
 
         let (gate, pushed) = (github.clone(), github.clone());
         let git = GitServer::new(github.inner.root.path())
@@ -123,12 +126,16 @@ impl FakeGithub {
 
     /// An API call.
     async fn serve(&self, request: &HttpRequest, body: &Bytes) -> HttpResponse {
+        let call = Call::new(request, body);
+        let place = self.note(request, call.body.clone());
         let (_visitor, refusal) = self.enter().await;
-        match refusal {
+        let response = match refusal {
             Some(refusal) => refusal.finish(&self.state()),
-            None if request.path() == "/api/graphql" => graphql::answer(self, request, body),
-            None => rest::answer(self, request, body),
-        }
+            None if call.path == "/graphql" => graphql::respond(self, &call),
+            None => rest::respond(self, &call),
+        };
+        self.noted(place, response.status());
+        response
     }
 
     /// Its web address.

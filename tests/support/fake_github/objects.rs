@@ -155,7 +155,7 @@ impl State {
 
     /// What `installation` events say of a repository.
     pub fn repository_in_short(&self, id: u64) -> Option<Value> {
-        let found = self.repositories.iter().find(|repository| repository.id == id)?;
+        let found = self.repository(id)?;
         Some(json!({
             "id": id,
             "node_id": format!("R_{id}"),

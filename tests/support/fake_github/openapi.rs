@@ -154,7 +154,7 @@ fn is_undocumented(path: &str) -> bool {
         known.len() == segments.len()
             && known.iter().zip(&segments).all(|(known, given)| *known == "*" || known == given)
     };
-    UNDOCUMENTED.iter().any(|known| fits(known))
+    UNDOCUMENTED.iter().any(fits)
 }
 
 fn references(schema: &Value, found: &mut Vec<String>) {
@@ -168,7 +168,7 @@ fn references(schema: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// OpenAPI 3.0 says `nullable` where JSON Schema has a type of its own for null.
+/// `OpenAPI` 3.0 says `nullable` where JSON Schema has a type of its own for null.
 fn converted(schema: &Value) -> Value {
     let Value::Object(fields) = schema else {
         return match schema {

@@ -11,7 +11,7 @@ use super::state::{Fault, Seen, State};
 /// A call of the API.
 pub struct Call<'a> {
     pub method: &'a str,
-    /// Without `/api/v3`.
+    /// Without `/api/v3`; that of GraphQL is `/graphql`.
     pub path: &'a str,
     pub query: &'a str,
     pub headers: &'a HeaderMap,
@@ -19,7 +19,18 @@ pub struct Call<'a> {
     pub body: Value,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    pub fn new(request: &'a HttpRequest, body: &[u8]) -> Self {
+        let path = request.path().strip_prefix("/api").unwrap_or_default();
+        Self {
+            method: request.method().as_str(),
+            path: path.strip_prefix("/v3").unwrap_or(path),
+            query: request.query_string(),
+            headers: request.headers(),
+            body: serde_json::from_slice(body).unwrap_or_default(),
+        }
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }

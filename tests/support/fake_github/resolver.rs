@@ -1,6 +1,6 @@
 //! Answers GraphQL queries from what the double knows.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use apollo_compiler::ast::{self, Field, OperationDefinition, Selection};
 use serde_json::{Map, Value, json};
@@ -205,7 +205,7 @@ impl<'a> Resolver<'a> {
     fn repository(&self, making: &mut Making, id: u64) -> Value {
         making.state.look_at(self.root, id);
         let state = &*making.state;
-        let found = state.repositories.iter().find(|found| found.id == id).expect("it was just found");
+        let found = state.repository(id).expect("it was just found");
         let refs = found.refs.as_ref().expect("they were just looked at");
         let branch = refs.head.as_deref().and_then(|head| refs.refs.iter().find(|(name, _)| name == head));
         let branch = branch.map(|(name, id)| {
@@ -239,8 +239,7 @@ impl<'a> Resolver<'a> {
     fn refs(&self, making: &mut Making, repository: &Value, field: &Field) -> Value {
         let prefix = self.argument(field, "refPrefix");
         let prefix = prefix.as_str().unwrap_or_default();
-        let id = repository["databaseId"].as_u64();
-        let found = making.state.repositories.iter().find(|found| Some(found.id) == id);
+        let found = repository["databaseId"].as_u64().and_then(|id| making.state.repository(id));
         let Some(refs) = found.and_then(|found| found.refs.as_ref()) else { return Value::Null };
         let all: Vec<_> = refs.refs.iter().filter(|(name, _)| name.starts_with(prefix)).collect();
         let size = usize::try_from(self.argument(field, "first").as_u64().unwrap_or(MAX_PAGE)).unwrap();
@@ -269,15 +268,17 @@ impl<'a> Resolver<'a> {
             ast::Value::Object(fields) => {
                 fields.iter().map(|(name, value)| (name.to_string(), self.value(value))).collect()
             }
-            ast::Value::Variable(name) => match self.variables.get(name.as_str()) {
-                Some(given) => given.clone(),
-                None => {
-                    let declared = self.operation.variables.iter().find(|variable| variable.name == *name);
-                    let default = declared.and_then(|variable| variable.default_value.as_ref());
-                    default.map_or(Value::Null, |default| self.value(default))
-                }
-            },
+            ast::Value::Variable(name) => self.variable(name),
         }
+    }
+
+    fn variable(&self, name: &str) -> Value {
+        if let Some(given) = self.variables.get(name) {
+            return given.clone();
+        }
+        let declared = self.operation.variables.iter().find(|variable| variable.name == name);
+        let default = declared.and_then(|variable| variable.default_value.as_ref());
+        default.map_or(Value::Null, |default| self.value(default))
     }
 }
 
@@ -298,17 +299,17 @@ impl State {
         let repository = self.by_id(id);
         if repository.refs.is_none() {
             let folder = root.join(format!("{}.git", repository.full_name()));
-            repository.refs = Some(references(folder));
+            repository.refs = Some(references(&folder));
         }
     }
 }
 
 /// Repositories on paper have none.
-fn references(folder: PathBuf) -> RefList {
+fn references(folder: &Path) -> RefList {
     if !folder.is_dir() {
         return RefList::default();
     }
-    let listed = git_command(&folder, &["for-each-ref", "--format=%(refname) %(objectname)"]).output().unwrap();
+    let listed = git_command(folder, &["for-each-ref", "--format=%(refname) %(objectname)"]).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     let refs = listed.lines().filter_map(|line| line.split_once(' '));
     let refs = refs.map(|(name, id)| (name.to_owned(), id.to_owned())).collect();

@@ -1,34 +1,19 @@
 //! The REST API, below `/api/v3`.
 
-use actix_web::{HttpRequest, HttpResponse};
-use bytes::Bytes;
+use actix_web::HttpResponse;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::FakeGithub;
 use super::app_rest;
+use super::limits;
 use super::manifests;
 use super::openapi;
 use super::reply::{Call, Reply, done, message, not_found, ok, page, play};
 use super::state::{Repository, State};
 use super::tokens::Token;
 
-pub fn answer(github: &FakeGithub, request: &HttpRequest, body: &Bytes) -> HttpResponse {
-    let path = request.path().strip_prefix("/api/v3").unwrap_or_default();
-    let call = Call {
-        method: request.method().as_str(),
-        path,
-        query: request.query_string(),
-        headers: request.headers(),
-        body: serde_json::from_slice(body).unwrap_or_default(),
-    };
-    let place = github.note(request, call.body.clone());
-    let response = respond(github, &call);
-    github.noted(place, response.status());
-    response
-}
-
-fn respond(github: &FakeGithub, call: &Call) -> HttpResponse {
+pub fn respond(github: &FakeGithub, call: &Call) -> HttpResponse {
     let enterprise = github.state().version.is_some();
     let described = openapi::description(enterprise);
     if let Some(Err(why)) = described.map(|described| described.check_request(call)) {
@@ -52,7 +37,7 @@ fn decide(github: &FakeGithub, call: &Call) -> Reply {
     }
     let segments: Vec<&str> = call.path.trim_start_matches('/').split('/').collect();
     if let ("POST", ["app-manifests", code, "conversions"]) = (call.method, &segments[..]) {
-        return manifests::convert(&mut github.state(), code);
+        return manifests::convert(github, code);
     }
     if app_rest::is_for_apps(&segments) {
         return app_rest::route(github, call, &segments);
@@ -64,6 +49,9 @@ fn decide(github: &FakeGithub, call: &Call) -> Reply {
     let points = if call.method == "GET" { 1 } else { 5 };
     if let Some(refusal) = state.too_fast(&token, points) {
         return refusal;
+    }
+    if call.path == "/rate_limit" {
+        return limits::rate_limit(&mut state, &token);
     }
     let reply = if state.left(&token, "core").is_some_and(|left| left.remaining == 0) {
         state.exceeded(&token)
@@ -123,15 +111,16 @@ fn route(state: &mut State, token: &Token, call: &Call, segments: &[&str]) -> Re
     };
     match *segments {
         ["meta"] => ok(json!({ "verifiable_password_authentication": true, "installed_version": state.version })),
-        ["user" | "users", ..] if token.grant.is_some() => forbidden(token, ""),
+        ["user", ..] if token.grant.is_some() => forbidden(token, ""),
         ["user"] => ok(user_json(state, &token.user)),
+        ["users", login] => state.account(login).map_or_else(not_found, |(name, _)| ok(user_json(state, name))),
         ["user", "repos"] => {
             let reply = list(&format!("{base}/user/repos"), &of_owner(&token.user));
             if token.sso_hides.is_empty() { reply } else { reply.header("x-github-sso", &partial(state, token)) }
         }
         ["installation", "repositories"] => installation_repositories(state, token, call),
         ["orgs", login, "repos"] => match state.account(login).filter(|(_, account)| account.organization) {
-            Some(_) if token.sso_required => sso(login),
+            Some((name, _)) if token.sso_required || token.sso_hides.iter().any(|hidden| hidden == name) => sso(login),
             // The links of later pages name the organization by its number.
             Some((name, account)) => list(&format!("{base}/organizations/{}/repos", account.id), &of_owner(name)),
             None => not_found(),

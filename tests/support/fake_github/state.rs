@@ -199,7 +199,17 @@ impl State {
     }
 
     pub fn by_id(&mut self, id: u64) -> &mut Repository {
-        self.repositories.iter_mut().find(|repository| repository.id == id).expect("the repository was deleted")
+        let place = self.place(id).expect("the repository was deleted");
+        &mut self.repositories[place]
+    }
+
+    pub fn repository(&self, id: u64) -> Option<&Repository> {
+        self.place(id).map(|place| &self.repositories[place])
+    }
+
+    /// They are in the order of their numbers, and there may be ten thousand.
+    fn place(&self, id: u64) -> Option<usize> {
+        self.repositories.binary_search_by_key(&id, |repository| repository.id).ok()
     }
 
     pub fn by_name(&self, full_name: &str) -> Option<&Repository> {
