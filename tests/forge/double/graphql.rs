@@ -73,6 +73,24 @@ async fn how_repositories_stand() {
 }
 
 #[tokio::test]
+async fn ten_thousand_repositories_in_a_hundred_questions() {
+    let host = FakeGithub::start().await;
+    host.org("acme").paper_repos(10_000);
+    let token = host.token(Token::classic("mona"));
+    let (mut cursor, mut ids) = (None, std::collections::BTreeSet::new());
+    loop {
+        let (_, answer) = ask(&host, token.expose_secret(), QUERY, cursor.as_deref()).await;
+        let page = repositories(&answer);
+        ids.extend(page["nodes"].as_array().unwrap().iter().map(|node| node["databaseId"].as_u64().unwrap()));
+        if page["pageInfo"]["hasNextPage"] == false {
+            break;
+        }
+        cursor = page["pageInfo"]["endCursor"].as_str().map(str::to_owned);
+    }
+    assert_eq!((ids.len(), host.seen().len()), (10_000, 100));
+}
+
+#[tokio::test]
 async fn points_and_permissions() {
     let host = FakeGithub::start().await;
     host.org("acme").repo("api").await;

@@ -1,5 +1,5 @@
-//! A stateful double of GitHub, as a GitHub Enterprise Server on loopback: accounts, repositories, tokens, paging,
-//! limits, faults, git and webhooks. What it copies is told in `shared/reference/github.md`.
+//! A stateful double of GitHub, as a GitHub Enterprise Server on loopback: accounts, repositories, tokens, Apps, paging,
+//! limits, faults, git, GraphQL and webhooks. What it can do is told in `tests/README.md`.
 //!
 //! ```ignore
 //! let github = FakeGithub::start().await;
