@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::double::{assertion, call, get};
 use crate::support::fake_github::openapi::{Description, description};
 use crate::support::fake_github::reply::{Reply, ok};
-use crate::support::fake_github::{FakeGithub, Token};
+use crate::support::fake_github::{Covers, FakeGithub, Token};
 
 fn described() -> &'static Description {
     description(true).expect("scripts/test-setup.sh must be run first")
@@ -55,4 +55,33 @@ async fn a_call_that_github_does_not_know_breaks_a_rule() {
 async fn and_fails_the_test_at_its_end() {
     let host = FakeGithub::start().await;
     get(&host, "no/such/path", "").await;
+}
+
+#[tokio::test]
+async fn what_webhooks_say_is_as_described() {
+    let host = FakeGithub::start().await;
+    let acme = host.org("acme");
+    let (api, web) = (acme.repo("api").await, acme.repo("web").await);
+    let app = host.app("acme").hook(&"http://127.0.0.1:1/".parse().unwrap(), "s3cret");
+    host.hold();
+    host.request_install(&app.slug(), "acme", "lisa", None);
+    let id = host.approve(&app.slug(), "acme", Covers::Only(&["api"])).id();
+    host.add_repositories(id, &[&web]);
+    host.remove_repositories(id, &[&web]);
+    let work = api.work().await;
+    work.commit("one").await;
+    work.push(&["main", "HEAD:more", "HEAD:refs/tags/v1"]).await;
+    work.push(&[":more"]).await;
+    api.rename("service");
+    host.accept_new_permissions(id);
+    api.archive();
+    host.suspend(id);
+    host.unsuspend(id);
+    host.rename_account("acme", "acme-inc");
+    api.delete();
+    host.uninstall(id);
+    let sent = host.deliveries();
+    assert_eq!(sent.len(), 19);
+    let wrong = sent.iter().filter_map(|sent| described().check_webhook(&sent.event, &sent.payload).err());
+    assert_eq!(wrong.collect::<Vec<_>>(), [""; 0]);
 }

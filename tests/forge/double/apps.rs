@@ -81,6 +81,16 @@ async fn where_an_app_is_installed() {
     assert_eq!(pages.body[0]["account"]["login"], "globex");
     assert!(pages.header("link").contains("per_page=1&page=1>; rel=\"prev\""), "{}", pages.header("link"));
 
+    let suspended = format!("app/installations/{installation}/suspended");
+    for (method, minted) in [("PUT", 403), ("DELETE", 201)] {
+        assert_eq!(call(&host, method, &suspended, &jwt, Value::Null).await.status, 204);
+        assert_eq!(mint(&host, &app, installation, Value::Null).await.status, minted);
+    }
+    let outdated = async || get(&host, "app/installations?outdated=1", &jwt).await.body.as_array().unwrap().len();
+    assert_eq!(outdated().await, 0);
+    let app = app.permissions(&[("metadata", "read"), ("contents", "write")]);
+    assert_eq!(outdated().await, 2);
+
     let gone = call(&host, "DELETE", &format!("app/installations/{installation}"), &jwt, Value::Null).await;
     assert_eq!(gone.status, 204);
     assert_eq!(mint(&host, &app, installation, Value::Null).await.status, 404);

@@ -9,7 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 use bytes::Bytes;
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;
 
@@ -70,7 +70,7 @@ impl Repo {
         git(root, &["init", "--quiet", "--bare", "--initial-branch=main", &format!("{owner}/{name}.git")]).await;
         let id = github.state().add_repository(owner, name, private);
         let repo = Self { github: github.clone(), id };
-        github.announce_repository(id, "created");
+        github.announce_repository(id, "created", Value::Null);
         repo
     }
 
@@ -86,16 +86,17 @@ impl Repo {
 
     /// Gives it another name; the old one redirects from now on.
     pub fn rename(&self, name: &str) {
-        let before = self.folder();
+        let (before, former) = (self.folder(), self.full_name());
         {
             let mut state = self.github.state();
             let repository = state.by_id(self.id);
-            let full_name = repository.full_name();
-            repository.former.push(full_name);
+            repository.former.push(former.clone());
             name.clone_into(&mut repository.name);
         }
         std::fs::rename(before, self.folder()).unwrap();
-        self.github.announce_repository(self.id, "renamed");
+        let former = former.split_once('/').unwrap().1;
+        let changes = json!({ "repository": { "name": { "from": former } } });
+        self.github.announce_repository(self.id, "renamed", changes);
     }
 
     /// Somebody writes into a pull request; nobody pushes.
@@ -109,12 +110,12 @@ impl Repo {
     /// Makes it read-only.
     pub fn archive(&self) {
         self.github.state().by_id(self.id).archived = true;
-        self.github.announce_repository(self.id, "archived");
+        self.github.announce_repository(self.id, "archived", Value::Null);
     }
 
     /// Deletes it for good.
     pub fn delete(&self) {
-        self.github.announce_repository(self.id, "deleted");
+        self.github.announce_repository(self.id, "deleted", Value::Null);
         std::fs::remove_dir_all(self.folder()).unwrap();
         self.github.state().repositories.retain(|repository| repository.id != self.id);
     }

@@ -149,20 +149,32 @@ impl FakeGithub {
         for change in push.changes.iter().filter(told) {
             let by = push.user.as_deref().unwrap_or("mona");
             let kind = if change.name.is_tag() { "tag" } else { "branch" };
-            let short =
-                json!({ "ref": change.name.short(), "ref_type": kind, "pusher_type": "user", "master_branch": "main" });
+            let short = json!({
+                "ref": change.name.short(),
+                "ref_type": kind,
+                "pusher_type": "user",
+                "master_branch": "main",
+                "description": null,
+            });
             match (change.old, change.new) {
                 (None, _) => self.happen(&push.repository, by, "create", short),
                 (_, None) => self.happen(&push.repository, by, "delete", short),
                 _ => (),
             }
-            self.happen(&push.repository, by, "push", push_payload(change, by));
+            let mut payload = push_payload(change, by);
+            payload["compare"] = format!("{}{}/compare", self.url(), push.repository).into();
+            self.happen(&push.repository, by, "push", payload);
         }
     }
 
-    pub(super) fn announce_repository(&self, id: u64, action: &str) {
+    /// `changes` are null if the action has none.
+    pub(super) fn announce_repository(&self, id: u64, action: &str, changes: Value) {
         let full_name = self.state().by_id(id).full_name();
-        self.happen(&full_name, "mona", "repository", json!({ "action": action }));
+        let mut payload = json!({ "action": action });
+        if !changes.is_null() {
+            payload["changes"] = changes;
+        }
+        self.happen(&full_name, "mona", "repository", payload);
     }
 
     /// Anything else that shall have happened to a repository.
@@ -172,7 +184,7 @@ impl FakeGithub {
         payload["repository"] = state.repository_json(&repository);
         payload["sender"] = state.account_json(by);
         if state.account(&repository.owner).is_some_and(|(_, account)| account.organization) {
-            payload["organization"] = state.account_json(&repository.owner);
+            payload["organization"] = state.organization_json(&repository.owner);
         }
         let target = Target::Owner(repository.owner.clone());
         let hooks: Vec<Hook> = state.hooks.receivers.iter().filter(|hook| hook.target == target).cloned().collect();

@@ -232,7 +232,11 @@ impl FakeGithub {
         state.apps.installation_mut(installation).updated_at = state.now();
         let found = state.apps.installation(installation).expect("there is no such installation");
         let app = found.app;
-        payload["installation"] = state.installation_json(found);
+        // A renamed account is no news about the installation, which is only named then.
+        payload["installation"] = match event {
+            "installation_target" => json!({ "id": installation, "node_id": format!("I_{installation}") }),
+            _ => state.installation_json(found),
+        };
         payload["sender"] = state.account_json(by);
         if event == "installation" {
             let covered = covered(&state, found);

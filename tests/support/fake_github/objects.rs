@@ -85,6 +85,24 @@ impl State {
         json
     }
 
+    /// An organization as webhooks have it.
+    pub fn organization_json(&self, login: &str) -> Value {
+        let account = self.account_json(login);
+        let api = format!("{}/api/v3/orgs/{login}", self.host);
+        let mut json = json!({
+            "login": login,
+            "id": account["id"],
+            "node_id": account["node_id"],
+            "avatar_url": account["avatar_url"],
+            "description": null,
+            "url": api,
+        });
+        for link in ["repos", "events", "hooks", "issues", "members", "public_members"] {
+            json[format!("{link}_url")] = format!("{api}/{link}").into();
+        }
+        json
+    }
+
     /// A repository as lists have it; a single one has a few fields more.
     pub fn repository_json(&self, repository: &Repository) -> Value {
         let (host, full_name) = (&self.host, repository.full_name());

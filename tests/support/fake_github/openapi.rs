@@ -98,6 +98,17 @@ impl Description {
         }
     }
 
+    /// What is wrong with the payload of a webhook.
+    pub fn check_webhook(&self, event: &str, payload: &Value) -> Result<(), String> {
+        let name = |action: &str| format!("{event}{action}").replace('_', "-");
+        let action = payload["action"].as_str().map(|action| format!("-{action}")).unwrap_or_default();
+        let known = [name(&action), name("")].into_iter().find(|name| self.document["x-webhooks"].get(name).is_some());
+        let name = known.ok_or_else(|| format!("{event}{action}: there is no such webhook"))?;
+        let post = &self.document["x-webhooks"][&name]["post"];
+        let schema = &post["requestBody"]["content"]["application/json"]["schema"];
+        self.validate(&format!("webhook {name}"), schema, &sample(payload)).map_err(|why| format!("{name}: {why}"))
+    }
+
     fn operation(&self, method: &str, path: &str) -> Result<(&str, &Value), String> {
         let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         let fits = |template: &[String]| {
