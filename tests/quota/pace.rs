@@ -42,6 +42,23 @@ async fn writes_come_one_after_another_with_a_second_between_and_hold_up_no_read
 }
 
 #[tokio::test(start_paused = true)]
+async fn tokens_are_got_side_by_side_and_cost_what_a_write_costs() {
+    let quotas = knowing("a", &left(5_000, 5_000, 60)).await;
+    let get = Call { effect: Effect::SignsIn, ..read("a", Urgency::Event) };
+    let (started, mut permits) = (Instant::now(), Vec::new());
+    for _ in 0..10 {
+        permits.push(quotas.admit(get.clone()).await.unwrap());
+    }
+    assert_eq!(started.elapsed(), Duration::ZERO);
+    drop(permits);
+    // A twelfth of a minute's 900 points are 15 such calls; the one read before took a point of them.
+    for _ in 0..5 {
+        let _permit = quotas.admit(get.clone()).await.unwrap();
+    }
+    assert!(started.elapsed() > Duration::ZERO, "five points each");
+}
+
+#[tokio::test(start_paused = true)]
 async fn content_is_created_no_faster_than_500_times_an_hour() {
     let quotas = knowing("a", &left(5_000, 5_000, 60)).await;
     let create = Call { effect: Effect::Creates, ..read("a", Urgency::Person) };

@@ -40,7 +40,7 @@ async fn what_may_be_done_is_told_and_secrets_stay_secret() {
                 "expires": "2030-12-01T10:00:00Z",
                 "missing": []
             },
-            "repositories": { "listed": 1, "created": ["acme/api"], "renamed": [], "gone": [], "changed": 0, "requests": 2 },
+            "repositories": { "listed": 1, "created": ["acme/api"], "renamed": [], "gone": [], "changed": 0, "requests": 1 },
             "webhook_path": "/hooks/github"
         })
     );

@@ -293,7 +293,7 @@ impl Api {
             Bearer::App { .. } | Bearer::Nobody => Resource::App,
             Bearer::Token(_) | Bearer::Installation { .. } => Resource::Rest,
         };
-        limits::call(&self.host, self.domain.clone(), resource, self.urgency, method)
+        limits::call(&self.host, self.domain.clone(), resource, self.urgency, method, path)
     }
 
     /// A link as a path, if it stays on this API's host.

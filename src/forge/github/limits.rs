@@ -46,12 +46,13 @@ pub(super) fn rules(host: &Host) -> &'static Rules {
 }
 
 /// What a request will cost.
-pub(super) fn call(host: &Host, domain: Domain, resource: Resource, urgency: Urgency, method: &Method) -> Call {
+pub(super) fn call(host: &Host, domain: Domain, resource: Resource, urgency: Urgency, method: &Method, path: &str) -> Call {
     let effect = match resource {
         // Nothing is changed through GraphQL.
         Resource::GraphQl => Effect::Reads,
         _ if matches!(*method, Method::GET | Method::HEAD) => Effect::Reads,
-        // What an App does about itself notifies nobody.
+        Resource::App if path.ends_with("/access_tokens") => Effect::SignsIn,
+        // What else an App does about itself notifies nobody.
         Resource::App => Effect::Writes,
         Resource::Rest => Effect::Creates,
     };

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::api::Api;
 use super::repositories;
-use crate::domain::{Kind, RemoteRepository, Result};
+use crate::domain::{Error, Kind, RemoteRepository, Result};
 use crate::forge::{Mark, Survey, Surveyed};
 
 /// Times of pushes are whole seconds, and replicas lag: another push may hide behind one as young as this.
@@ -26,9 +26,15 @@ pub(super) async fn by_graphql(api: &Api, owner: &str) -> Result<Option<Survey>>
         let asked = api.query::<Reply>(QUERY, &json!({ "owner": owner, "cursor": cursor })).await;
         let reply = match asked {
             Ok(reply) => reply,
-            // Not every server has GraphQL, and not every token may ask for all of this.
-            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Misconfigured) => return Ok(None),
-            Err(error) => return Err(error.while_doing(format!("listing the repositories of `{owner}`"))),
+            Err(error) if is_a_wait(&error) => {
+                return Err(error.while_doing(format!("listing the repositories of `{owner}`")));
+            }
+            // Not every server has GraphQL, not every token may ask for all of this, and not every query is answered in
+            // time or in full.
+            Err(error) => {
+                tracing::debug!(owner, "no survey by GraphQL: {}", error.for_log());
+                return Ok(None);
+            }
         };
         let Some(owner) = reply.repository_owner else { return Ok(None) };
         survey.repositories.extend(owner.repositories.nodes.into_iter().flatten().map(Node::surveyed));
@@ -37,6 +43,11 @@ pub(super) async fn by_graphql(api: &Api, owner: &str) -> Result<Option<Survey>>
             _ => return Ok(Some(survey)),
         }
     }
+}
+
+/// To ask another way would be to dodge a limit.
+fn is_a_wait(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Throttled { .. } | Kind::Remote { retry_after: Some(_) })
 }
 
 /// What REST says of them.

@@ -163,7 +163,7 @@ impl Lane {
             .or(concurrent, Gate::Concurrent)
             .or(pace.minute.opening(points, cap, now), Gate::Pace)
             .or(pace.burst.opening(points, cap / BURSTS, now), Gate::Pace);
-        if effect != Effect::Reads && !rules.write_gap.is_zero() {
+        if effect.takes_turns() && !rules.write_gap.is_zero() {
             barred = barred.or(self.writes.opening(1, 1, now), Gate::Write);
         }
         if effect == Effect::Creates {
@@ -230,7 +230,7 @@ impl Lane {
         let pace = &mut self.paces[pace_of(ask.resource)];
         pace.minute.open(points);
         pace.burst.spend(points, MINUTE / BURSTS, now);
-        if ask.effect != Effect::Reads {
+        if ask.effect.takes_turns() {
             self.writes.open(1);
         }
         if ask.effect == Effect::Creates {
@@ -243,7 +243,7 @@ impl Lane {
         self.in_flight -= 1;
         let pace = &mut self.paces[pace_of(ask.resource)];
         pace.minute.close(ask.effect.points(), MINUTE, now);
-        if ask.effect != Effect::Reads {
+        if ask.effect.takes_turns() {
             self.writes.close(1, ask.rules.write_gap, now);
         }
         if ask.effect == Effect::Creates {

@@ -63,6 +63,8 @@ pub enum Urgency {
 pub enum Effect {
     /// `GET`, or a GraphQL query.
     Reads,
+    /// Gets a token: costs what a write costs, and changes nothing that another write would have to wait for.
+    SignsIn,
     /// Any other method, or a mutation.
     Writes,
     /// A write that makes what notifies people: issues, comments, releases.
@@ -70,11 +72,16 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// One after another, with a gap.
+    pub(super) fn takes_turns(self) -> bool {
+        matches!(self, Self::Writes | Self::Creates)
+    }
+
     /// What GitHub's limits for each minute count.
     pub(super) fn points(self) -> u32 {
         match self {
             Self::Reads => 1,
-            Self::Writes | Self::Creates => 5,
+            Self::SignsIn | Self::Writes | Self::Creates => 5,
         }
     }
 }

@@ -52,11 +52,11 @@ impl FakeGithub {
 
 pub fn respond(github: &FakeGithub, call: &Call) -> HttpResponse {
     let mut state = github.state();
-    if let Some(fault) = state.api_faults.pop_front() {
-        return play(&fault);
-    }
     if state.graphql.off || call.method != "POST" {
         return not_found().finish(&state);
+    }
+    if let Some(fault) = state.api_faults.pop_front() {
+        return play(&fault);
     }
     let Some(token) = call.bearer().and_then(|text| state.present(text)) else {
         return message(401, "Bad credentials").finish(&state);

@@ -176,7 +176,10 @@ impl<'a> Resolver<'a> {
 
     fn repositories(&self, making: &mut Making, owner: &Value, field: &Field) -> Value {
         let login = owner["login"].as_str().unwrap_or_default();
-        let all = making.state.repositories.iter().filter(|found| found.owner == login && self.token.sees(found));
+        // Private ones of a person are theirs alone, whatever the scopes of somebody else's token.
+        let open = owner["__typename"] == "Organization" || login.eq_ignore_ascii_case(&self.token.user);
+        let mine = |found: &&Repository| found.owner == login && (open || !found.private) && self.token.sees(found);
+        let all = making.state.repositories.iter().filter(mine);
         let mut all: Vec<&Repository> = all.collect();
         let order = self.argument(field, "orderBy");
         match order["field"].as_str() {
