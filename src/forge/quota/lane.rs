@@ -114,7 +114,7 @@ impl Lane {
     /// Lets go whoever may, in order: the urgent first, then by arrival. Whoever waits for something holds up those
     /// behind who need the same, and nobody else.
     pub fn dispatch(&mut self, host: &mut Host, now: Instant) {
-        let (mut resources_shut, mut effects_shut) = ([false; 3], [false; 3]);
+        let (mut resources_shut, mut effects_shut) = ([false; Resource::ALL.len()], [false; Effect::COUNT]);
         let mut alarm: Option<Instant> = None;
         let line: Vec<((Urgency, Ticket), Ask)> = self.line.iter().map(|(place, ask)| (*place, *ask)).collect();
         for (place, ask) in line {

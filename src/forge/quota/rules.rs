@@ -72,6 +72,9 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// How many there are.
+    pub(super) const COUNT: usize = Self::Creates as usize + 1;
+
     /// One after another, with a gap.
     pub(super) fn takes_turns(self) -> bool {
         matches!(self, Self::Writes | Self::Creates)
