@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each turning words into a call of `ops` and its answer into a table or JSON.
 
+mod apps;
 mod backup;
 mod catalog;
 mod config;
@@ -72,6 +73,9 @@ enum Command {
     /// List, test and remove connections.
     #[command(subcommand)]
     Connections(connections::Command),
+    /// Our Apps on forges: add, list, where they are installed, change their secrets.
+    #[command(subcommand)]
+    Apps(apps::Command),
     /// List repositories, read the forge's list again, choose what is backed up.
     #[command(subcommand)]
     Repos(repos::Command),
@@ -158,6 +162,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Config(command) => config::run(context, &command),
         Command::Connect(command) => connect::run(context, command).await,
         Command::Connections(command) => connections::run(context, command).await,
+        Command::Apps(command) => apps::run(context, command).await,
         Command::Repos(command) => repos::run(context, command).await,
         Command::Backup(args) => backup::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{AppKey, HookSecret, Verified};
-use crate::domain::{DeliveryId, Result};
+use crate::domain::{DeliveryId, Error, Result};
 
 /// What a forge does for Apps.
 #[async_trait]
@@ -26,8 +26,8 @@ pub trait Apps: Send + Sync {
     /// The page on which an owner sets an App up: keys, permissions, its logo.
     fn settings_page(&self, url: &Url, owner: &str, slug: &str) -> Result<Url>;
 
-    /// The forge knows this key as this App's. Returns its slug and name, which people may change.
-    async fn whoami(&self, app: &AppKey) -> Result<(String, String)>;
+    /// Who the forge takes the holder of this key for. Slug, name and owner may change.
+    async fn whoami(&self, app: &AppKey) -> Result<AppIdentity>;
 
     /// Where the App is installed.
     async fn installations(&self, app: &AppKey) -> Result<Vec<Installation>>;
@@ -69,6 +69,12 @@ impl Role {
             Self::Restore => "restore",
         }
     }
+
+    /// The other way round.
+    pub fn from_word(word: &str) -> Result<Self> {
+        let known = [Self::Backup, Self::Restore].into_iter().find(|role| role.word() == word);
+        known.ok_or_else(|| Error::bug(format!("an App has the role `{word}`, which this program does not know")))
+    }
 }
 
 /// An App to be registered.
@@ -97,8 +103,9 @@ pub struct ManifestForm {
     pub manifest: String,
 }
 
-/// An App as the forge has just registered it.
-pub struct Registered {
+/// An App as the forge knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppIdentity {
     /// The forge's id.
     pub forge_id: String,
     /// Its other id.
@@ -113,6 +120,12 @@ pub struct Registered {
     pub permissions: BTreeMap<String, String>,
     /// What it is told about.
     pub events: Vec<String>,
+}
+
+/// An App that the forge has just registered, with its secrets.
+pub struct Registered {
+    /// What it is.
+    pub identity: AppIdentity,
     /// Its private key, PEM.
     pub key: SecretString,
     /// Signs people in.

@@ -24,7 +24,8 @@ use quota::Quotas;
 
 pub use access::{Access, AppKey, Credential, CredentialKind, Inspection};
 pub use apps::{
-    Apps, Delivered, DeliveryLog, InstallRequest, Installation, ManifestForm, Registered, Registration, Role,
+    AppIdentity, Apps, Delivered, DeliveryLog, InstallRequest, Installation, ManifestForm, Registered, Registration,
+    Role,
 };
 
 /// What every forge reaches the world with.

@@ -80,7 +80,7 @@ impl Follow<'_> {
         before: Option<StoredInstallation>,
         asked: Option<String>,
     ) -> Result<()> {
-        let role = if self.app.facts.role == Role::Restore.word() { Role::Restore } else { Role::Backup };
+        let role = Role::from_word(&self.app.facts.role)?;
         let requested_by = before.as_ref().and_then(|before| before.requested_by.clone()).or(asked);
         let mut kept = StoredInstallation {
             app: self.app.id,

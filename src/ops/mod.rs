@@ -4,6 +4,7 @@
 //! knows of terminals, requests or platforms.
 
 pub mod accept;
+pub mod apps;
 pub mod backup;
 pub mod connect;
 pub mod history;

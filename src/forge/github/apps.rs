@@ -17,8 +17,8 @@ use super::{Github, errors, manifest, repositories};
 use crate::domain::{DeliveryId, Error, Result};
 use crate::forge::quota::Urgency;
 use crate::forge::{
-    AppKey, Apps, Delivered, DeliveryLog, HookSecret, InstallRequest, Installation, ManifestForm, Registered,
-    Registration, Role, Verified,
+    AppIdentity, AppKey, Apps, Delivered, DeliveryLog, HookSecret, InstallRequest, Installation, ManifestForm,
+    Registered, Registration, Role, Verified,
 };
 
 /// Deliveries may reach the log a little later than one that was sent after them.
@@ -41,13 +41,8 @@ impl Apps for Github {
     async fn register(&self, url: &Url, code: &str) -> Result<Registered> {
         #[derive(Deserialize)]
         struct Made {
-            id: u64,
-            client_id: String,
-            slug: String,
-            name: String,
-            owner: Account,
-            permissions: BTreeMap<String, String>,
-            events: Vec<String>,
+            #[serde(flatten)]
+            identity: Identity,
             pem: SecretString,
             client_secret: SecretString,
             webhook_secret: Option<SecretString>,
@@ -66,13 +61,7 @@ impl Apps for Github {
         }
         let made: Made = api.read(&answer)?;
         Ok(Registered {
-            forge_id: made.id.to_string(),
-            client_id: made.client_id,
-            slug: made.slug,
-            name: made.name,
-            owner: made.owner.login,
-            permissions: made.permissions,
-            events: made.events,
+            identity: made.identity.into_ours(""),
             key: made.pem,
             client_secret: made.client_secret,
             webhook_secret: made.webhook_secret.filter(|secret| !secret.expose_secret().is_empty()),
@@ -94,12 +83,7 @@ impl Apps for Github {
         page(&Host::at(url)?, &["organizations", owner, "settings", "apps", slug])
     }
 
-    async fn whoami(&self, app: &AppKey) -> Result<(String, String)> {
-        #[derive(Deserialize)]
-        struct Me {
-            slug: String,
-            name: String,
-        }
+    async fn whoami(&self, app: &AppKey) -> Result<AppIdentity> {
         let api = self.as_app(app)?;
         let answer = api.get("/app").await?;
         if answer.status == StatusCode::UNAUTHORIZED {
@@ -109,7 +93,7 @@ impl Apps for Github {
         if let Some(error) = errors::refusal(&api.host, &answer) {
             return Err(error);
         }
-        api.read::<Me>(&answer).map(|me| (me.slug, me.name))
+        api.read::<Identity>(&answer).map(|identity| identity.into_ours(&app.client_id))
     }
 
     async fn installations(&self, app: &AppKey) -> Result<Vec<Installation>> {
@@ -232,6 +216,32 @@ pub(super) async fn missing_on(api: &Api, installation: &str) -> Result<Vec<Stri
 #[derive(Deserialize)]
 struct Account {
     login: String,
+}
+
+#[derive(Deserialize)]
+struct Identity {
+    id: u64,
+    /// Older Enterprise Servers do not tell it.
+    client_id: Option<String>,
+    slug: String,
+    name: String,
+    owner: Account,
+    permissions: BTreeMap<String, String>,
+    events: Vec<String>,
+}
+
+impl Identity {
+    fn into_ours(self, client_id: &str) -> AppIdentity {
+        AppIdentity {
+            forge_id: self.id.to_string(),
+            client_id: self.client_id.unwrap_or_else(|| client_id.to_owned()),
+            slug: self.slug,
+            name: self.name,
+            owner: self.owner.login,
+            permissions: self.permissions,
+            events: self.events,
+        }
+    }
 }
 
 #[derive(Deserialize)]
