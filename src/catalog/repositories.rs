@@ -40,6 +40,8 @@ pub struct Repository {
     pub selected: bool,
     /// It is no longer listed: deleted, transferred, or hidden from us. Its snapshots stay.
     pub gone: bool,
+    /// The connection's globs leave it out, so it is not backed up, even where somebody has selected it.
+    pub left_out: bool,
     /// Known once there is a snapshot.
     pub object_format: Option<ObjectFormat>,
     /// The newest snapshot.
@@ -65,6 +67,7 @@ impl Repository {
 
 pub(super) const ACTIVE: &str = "active";
 pub(super) const GONE: &str = "gone";
+pub(super) const LEFT_OUT: &str = "left_out";
 
 impl Catalog {
     /// Every repository that we know, by name.
@@ -248,8 +251,9 @@ impl TryFrom<(repository::Model, Option<connection::Model>)> for Repository {
             private: row.private,
             archived: row.archived,
             default_branch: row.default_branch,
-            selected: row.selected,
+            selected: row.selected && row.state != LEFT_OUT,
             gone: row.state == GONE,
+            left_out: row.state == LEFT_OUT,
             object_format: object_format.map_err(|error| unreadable("an object format", error))?,
             last_seq: Seq::new(count(row.last_seq)),
             refs_total: count(row.refs_total),

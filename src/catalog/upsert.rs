@@ -7,7 +7,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QuerySele
 use crate::domain::{ConnectionId, RemoteRepository, RepoId, Result};
 
 use super::error::During;
-use super::repositories::{ACTIVE, GONE, repo_id};
+use super::repositories::{ACTIVE, GONE, LEFT_OUT, repo_id};
 use super::tables::repository;
 use super::values::now;
 use super::{Catalog, Connection, NewJob, queue};
@@ -18,8 +18,10 @@ use super::{Catalog, Connection, NewJob, queue};
 pub struct Known {
     pub connection: ConnectionId,
     pub remote: RemoteRepository,
+    /// By a person's choice, whatever the connection's globs say.
     pub selected: bool,
     pub gone: bool,
+    pub left_out: bool,
     pub visibility: Option<String>,
     /// What the last survey said of its state.
     pub mark: Option<String>,
@@ -100,6 +102,23 @@ impl Catalog {
         }
     }
 
+    /// Takes over what the forge says about a repository that the connection's globs leave out. It stays known, and so do
+    /// its snapshots and whether a person selected it.
+    pub async fn leave_out(&self, connection: ConnectionId, id: &RepoId, remote: &RemoteRepository) -> Result<()> {
+        let row = repository::ActiveModel {
+            id: Set(id.to_string()),
+            connection_id: Set(connection.0),
+            full_name: Set(remote.full_name.clone()),
+            private: Set(remote.private),
+            archived: Set(remote.archived),
+            default_branch: Set(remote.default_branch.clone()),
+            state: Set(LEFT_OUT.to_owned()),
+            gone_at: Set(None),
+            ..Default::default()
+        };
+        row.update(&self.write).await.map(drop).during("leaving a repository out")
+    }
+
     /// What we know of these repositories.
     pub async fn known(&self, ids: &[RepoId]) -> Result<HashMap<RepoId, Known>> {
         let mut known = HashMap::with_capacity(ids.len());
@@ -147,7 +166,7 @@ impl Catalog {
             .select_only()
             .columns([repository::Column::Id, repository::Column::FullName])
             .filter(repository::Column::ConnectionId.eq(connection.0))
-            .filter(repository::Column::State.eq(ACTIVE))
+            .filter(repository::Column::State.ne(GONE))
             .into_tuple()
             .all(&self.read)
             .await
@@ -189,6 +208,7 @@ impl From<repository::Model> for Known {
             },
             selected: row.selected,
             gone: row.state == GONE,
+            left_out: row.state == LEFT_OUT,
             visibility: row.visibility,
             mark: row.mark,
         }

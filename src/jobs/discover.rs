@@ -26,6 +26,10 @@ pub struct Discovered {
     pub renamed: Vec<String>,
     /// No longer listed. Their backups stay.
     pub gone: Vec<String>,
+    /// Known and on the forge, but the connection's globs do not let them through any more. Their backups stay.
+    pub left_out: Vec<String>,
+    /// The globs let them through again.
+    pub let_in: Vec<String>,
     /// Something was pushed, as the list tells.
     pub changed: usize,
     /// Requests to the forge that this took.
@@ -79,15 +83,18 @@ impl<'a> Follow<'a> {
 
     async fn run(mut self, urgency: Urgency) -> Result<Discovered> {
         let access = self.services.access(self.connection, urgency).await?;
-        let mut survey = self.services.forge(&self.connection.forge)?.survey(&access).await?;
+        let survey = self.services.forge(&self.connection.forge)?.survey(&access).await?;
         metrics::counter!("refward_survey_requests_total").increment(survey.requests);
         self.found.requests = survey.requests;
-        survey.repositories.retain(|surveyed| self.filter.lets_through(&surveyed.repository.full_name));
-        self.found.listed = survey.repositories.len();
         let ids: Vec<RepoId> = survey.repositories.iter().map(|surveyed| self.id(surveyed)).collect();
         let known = self.services.catalog.known(&ids).await?;
         for (id, surveyed) in ids.iter().zip(&survey.repositories) {
-            self.follow(id, surveyed, &known).await?;
+            if self.filter.lets_through(&surveyed.repository.full_name) {
+                self.found.listed += 1;
+                self.follow(id, surveyed, &known).await?;
+            } else if let Some(before) = known.get(id) {
+                self.leave_out(id, surveyed, before).await?;
+            }
         }
         self.services.catalog.record_seen(&self.seen, std::mem::take(&mut self.jobs)).await?;
         if survey.complete {
@@ -107,8 +114,8 @@ impl<'a> Follow<'a> {
     async fn follow(&mut self, id: &RepoId, surveyed: &Surveyed, known: &HashMap<RepoId, Known>) -> Result<()> {
         let (remote, before) = (&surveyed.repository, known.get(id));
         let (connection, catalog) = (self.connection, &self.services.catalog);
-        let same =
-            before.is_some_and(|known| known.remote == *remote && known.connection == connection.id && !known.gone);
+        let listed = |known: &Known| known.connection == connection.id && !known.gone && !known.left_out;
+        let same = before.is_some_and(|known| known.remote == *remote && listed(known));
         if !same {
             catalog.upsert_repository(connection, &self.host, id, remote, self.select_new).await?;
             self.tell_changes(id, surveyed, before).await?;
@@ -118,7 +125,8 @@ impl<'a> Follow<'a> {
             Mark::Moving | Mark::Untold => None,
         };
         let marked = before.and_then(|known| known.mark.clone());
-        let changed = surveyed.mark == Mark::Moving || (told.is_some() && told != marked);
+        let back = before.is_some_and(|known| known.left_out);
+        let changed = back || surveyed.mark == Mark::Moving || (told.is_some() && told != marked);
         let selected = before.map_or(self.select_new, |known| known.selected);
         if selected && (before.is_none() || changed) {
             self.found.changed += usize::from(before.is_some());
@@ -127,6 +135,31 @@ impl<'a> Follow<'a> {
         }
         if told != marked || before.is_none_or(|known| known.visibility != surveyed.visibility) {
             self.seen.push(Seen { id: id.clone(), visibility: surveyed.visibility.clone(), mark: told });
+        }
+        Ok(())
+    }
+
+    /// To be left out is not to be gone: it stays known under its name of now, and comes back as it was.
+    async fn leave_out(&mut self, id: &RepoId, surveyed: &Surveyed, before: &Known) -> Result<()> {
+        let (remote, connection) = (&surveyed.repository, self.connection.id);
+        let known = before.left_out && before.connection == connection;
+        if known && before.remote == *remote {
+            return Ok(());
+        }
+        self.services.catalog.leave_out(connection, id, remote).await?;
+        let was = &before.remote.full_name;
+        if *was != remote.full_name {
+            self.found.renamed.push(format!("{was} → {}", remote.full_name));
+            self.tell("repository.renamed", Some(id), format!("{was} is called {} now.", remote.full_name)).await?;
+        }
+        if !known {
+            let name = &remote.full_name;
+            self.found.left_out.push(name.clone());
+            let text = format!(
+                "{name} is left out by the globs of {}: it is not backed up meanwhile. Its backups stay.",
+                self.connection.name
+            );
+            self.tell("repository.left_out", Some(id), text).await?;
         }
         Ok(())
     }
@@ -143,11 +176,30 @@ impl<'a> Follow<'a> {
             return Ok(());
         };
         let was = &before.remote;
-        if was.full_name != *name {
+        let moved = was.owner() != surveyed.repository.owner() && before.connection != self.connection.id;
+        if moved {
+            self.found.renamed.push(format!("{} → {name}", was.full_name));
+            let what = if before.selected {
+                "it is backed up as before, through"
+            } else {
+                "it is not backed up; it belongs to"
+            };
+            let text = format!(
+                "{} was transferred and is called {name} now; {what} the connection {}.",
+                was.full_name, self.connection.name
+            );
+            self.tell("repository.transferred", Some(id), text).await?;
+        } else if was.full_name != *name {
             self.found.renamed.push(format!("{} → {name}", was.full_name));
             self.tell("repository.renamed", Some(id), format!("{} is called {name} now.", was.full_name)).await?;
         }
-        if before.gone {
+        if before.left_out {
+            self.found.let_in.push(name.clone());
+            let what = if before.selected { "it is backed up again" } else { "it is not backed up, as somebody chose" };
+            let text = format!("{name} is let through by the globs of {} again; {what}.", self.connection.name);
+            self.tell("repository.let_in", Some(id), text).await?;
+        }
+        if before.gone && !moved {
             self.tell("repository.back", Some(id), format!("{name} is on the forge again.")).await?;
         }
         if was.archived != surveyed.repository.archived {

@@ -9,6 +9,7 @@ use crate::world::{World, connect, list, remote};
 on_both_databases! {
     a_rename_keeps_the_repository,
     what_is_no_longer_listed_is_gone_until_it_is_listed_again,
+    what_is_left_out_is_not_backed_up_and_comes_back_as_it_was,
     a_transfer_moves_it_to_the_other_connection,
     people_find_it_by_name,
     errors_stay_until_the_next_success,
@@ -45,6 +46,23 @@ async fn what_is_no_longer_listed_is_gone_until_it_is_listed_again(world: World)
     assert_eq!(catalog.repositories_due(Utc::now(), Utc::now(), 10).await.unwrap(), [other]);
     list(catalog, acme, "1", "acme/rocket").await;
     assert!(!catalog.repository(rocket).await.unwrap().gone);
+}
+
+async fn what_is_left_out_is_not_backed_up_and_comes_back_as_it_was(world: World) {
+    let World { catalog, acme, rocket, .. } = &world;
+    catalog.leave_out(acme.id, rocket, &remote("1", "acme/ship")).await.unwrap();
+    let seen = catalog.repository(rocket).await.unwrap();
+    assert_eq!((seen.full_name.as_str(), seen.left_out, seen.selected, seen.gone), ("acme/ship", true, false, false));
+    assert_eq!(catalog.repositories_due(Utc::now(), Utc::now(), 10).await.unwrap(), []);
+    assert!(catalog.known(std::slice::from_ref(rocket)).await.unwrap()[rocket].selected, "as somebody chose");
+    list(catalog, acme, "1", "acme/ship").await;
+    let seen = catalog.repository(rocket).await.unwrap();
+    assert_eq!((seen.left_out, seen.selected), (false, true));
+
+    catalog.leave_out(acme.id, rocket, &remote("1", "acme/ship")).await.unwrap();
+    assert_eq!(catalog.mark_gone(acme.id, &[]).await.unwrap(), ["acme/ship"], "it may go while it is left out");
+    let seen = catalog.repository(rocket).await.unwrap();
+    assert_eq!((seen.left_out, seen.gone), (false, true));
 }
 
 async fn a_transfer_moves_it_to_the_other_connection(world: World) {
