@@ -17,7 +17,7 @@ use crate::domain::{ConnectionId, Error, Result};
 use super::Catalog;
 use super::credentials::{self, NewCredential};
 use super::error::{During, is_duplicate, unreadable};
-use super::tables::{connection, credential, repository, secret, snapshot};
+use super::tables::{connection, credential, delivery, repository, secret, snapshot};
 use super::values::{column, count, now, time};
 
 /// One owner on one host.
@@ -299,6 +299,48 @@ impl Catalog {
             .exec(&self.write)
             .await;
         Ok(retired.during(DOING)?.rows_affected)
+    }
+
+    /// Since when a connection has each of its webhook secrets, newest first.
+    pub async fn webhook_secrets_since(&self, id: ConnectionId) -> Result<Vec<DateTime<Utc>>> {
+        let all = secret::Entity::find().filter(secret::Column::ConnectionId.eq(id.0));
+        let rows = all.order_by_desc(secret::Column::Id).all(&self.read).await.during("reading the webhook secrets")?;
+        Ok(rows.into_iter().map(|row| time(row.created_at)).collect())
+    }
+
+    /// When the last delivery came that speaks for a connection.
+    pub async fn last_delivery(&self, id: ConnectionId) -> Result<Option<DateTime<Utc>>> {
+        let newest: Option<Option<i64>> = delivery::Entity::find()
+            .select_only()
+            .column_as(delivery::Column::ReceivedAt.max(), "newest")
+            .filter(delivery::Column::ConnectionId.eq(id.0))
+            .into_tuple()
+            .one(&self.read)
+            .await
+            .during("looking for the last delivery")?;
+        Ok(newest.flatten().map(time))
+    }
+
+    /// How many snapshots of a connection's repositories there are, and their bytes in the vault.
+    pub async fn holdings(&self, id: ConnectionId) -> Result<(u64, u64)> {
+        let of_connection = Query::select()
+            .column(repository::Column::Id)
+            .from(repository::Entity)
+            .and_where(repository::Column::ConnectionId.eq(id.0))
+            .take();
+        // PostgreSQL adds up big integers to something bigger.
+        let bytes = Expr::col(snapshot::Column::StoredBytes).sum().cast_as("BIGINT");
+        let found: Option<(i64, Option<i64>)> = snapshot::Entity::find()
+            .select_only()
+            .column_as(Expr::col(snapshot::Column::Seq).count(), "snapshots")
+            .column_as(bytes, "bytes")
+            .filter(snapshot::Column::RepoId.in_subquery(of_connection))
+            .into_tuple()
+            .one(&self.read)
+            .await
+            .during("counting a connection's snapshots")?;
+        let (snapshots, bytes) = found.unwrap_or_default();
+        Ok((count(snapshots), count(bytes.unwrap_or_default())))
     }
 
     /// The webhook secrets of one connection or of all, newest first.

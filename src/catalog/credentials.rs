@@ -83,9 +83,10 @@ impl Catalog {
         row.during("looking up a credential")?.map(StoredCredential::try_from).transpose()
     }
 
-    /// Puts another token in the place of a credential's.
+    /// Puts another token in the place of a credential's; we have it since now.
     pub async fn replace_token(&self, id: CredentialId, sealed: Vec<u8>) -> Result<()> {
-        let row = credential::ActiveModel { id: Set(id.0), sealed: Set(Some(sealed)), ..Default::default() };
+        let (sealed, created_at) = (Set(Some(sealed)), Set(now()));
+        let row = credential::ActiveModel { id: Set(id.0), sealed, created_at, ..Default::default() };
         row.update(&self.write).await.map(drop).during("replacing a token")
     }
 

@@ -7,13 +7,15 @@ use refward::catalog::{ConnectionSettings, NewConnection, NewCredential, Source,
 use refward::domain::Kind;
 use serde_json::json;
 
-use crate::world::{World, connect};
+use crate::world::{World, connect, list, snapshot};
 
 on_both_databases! {
     a_connection_is_unique_by_name_and_by_owner,
     removing_a_connection_forgets_its_secrets_and_nothing_else,
     secrets_are_rotated_by_adding,
     a_connection_keeps_what_was_found_out,
+    what_a_connection_holds_is_counted,
+    a_new_token_is_held_since_now,
 }
 
 fn token(sealed: &str) -> NewCredential {
@@ -86,4 +88,31 @@ async fn a_connection_keeps_what_was_found_out(world: World) {
     assert!(seen.discovered_at.is_some());
     assert_eq!(seen.survey.map(|survey| survey.requests), Some(3));
     assert_eq!(catalog.connections_due(before - chrono::TimeDelta::hours(1)).await.unwrap(), []);
+}
+
+async fn what_a_connection_holds_is_counted(world: World) {
+    let World { catalog, acme, rocket, .. } = &world;
+    assert_eq!(catalog.holdings(acme.id).await.unwrap(), (0, 0));
+    let beta = connect(catalog, "beta", "https://github.com/").await;
+    let other = list(catalog, &beta, "2", "beta/other").await;
+    for commit in [snapshot(rocket, 1, vec![], 0), snapshot(rocket, 2, vec![], 0), snapshot(&other, 1, vec![], 0)] {
+        catalog.commit(commit).await.unwrap();
+    }
+    assert_eq!(catalog.holdings(acme.id).await.unwrap(), (2, 501 + 502));
+    assert_eq!(catalog.holdings(beta.id).await.unwrap(), (1, 501));
+
+    let before = acme.created_at;
+    catalog.put_webhook_secret(acme.id, b"newer".to_vec()).await.unwrap();
+    let since = catalog.webhook_secrets_since(acme.id).await.unwrap();
+    assert!(since.len() == 2 && since[0] >= since[1] && since[1] >= before, "{since:?}");
+    assert_eq!(catalog.last_delivery(acme.id).await.unwrap(), None);
+}
+
+async fn a_new_token_is_held_since_now(world: World) {
+    let World { catalog, acme, .. } = &world;
+    let before = catalog.credentials(Some(acme.id)).await.unwrap().remove(0);
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    catalog.replace_token(before.id, b"another".to_vec()).await.unwrap();
+    let after = catalog.credentials(Some(acme.id)).await.unwrap().remove(0);
+    assert!(after.created_at > before.created_at, "{after:?}");
 }
