@@ -124,6 +124,7 @@ impl Follow<'_> {
             }
             return Ok(Ok(connection));
         }
+        let removed = kept.connection.is_some();
         let connections = self.services.catalog.connections().await?;
         let mine = |known: &&Connection| {
             let here = known.forge == self.app.facts.forge && known.url == self.app.facts.url;
@@ -135,6 +136,12 @@ impl Follow<'_> {
             return Ok(Ok(connection.id));
         }
         let (name, account) = (&self.app.facts.name, &now.account);
+        // Somebody disconnected it here; that it is still installed there is no wish to connect it again.
+        if removed {
+            return Ok(Err(format!(
+                "{account} was disconnected here: uninstall {name} there, and install it again to connect it anew"
+            )));
+        }
         if role == Role::Restore || self.app.facts.number != MAIN {
             return Ok(Err(format!(
                 "{name} is an additional App and {account} is not connected: install the main App there first, or connect {account} with a token"
