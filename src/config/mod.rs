@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::domain::{Error, Result};
 
-pub use settings::{Database, Deliveries, Git, Http, Keys, Server, Settings, Sweep, Vault, Workers};
+pub use settings::{Database, Deliveries, Git, Http, Keys, Notices, Server, Settings, Sweep, Vault, Workers};
 
 /// The commented defaults, compiled in; `refward init` writes them out.
 pub const DEFAULT: &str = include_str!("default.toml");

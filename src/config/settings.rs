@@ -20,6 +20,7 @@ pub struct Settings {
     pub http: Http,
     pub git: Git,
     pub deliveries: Deliveries,
+    pub notices: Notices,
 }
 
 macro_rules! section {
@@ -125,6 +126,14 @@ section! {
 section! {
     /// `[deliveries]`
     Deliveries {
+        #[serde(with = "humantime_serde")]
+        keep: Duration,
+    }
+}
+
+section! {
+    /// `[notices]`
+    Notices {
         #[serde(with = "humantime_serde")]
         keep: Duration,
     }

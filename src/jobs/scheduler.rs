@@ -77,6 +77,7 @@ async fn enqueue_due(services: &Services, started: DateTime<Utc>) -> Result<()> 
     if dropped > 0 {
         tracing::debug!(dropped, "webhook bodies past their keep");
     }
+    catalog.forget_notices(Utc::now() - settings.notices.keep).await?;
     Ok(())
 }
 
