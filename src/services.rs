@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{AppSecret, Catalog, Connection, Repository, Source, StoredApp, StoredCredential};
+use crate::catalog::{
+    AppSecret, Catalog, Connection, InstallationState, Repository, Source, StoredApp, StoredCredential,
+};
 use crate::config::{self, Settings};
 use crate::domain::{AppId, ConnectionId, Error, Result};
 use crate::forge::quota::{Quotas, Urgency};
-use crate::forge::{self, Access, AppKey, Credential, CredentialKind, Forge, Net, Place};
+use crate::forge::{self, Access, AppKey, Credential, CredentialKind, Forge, Net, Place, Role};
 use crate::git;
 use crate::vault::{CredentialKey, Keys, Vault};
 
@@ -64,6 +66,29 @@ impl Services {
         Ok(Access { url: connection.address()?, owner: connection.owner.clone(), credentials, urgency })
     }
 
+    /// How to push to a connection's repositories: its restore Apps first, then its tokens. A backup App only reads. The
+    /// credentials may be none.
+    pub async fn access_to_push(&self, connection: &Connection) -> Result<Access> {
+        let mut credentials = Vec::new();
+        for installation in self.catalog.installations(None).await? {
+            let mine = installation.connection == Some(connection.id);
+            if mine && installation.state == InstallationState::Active {
+                let app = self.app(installation.app).await?;
+                if app.facts.role == Role::Restore.word() {
+                    let (who, kind) = self.installed(&app, &installation.forge_id).await?;
+                    credentials.push(Credential { label: app.facts.name, who, kind });
+                }
+            }
+        }
+        for stored in self.catalog.credentials(Some(connection.id)).await? {
+            if stored.enabled && matches!(stored.source, Source::Token(_)) {
+                credentials.push(self.unseal(&stored).await?);
+            }
+        }
+        let (url, owner) = (connection.address()?, connection.owner.clone());
+        Ok(Access { url, owner, credentials, urgency: Urgency::Person })
+    }
+
     /// With this one credential of a connection, switched on or not.
     pub async fn access_with(&self, connection: &Connection, credential: &StoredCredential) -> Result<Access> {
         let credentials = vec![self.unseal(credential).await?];
@@ -79,16 +104,16 @@ impl Services {
                 let who = login.map_or_else(|| format!("token {}", stored.id), |login| format!("user {login}"));
                 (who, CredentialKind::Token(self.credentials.open(sealed)?))
             }
-            Source::Installation { app, id } => {
-                let stored = self.app(*app).await?;
-                let installations = self.catalog.installations(Some(*app)).await?;
-                let all_repositories =
-                    installations.iter().any(|known| known.forge_id == *id && known.selection == "all");
-                let app = self.app_key(&stored).await?;
-                (format!("installation {id}"), CredentialKind::Installation { app, id: id.clone(), all_repositories })
-            }
+            Source::Installation { app, id } => self.installed(&self.app(*app).await?, id).await?,
         };
         Ok(Credential { label: stored.label.clone(), who, kind })
+    }
+
+    async fn installed(&self, app: &StoredApp, id: &str) -> Result<(String, CredentialKind)> {
+        let installations = self.catalog.installations(Some(app.id)).await?;
+        let all_repositories = installations.iter().any(|known| known.forge_id == id && known.selection == "all");
+        let (app, id) = (self.app_key(app).await?, id.to_owned());
+        Ok((format!("installation {id}"), CredentialKind::Installation { app, id, all_repositories }))
     }
 
     /// An App by its number.

@@ -68,6 +68,16 @@ pub trait Forge: Send + Sync {
     /// Where a repository is fetched from, and with what.
     fn remote(&self, access: &Access, repository: Place<'_>) -> Result<Remote>;
 
+    /// Where a repository is pushed to, and with what. Fails where it is not there under this name, or where no credential
+    /// may write to it, and says what to do about that.
+    async fn target(&self, access: &Access, full_name: &str) -> Result<Remote>;
+
+    /// Whether the host answers at each of its addresses, whatever it says, with no credential at all.
+    async fn reach(&self, url: &Url) -> Result<Vec<Reached>>;
+
+    /// A page of the host where people do what we do not.
+    fn page(&self, url: &Url, page: Page<'_>) -> Result<Url>;
+
     /// The Apps of this forge, where it has such a thing.
     fn apps(&self) -> Option<&dyn Apps> {
         None
@@ -81,6 +91,30 @@ pub struct Place<'a> {
     pub forge_id: &'a str,
     /// `OWNER/NAME`.
     pub full_name: &'a str,
+}
+
+/// One of a host's addresses, tried.
+#[derive(Debug)]
+pub struct Reached {
+    /// What it is: `web and git`, `API`.
+    pub what: &'static str,
+    /// Where.
+    pub address: String,
+    /// It answers, or why not.
+    pub outcome: Result<()>,
+}
+
+/// A page on which people do what we do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page<'a> {
+    /// An owner's webhooks.
+    Hooks(&'a str),
+    /// The Apps that are installed on an owner's account.
+    Installations(&'a str),
+    /// The tokens of whoever is signed in.
+    Tokens,
+    /// A new repository of this `OWNER/NAME`.
+    NewRepository(&'a str),
 }
 
 /// A look at all repositories of an owner.

@@ -214,7 +214,7 @@ fn web_page(name: &str, status: StatusCode) -> Error {
         .hint("a login page or a proxy stands in between, or this is no GitHub: check the address and the setting `http.proxy`")
 }
 
-fn proxy_wants_password() -> Error {
+pub(super) fn proxy_wants_password() -> Error {
     Error::misconfigured("the HTTP proxy wants a password").hint("put it into the setting `http.proxy`")
 }
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
 
-use super::tokens::{self, FETCH, Purpose, Tokens};
+use super::tokens::{self, Purpose, Rights, Tokens};
 use crate::domain::{Error, Result};
-use crate::forge::{Access, AppKey, Credential, CredentialKind};
+use crate::forge::{AppKey, Credential, CredentialKind};
 use crate::git;
 
 /// The name that goes with a token over git. GitHub documents it for App tokens and takes any name with personal ones;
@@ -23,6 +23,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct PoolLogin {
     credentials: Vec<Credential>,
     repository: String,
+    rights: Rights,
     tokens: Arc<Tokens>,
     current: AtomicUsize,
     short: AtomicBool,
@@ -30,10 +31,12 @@ pub(super) struct PoolLogin {
 }
 
 impl PoolLogin {
-    pub fn new(access: &Access, repository: &str, tokens: Arc<Tokens>) -> Self {
+    /// An App's tokens are narrowed to `repository`, by the forge's id, and `rights`.
+    pub fn new(credentials: &[Credential], repository: &str, rights: Rights, tokens: Arc<Tokens>) -> Self {
         Self {
-            credentials: access.credentials.clone(),
+            credentials: credentials.to_vec(),
             repository: repository.to_owned(),
+            rights,
             tokens,
             current: AtomicUsize::new(0),
             short: AtomicBool::new(false),
@@ -61,7 +64,7 @@ impl PoolLogin {
         Purpose {
             installation: installation.to_owned(),
             repository: Some(self.repository.clone()),
-            rights: FETCH,
+            rights: self.rights,
             short: self.short.load(Ordering::Relaxed),
         }
     }

@@ -10,8 +10,10 @@ pub mod limits;
 mod login;
 mod manifest;
 mod payload;
+mod reach;
 mod repositories;
 mod survey;
+mod target;
 mod tokens;
 mod verify;
 
@@ -26,11 +28,11 @@ use self::api::{Api, Bearer};
 use self::hosts::Host;
 use self::jwt::Clocks;
 use self::login::PoolLogin;
-use self::tokens::{Purpose, Rights, SURVEY, Tokens};
+use self::tokens::{FETCH, Purpose, Rights, SURVEY, Tokens};
 use super::quota::{Domain, Resource, Urgency};
 use super::{
-    Access, AppKey, Apps, Credential, CredentialKind, Delivery, Forge, HookSecret, Inspection, Net, Place, Rejected,
-    Survey, Verified,
+    Access, AppKey, Apps, Credential, CredentialKind, Delivery, Forge, HookSecret, Inspection, Net, Page, Place,
+    Reached, Rejected, Survey, Verified,
 };
 use crate::domain::{Error, Result};
 use crate::git::Remote;
@@ -130,20 +132,37 @@ impl Forge for Github {
     }
 
     fn remote(&self, access: &Access, repository: Place<'_>) -> Result<Remote> {
-        let mut url = Host::at(&access.url)?.web;
-        let name = repository.full_name;
-        match name.split_once('/') {
-            Some((owner, name)) if repositories::is_name(owner) && repositories::is_name(name) => {
-                let mut path = url.path_segments_mut().map_err(|()| Error::bug("a host's address has no path"))?;
-                path.pop_if_empty().push(owner).push(&format!("{name}.git"));
-            }
-            _ => return Err(Error::bad_request(format!("`{}` is not OWNER/NAME", name.escape_debug()))),
-        }
-        let login = PoolLogin::new(access, repository.forge_id, Arc::clone(&self.tokens));
+        let url = git_address(&access.url, repository.full_name)?;
+        let login = PoolLogin::new(&access.credentials, repository.forge_id, FETCH, Arc::clone(&self.tokens));
         Ok(Remote { url, credential: Some(Arc::new(login)) })
+    }
+
+    async fn target(&self, access: &Access, full_name: &str) -> Result<Remote> {
+        self.find_target(access, full_name).await
+    }
+
+    async fn reach(&self, url: &Url) -> Result<Vec<Reached>> {
+        reach::reach(&self.net, Host::at(url)?).await
+    }
+
+    fn page(&self, url: &Url, page: Page<'_>) -> Result<Url> {
+        reach::page(&Host::at(url)?, page)
     }
 
     fn apps(&self) -> Option<&dyn Apps> {
         Some(self)
     }
+}
+
+/// Where git finds a repository.
+fn git_address(web: &Url, full_name: &str) -> Result<Url> {
+    let mut url = Host::at(web)?.web;
+    match full_name.split_once('/') {
+        Some((owner, name)) if repositories::is_name(owner) && repositories::is_name(name) => {
+            let mut path = url.path_segments_mut().map_err(|()| Error::bug("a host's address has no path"))?;
+            path.pop_if_empty().push(owner).push(&format!("{name}.git"));
+        }
+        _ => return Err(Error::bad_request(format!("`{}` is not OWNER/NAME", full_name.escape_debug()))),
+    }
+    Ok(url)
 }

@@ -40,6 +40,9 @@ pub(super) const SURVEY: Rights = &[("contents", "read"), ("metadata", "read"), 
 /// Fetching with git.
 pub(super) const FETCH: Rights = &[("contents", "read"), ("metadata", "read")];
 
+/// Pushing with git. What changes a workflow needs a permission of its own.
+pub(super) const PUSH: Rights = &[("contents", "write"), ("metadata", "read"), ("workflows", "write")];
+
 /// Permissions by name, with their level.
 pub(super) type Rights = &'static [(&'static str, &'static str)];
 
