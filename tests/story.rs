@@ -10,10 +10,14 @@ mod connect;
 mod deliveries;
 #[path = "story/demo.rs"]
 mod demo;
+#[path = "story/pair.rs"]
+mod pair;
 #[path = "story/places.rs"]
 mod places;
 #[path = "story/push.rs"]
 mod push;
+#[path = "story/repositories.rs"]
+mod repositories;
 #[path = "story/restore.rs"]
 mod restore;
 #[path = "story/service.rs"]

@@ -6,16 +6,20 @@ use super::{Context, output};
 use crate::catalog::Repository;
 use crate::domain::{Error, Kind, RepoAddress, Result, Snapshot};
 use crate::ops::backup::{self, Backup};
+use crate::ops::repos;
 use crate::services::Services;
 
 #[derive(clap::Args)]
-#[command(group(clap::ArgGroup::new("which").required(true).args(["repo", "all"])))]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["repo", "all", "group"])))]
 pub(super) struct Args {
     /// OWNER/NAME or CONNECTION:OWNER/NAME
     repo: Option<RepoAddress>,
     /// Every repository that is backed up.
     #[arg(long)]
     all: bool,
+    /// Every repository of this group that is backed up.
+    #[arg(long)]
+    group: Option<String>,
     /// Do it now, in this process, and say what came of it. Without it the running service is asked to.
     #[arg(long)]
     wait: bool,
@@ -25,9 +29,9 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     let services = context.services().await?;
     match (&args.repo, args.wait) {
         (Some(address), true) => one(context, &services, address).await,
-        (None, true) => all(context, &services).await,
-        (address, false) => {
-            let repositories = backup::select(&services, address.as_ref()).await?;
+        (None, true) => all(context, &services, &chosen(&services, &args).await?).await,
+        (_, false) => {
+            let repositories = chosen(&services, &args).await?;
             backup::enqueue(&services, &repositories).await?;
             let count = repositories.len();
             output::print(context.json, &json!({ "queued": count }), |_| {
@@ -37,17 +41,23 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     }
 }
 
+async fn chosen(services: &Services, args: &Args) -> Result<Vec<Repository>> {
+    match &args.group {
+        Some(group) => repos::in_group(services, group).await,
+        None => backup::select(services, args.repo.as_ref()).await,
+    }
+}
+
 async fn one(context: &Context, services: &Services, address: &RepoAddress) -> Result<()> {
     let repository = services.catalog.resolve(address).await?;
     let backup = backup::run(services, &repository).await?;
     output::print(context.json, &backup, |backup| format!("{}: {}", repository.full_name, describe(backup)))
 }
 
-async fn all(context: &Context, services: &Services) -> Result<()> {
-    let repositories = backup::select(services, None).await?;
+async fn all(context: &Context, services: &Services, repositories: &[Repository]) -> Result<()> {
     let bar = output::progress("repositories");
     bar.set_length(repositories.len() as u64);
-    let outcomes = backup::run_all(services, &repositories, || bar.inc(1)).await;
+    let outcomes = backup::run_all(services, repositories, || bar.inc(1)).await;
     bar.finish_and_clear();
 
     let answers: Vec<Value> = outcomes.iter().map(|(repository, outcome)| answer(repository, outcome)).collect();

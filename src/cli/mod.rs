@@ -9,6 +9,7 @@ mod connections;
 pub mod demo;
 mod history;
 mod init;
+mod notices;
 mod output;
 mod repos;
 mod restore;
@@ -70,7 +71,7 @@ enum Command {
     /// Connect an owner on a forge.
     #[command(subcommand)]
     Connect(connect::Command),
-    /// List, test and remove connections.
+    /// Look at connections, change, pair and remove them.
     #[command(subcommand)]
     Connections(connections::Command),
     /// Our Apps on forges: add, list, where they are installed, change their secrets.
@@ -91,6 +92,8 @@ enum Command {
     Journal(history::JournalArgs),
     /// How every repository stands.
     Status,
+    /// What people were told: repositories that came, went and changed, Apps that were installed or suspended.
+    Notices(notices::Args),
     /// Prove that backups are whole.
     Verify(verify::Args),
     /// Tend the database.
@@ -170,6 +173,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Refs(args) => history::refs(context, args).await,
         Command::Journal(args) => history::journal(context, args).await,
         Command::Status => status::run(context).await,
+        Command::Notices(args) => notices::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
         Command::Catalog(command) => catalog::run(context, command).await,
     }

@@ -3,14 +3,18 @@
 use serde_json::json;
 
 use super::{Context, output};
+use crate::cli::connections::set::describe_found;
 use crate::domain::{RepoAddress, Result};
-use crate::jobs::Discovered;
 use crate::ops::repos::{self, RepoRow};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// All repositories ever seen.
-    List,
+    List {
+        /// Only those of this group; see `refward connections set --help`.
+        #[arg(long)]
+        group: Option<String>,
+    },
     /// Read the forge's list again.
     Sync {
         /// Only of this connection.
@@ -32,12 +36,19 @@ pub(super) enum Command {
 pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
     let services = context.services().await?;
     match command {
-        Command::List => output::print(context.json, &repos::list(&services).await?, |rows| describe(rows)),
+        Command::List { group } => {
+            output::print(context.json, &repos::list(&services, group.as_deref()).await?, |rows| describe(rows))
+        }
         Command::Sync { connection } => {
             let found = repos::sync(&services, connection.as_deref()).await?;
             let by_name: serde_json::Map<_, _> =
                 found.iter().map(|(name, discovered)| (name.clone(), json!(discovered))).collect();
-            output::print(context.json, &by_name, |_| found.iter().map(describe_found).collect())
+            output::print(context.json, &by_name, |_| {
+                let lines = found.iter().map(|(name, found)| {
+                    format!("{name}: {}\n{}", output::count(found.listed, "repository"), describe_found(found))
+                });
+                lines.collect()
+            })
         }
         Command::Add { repo } => select(context, &services, &repo, true).await,
         Command::Remove { repo } => select(context, &services, &repo, false).await,
@@ -62,25 +73,23 @@ fn describe(rows: &[RepoRow]) -> String {
     let lines = rows.iter().map(|row| {
         let state = match row {
             row if row.gone => "gone from the forge",
+            row if row.left_out => "left out by globs",
             row if !row.selected => "not backed up",
             row if row.last_seq.is_none() => "waiting for its first snapshot",
             _ => "backed up",
         };
-        [row.repository.clone(), row.connection.clone(), output::or_dash(row.last_seq), state.to_owned()]
+        let groups = (!row.groups.is_empty()).then(|| row.groups.join(", "));
+        [
+            row.repository.clone(),
+            row.connection.clone(),
+            output::or_dash(groups),
+            output::or_dash(row.last_seq),
+            state.to_owned(),
+        ]
     });
     output::table(
-        ["repository", "connection", "snapshots", "state"],
+        ["repository", "connection", "groups", "snapshots", "state"],
         lines,
         "No repositories yet: refward connect --help",
     )
-}
-
-fn describe_found((name, found): &(String, Discovered)) -> String {
-    let mut text = format!("{name}: {}\n", output::count(found.listed, "repository"));
-    for (what, names) in [("new", &found.created), ("renamed", &found.renamed), ("gone", &found.gone)] {
-        for name in names {
-            text += &format!("  {what}: {name}\n");
-        }
-    }
-    text
 }

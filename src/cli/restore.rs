@@ -13,12 +13,14 @@ use crate::catalog::Catalog;
 use crate::config::Settings;
 use crate::domain::{Error, Point, RepoAddress, Result};
 use crate::git::{self, Credential, Login, Remote};
+use crate::ops::pair;
 use crate::ops::restore::{Action, Plan, Receipt, Restore, Source, Target, incomplete, locate, plan, run as carry_out};
 use crate::services::{git_limits, git_net, http_client};
 use crate::vault::Vault;
 
 #[derive(clap::Args)]
-#[command(group(clap::ArgGroup::new("target").required(true).args(["to_dir", "to_url"])))]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[command(group(clap::ArgGroup::new("target").required(true).args(["to_dir", "to_url", "to_peer"])))]
 pub(super) struct Args {
     /// OWNER/NAME or CONNECTION:OWNER/NAME
     repo: RepoAddress,
@@ -32,13 +34,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     to_dir: Option<PathBuf>,
     /// Without a working tree.
-    #[arg(long, conflicts_with = "to_url")]
+    #[arg(long, conflicts_with_all = ["to_url", "to_peer"])]
     bare: bool,
     /// Push to this repository.
     #[arg(long, value_name = "URL")]
     to_url: Option<Url>,
+    /// Push to the repository of the same name at the connection's peer; see `refward connections pair --help`.
+    #[arg(long, conflicts_with_all = ["vault"])]
+    to_peer: bool,
     /// File with the token for --to-url.
-    #[arg(long, value_name = "FILE", conflicts_with = "to_dir")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to_dir", "to_peer"])]
     token_file: Option<PathBuf>,
     /// Put the references under this, e.g. refs/heads/restored/.
     #[arg(long, value_name = "REFS/…/", conflicts_with = "to_dir")]
@@ -64,7 +69,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     };
     let client = git::Client::new(http_client(&settings.http)?, &git_limits(&settings.git));
     let source = source(&settings, &args).await?;
-    let request = request(&settings, &args)?;
+    let request = request(context, &settings, &args).await?;
     let planned = plan(&source, &request, &client).await?;
     if args.plan {
         return output::print(context.json, &planned, describe_plan);
@@ -101,16 +106,18 @@ fn identity(file: &Path) -> Result<SecretString> {
     })
 }
 
-fn request(settings: &Settings, args: &Args) -> Result<Restore> {
+async fn request(context: &Context, settings: &Settings, args: &Args) -> Result<Restore> {
+    let to = |remote| Target::Remote { remote, prefix: args.prefix.clone(), net: git_net(&settings.http) };
     let target = match (&args.to_dir, &args.to_url) {
+        _ if args.to_peer => {
+            let services = context.services().await?;
+            let repository = services.catalog.resolve(&args.repo).await?;
+            to(pair::target(&services, &repository).await?)
+        }
         (_, Some(url)) => {
             let credential = args.token_file.as_deref().map(|file| secret_from(file, "the token")).transpose()?;
             let credential = credential.map(|password| Credential { username: "x-access-token".to_owned(), password });
-            Target::Remote {
-                remote: remote(url, credential)?,
-                prefix: args.prefix.clone(),
-                net: git_net(&settings.http),
-            }
+            to(remote(url, credential)?)
         }
         (dir, None) => Target::Directory { dir: dir.clone().unwrap_or_default(), bare: args.bare },
     };

@@ -1,4 +1,6 @@
-//! Connecting an owner on a forge, and taking the connection away again.
+//! Connecting an owner on a forge.
+
+use std::collections::HashMap;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -46,7 +48,7 @@ pub struct Connected {
 /// Checks the credential, stores the connection, reads its repositories and enqueues a first snapshot of each. If any check
 /// fails, nothing is stored.
 pub async fn connect(services: &Services, request: Connect) -> Result<Connected> {
-    check_name(&request.name)?;
+    check_name("connection", &request.name)?;
     check_secret(&request.webhook_secret)?;
     Filter::new(&request.settings)?;
     let forge = services.forge(&request.forge)?;
@@ -109,12 +111,6 @@ pub(super) async fn keep_inspection(
     Ok(())
 }
 
-/// Deletes the connection's credentials at once. Its backups stay.
-pub async fn remove(services: &Services, name: &str) -> Result<()> {
-    let connection = named(services, name).await?;
-    services.catalog.remove_connection(connection.id).await
-}
-
 /// A connection as listings show it; nothing secret.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -126,12 +122,17 @@ pub struct ConnectionRow {
     #[serde(flatten)]
     pub settings: ConnectionSettings,
     pub inspection: Option<Inspection>,
+    pub peer: Option<String>,
     pub last_error: Option<String>,
 }
 
 /// All connections.
 pub async fn list(services: &Services) -> Result<Vec<ConnectionRow>> {
-    let rows = services.catalog.connections().await?.into_iter().map(|connection| ConnectionRow {
+    let connections = services.catalog.connections().await?;
+    let names: HashMap<ConnectionId, String> =
+        connections.iter().map(|connection| (connection.id, connection.name.clone())).collect();
+    let rows = connections.into_iter().map(|connection| ConnectionRow {
+        peer: connection.peer.and_then(|peer| names.get(&peer).cloned()),
         inspection: connection.inspection.and_then(|json| serde_json::from_value(json).ok()),
         name: connection.name,
         forge: connection.forge,
@@ -169,11 +170,11 @@ pub(super) async fn named(services: &Services, name: &str) -> Result<Connection>
 }
 
 /// The name stands before a colon in repository addresses and in paths.
-fn check_name(name: &str) -> Result<()> {
+pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 64 || !name.chars().all(fine) {
         return Err(Error::bad_request(format!(
-            "`{name}` cannot name a connection: use up to 64 letters, digits, `-`, `_` and `.`"
+            "`{name}` cannot name a {what}: use up to 64 letters, digits, `-`, `_` and `.`"
         )));
     }
     Ok(())

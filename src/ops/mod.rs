@@ -4,10 +4,15 @@
 //! knows of terminals, requests or platforms.
 
 pub mod accept;
+pub mod adjust;
 pub mod apps;
 pub mod backup;
 pub mod connect;
+pub mod disconnect;
 pub mod history;
+pub mod inventory;
+pub mod notices;
+pub mod pair;
 pub mod rebuild;
 pub mod repos;
 pub mod restore;
@@ -15,7 +20,7 @@ pub mod rotate;
 pub mod status;
 pub mod verify;
 
-pub use crate::catalog::ConnectionSettings;
+pub use crate::catalog::{ConnectionSettings, Listing};
 pub use crate::forge::Inspection;
 pub use crate::jobs::Discovered;
 pub use crate::vault::Level;

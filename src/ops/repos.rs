@@ -1,17 +1,19 @@
 //! Which repositories there are and which are backed up.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
-use crate::catalog::{Priority, Repository};
-use crate::domain::{RepoAddress, Result, Seq};
+use crate::catalog::{ConnectionSettings, Priority, Repository};
+use crate::domain::{ConnectionId, Error, RepoAddress, Result, Seq};
 use crate::forge::quota::Urgency;
-use crate::jobs::{self, Discovered, Job};
+use crate::jobs::{self, Discovered, Job, groups_of};
 use crate::services::Services;
 
 /// A repository as listings show it.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
-#[expect(clippy::struct_excessive_bools, reason = "four facts that are independent of one another")]
+#[expect(clippy::struct_excessive_bools, reason = "five facts that are independent of one another")]
 pub struct RepoRow {
     pub repository: String,
     pub connection: String,
@@ -23,13 +25,19 @@ pub struct RepoRow {
     pub selected: bool,
     /// No longer on the forge; its backups stay.
     pub gone: bool,
+    /// The connection's globs leave it out; its backups stay.
+    pub left_out: bool,
+    /// By the connection's rules.
+    pub groups: Vec<String>,
     pub last_seq: Option<Seq>,
 }
 
-/// All repositories ever seen.
-pub async fn list(services: &Services) -> Result<Vec<RepoRow>> {
-    let repositories = services.catalog.repositories().await?;
-    let rows = repositories.into_iter().map(|repository| RepoRow {
+/// All repositories ever seen, or those of a group.
+pub async fn list(services: &Services, group: Option<&str>) -> Result<Vec<RepoRow>> {
+    let grouped = grouped(services, group).await?;
+    let rows = grouped.into_iter().map(|(repository, groups)| RepoRow {
+        groups,
+        left_out: repository.left_out,
         connection: repository.connection,
         repository: repository.full_name,
         id: repository.id.to_string(),
@@ -41,6 +49,35 @@ pub async fn list(services: &Services) -> Result<Vec<RepoRow>> {
         last_seq: repository.last_seq,
     });
     Ok(rows.collect())
+}
+
+/// The repositories of a group that are backed up.
+pub async fn in_group(services: &Services, group: &str) -> Result<Vec<Repository>> {
+    let grouped = grouped(services, Some(group)).await?.into_iter().map(|(repository, _)| repository);
+    Ok(grouped.filter(|repository| repository.selected && !repository.gone).collect())
+}
+
+/// Repositories with the names of their groups, in all connections or in those that have this group.
+async fn grouped(services: &Services, group: Option<&str>) -> Result<Vec<(Repository, Vec<String>)>> {
+    let settings: HashMap<ConnectionId, ConnectionSettings> =
+        services.catalog.connections().await?.into_iter().map(|one| (one.id, one.settings)).collect();
+    if let Some(group) = group
+        && !settings.values().any(|settings| settings.groups.contains_key(group))
+    {
+        return Err(Error::not_found(format!("there is no group called `{group}`"))
+            .hint("`refward connections set NAME --group GROUP=GLOB` makes one"));
+    }
+    let mut grouped = Vec::new();
+    for repository in services.catalog.repositories().await? {
+        let groups = match settings.get(&repository.connection_id) {
+            Some(settings) => groups_of(settings, &repository.full_name)?,
+            None => Vec::new(),
+        };
+        if group.is_none_or(|group| groups.iter().any(|name| name == group)) {
+            grouped.push((repository, groups));
+        }
+    }
+    Ok(grouped)
 }
 
 /// Reads the lists of one connection, or of all, again.
@@ -60,6 +97,11 @@ pub async fn sync(services: &Services, connection: Option<&str>) -> Result<Vec<(
 /// Starts or stops backing a repository up. What is in the vault stays either way.
 pub async fn select(services: &Services, address: &RepoAddress, selected: bool) -> Result<Repository> {
     let repository = services.catalog.resolve(address).await?;
+    if selected && repository.left_out {
+        let connection = &repository.connection;
+        return Err(Error::bad_request(format!("{} is left out by the globs of {connection}", repository.full_name))
+            .hint(format!("change them first: refward connections set {connection} --help")));
+    }
     services.catalog.select(&repository.id, selected).await?;
     if selected {
         let job = Job::SyncRepo(repository.id.clone());

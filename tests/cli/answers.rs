@@ -1,7 +1,8 @@
 //! Answers for people: short tables with what is needed and nothing else.
 
 use crate::run;
-use crate::support::fake_github::Work;
+use crate::support::adopted::{adopt, app_for};
+use crate::support::fake_github::{Covers, Fault, Token, Work};
 use crate::support::world::World;
 
 /// What differs from run to run.
@@ -11,6 +12,8 @@ const FILTERS: &[(&str, &str)] = &[
     (r"\d+ ms\b", "[MS]"),
     (r"\b[0-9a-f]{40}\b", "[OBJECT]"),
     (r"\b[0-9a-f]{10}\b", "[SHORT]"),
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+    (r"installation \d+", "installation [ID]"),
     (r" +\n", "\n"),
 ];
 
@@ -95,9 +98,9 @@ async fn a_small_history() {
     => 0
     ");
     insta::assert_snapshot!(told(&["repos", "list"]).await, @"
-    REPOSITORY  CONNECTION  SNAPSHOTS  STATE
-    acme/api    acme        2          backed up
-    acme/web    acme        1          backed up
+    REPOSITORY  CONNECTION  GROUPS  SNAPSHOTS  STATE
+    acme/api    acme        -       2          backed up
+    acme/web    acme        -       1          backed up
     => 0
     ");
     insta::assert_snapshot!(told(&["repos", "sync"]).await, @"
@@ -105,8 +108,8 @@ async fn a_small_history() {
     => 0
     ");
     insta::assert_snapshot!(told(&["connections", "list"]).await, @"
-    NAME  FORGE   URL                      OWNER  EXPIRES  LAST ERROR
-    acme  github  http://127.0.0.1:PORT/  acme   -        -
+    NAME  FORGE   URL                      OWNER  PEER  EXPIRES  LAST ERROR
+    acme  github  http://127.0.0.1:PORT/  acme   -     -        -
     => 0
     ");
     insta::assert_snapshot!(told(&["snapshots", "acme/api"]).await, @"
@@ -134,8 +137,351 @@ async fn a_small_history() {
     => 0
     ");
     insta::assert_snapshot!(told(&["connections", "remove", "acme"]).await, @"
-    Removed acme. Its credentials are deleted; its backups stay and can be restored.
+    Removing acme:
+      deleted      the credential token
+      deleted      1 webhook secret
+      kept         the backups of 2 repositories: 3 snapshots, [SIZE]
+    Left for you to do on the forge:
+      delete the webhook that was set up by hand: http://127.0.0.1:PORT/organizations/acme/settings/hooks
+      revoke the token `token` of mona: http://127.0.0.1:PORT/settings/tokens
+    error: nothing was changed
+      to do all of this: refward connections remove acme --yes
+    => 2
+    ");
+    insta::assert_snapshot!(told(&["connections", "remove", "acme", "--yes"]).await, @"
+    Removed acme. What opened it is deleted here.
+    Kept, and can be restored: the backups of 2 repositories: 3 snapshots, [SIZE].
+    Left for you to do on the forge:
+      delete the webhook that was set up by hand: http://127.0.0.1:PORT/organizations/acme/settings/hooks
+      revoke the token `token` of mona: http://127.0.0.1:PORT/settings/tokens
     => 0
+    ");
+}
+
+#[tokio::test]
+async fn a_connection_looked_at() {
+    let (world, _work) = acme().await;
+    world.ok(&["backup", "acme/api", "--wait"]).await;
+    let mut filters = insta::Settings::clone_current();
+    filters.set_filters(FILTERS.to_vec());
+    let _filters = filters.bind_to_scope();
+    let told = async |arguments: &[&str]| run(&world, arguments).await;
+    insta::assert_snapshot!(told(&["notices"]).await, @"
+    Nothing to tell yet.
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["connections", "show", "acme"]).await, @"
+    acme: acme on GitHub Enterprise Server 3.19.0, http://127.0.0.1:PORT/
+    connected since [TIME] UTC
+
+    In the database, secrets encrypted:
+      credential        token: classic token of mona, main, since [TIME] UTC
+      webhook secrets   1, since [TIME] UTC
+      last webhook      -
+      new repositories  backed up
+      include           all
+      exclude           none
+      listing           as often as it seems worth it
+                        last [TIME] UTC, next [TIME] UTC
+      peer              -
+      repositories      2 backed up, 0 switched off, 0 left out by globs, 0 gone from the forge
+
+    In the vault:
+      1 snapshot, [SIZE]
+
+    Not stored:
+      passwords and sign-in sessions of the forge: never asked for
+      tokens, keys and secrets in clear: the database holds them encrypted with `keys.credentials` alone
+      issues, pull requests and people, beyond what webhooks say of them, which is kept as long as `deliveries.keep` says: 7days
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["connections", "check", "acme"]).await, @"
+    Proxy: none
+
+    acme
+      ok       web and git: http://127.0.0.1:PORT/ answers
+      ok       API: http://127.0.0.1:PORT/api/v3 answers
+      ok       credential token: GitHub Enterprise Server 3.19.0, classic token of mona
+      unknown  webhooks: none has come yet
+               push something; if none comes, see where the forge's log of deliveries says it went
+    => 0
+    ");
+}
+
+#[tokio::test]
+async fn a_connection_changed() {
+    let (world, _work) = acme().await;
+    world.ok(&["backup", "acme/api", "--wait"]).await;
+    let mut filters = insta::Settings::clone_current();
+    filters.set_filters(FILTERS.to_vec());
+    let _filters = filters.bind_to_scope();
+    let told = async |arguments: &[&str]| run(&world, arguments).await;
+    world.github.org("acme").repo("docs").await;
+    let set = [
+        "connections",
+        "set",
+        "acme",
+        "--exclude",
+        "web",
+        "--group",
+        "backend=api",
+        "--list-every",
+        "30m",
+        "--no-auto-add",
+    ];
+    insta::assert_snapshot!(told(&set).await, @"
+    acme:
+      new repositories: backed up → not backed up
+      exclude: none → web
+      group backend: none → api
+      listing: as often as it seems worth it → every 30m
+      new: acme/docs
+      left out, no longer backed up, the backups stay: acme/web
+    => 0
+    ");
+    insta::assert_snapshot!(told(&set).await, @"
+    Nothing changes: it was so already.
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["repos", "list"]).await, @"
+    REPOSITORY  CONNECTION  GROUPS   SNAPSHOTS  STATE
+    acme/api    acme        backend  1          backed up
+    acme/docs   acme        -        -          not backed up
+    acme/web    acme        -        -          left out by globs
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["repos", "list", "--group", "backend"]).await, @"
+    REPOSITORY  CONNECTION  GROUPS   SNAPSHOTS  STATE
+    acme/api    acme        backend  1          backed up
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["connections", "set", "acme", "--exclude-none", "--no-group", "backend", "--list-daily-at", "03:30"]).await, @"
+    acme:
+      exclude: web → none
+      group backend: api → none
+      listing: every 30m → daily at 03:30 UTC
+      let in again: acme/web
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["notices"]).await, @"
+    TIME (UTC)           CONNECTION  NOTICE
+    [TIME]  acme        acme/web is let through by the globs of acme again; it is backed up again.
+    [TIME]  acme        acme/docs is new on the forge; it is not backed up.
+    [TIME]  acme        acme/web is left out by the globs of acme: it is not backed up meanwhile. Its backups stay.
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["notices", "--limit", "1"]).await, @"
+    TIME (UTC)           CONNECTION  NOTICE
+    [TIME]  acme        acme/web is let through by the globs of acme again; it is backed up again.
+    => 0
+    ");
+}
+
+#[tokio::test]
+async fn a_connection_through_an_app() {
+    let world = World::new().await;
+    for account in ["acme", "beta"] {
+        world.github.org(account).repo("api").await;
+    }
+    let app = app_for(&world.github, "acme", "backup");
+    adopt(&world, &world.github, &app, "backup").await;
+    world.github.install(&app.slug(), "acme", Covers::All, None);
+    world.github.install(&app.slug(), "beta", Covers::Only(&["api"]), None);
+    let service = world.serve().await;
+    for repository in ["acme/api", "beta/api"] {
+        world.snapshot(repository, 1).await;
+    }
+    world.idle().await;
+    assert_eq!(service.stop().await, 0);
+    let mut filters = insta::Settings::clone_current();
+    filters.set_filters(FILTERS.to_vec());
+    let _filters = filters.bind_to_scope();
+    let told = async |arguments: &[&str]| run(&world, arguments).await;
+    insta::assert_snapshot!(told(&["connections", "show", "beta"]).await, @"
+    beta: beta on a host that was not asked for its version yet, http://127.0.0.1:PORT/
+    connected since [TIME] UTC
+
+    In the database, secrets encrypted:
+      App               Refward backup: backup App #1, registered [TIME] UTC, 1 private key, 1 webhook secret, 0 client secrets
+                        installation [ID]: active, selected repositories, may administration: read, contents: read, deployments: read, discussions: read, issues: read, members: read, metadata: read, organization_administration: read, organization_custom_properties: read, pages: read, pull_requests: read, repository_custom_properties: read, repository_hooks: read
+      credential        refward-1: App installation of Refward backup, main, since [TIME] UTC
+      webhook secrets   none
+      last webhook      -
+      new repositories  backed up
+      include           all
+      exclude           none
+      listing           as often as it seems worth it
+                        last [TIME] UTC, next [TIME] UTC
+      peer              -
+      repositories      1 backed up, 0 switched off, 0 left out by globs, 0 gone from the forge
+
+    In the vault:
+      1 snapshot, [SIZE]
+
+    Not stored:
+      passwords and sign-in sessions of the forge: never asked for
+      installation tokens: made when they are needed, for one purpose, and in memory only, an hour at most
+      tokens, keys and secrets in clear: the database holds them encrypted with `keys.credentials` alone
+      issues, pull requests and people, beyond what webhooks say of them, which is kept as long as `deliveries.keep` says: 7days
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["connections", "check", "beta"]).await, @"
+    Proxy: none
+
+    beta
+      ok       web and git: http://127.0.0.1:PORT/ answers
+      ok       API: http://127.0.0.1:PORT/api/v3 answers
+      ok       credential refward-1: GitHub Enterprise Server 3.19.0, App installation
+      ok       App Refward backup: installed on beta, selected repositories
+      unknown  webhooks: none has come yet
+               push something; if none comes, see where the forge's log of deliveries says it went
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["connections", "remove", "beta"]).await, @"
+    Removing beta:
+      uninstalled  the App Refward backup from beta, and stays registered, as other accounts use it
+      deleted      the credential refward-1
+      kept         the backups of 1 repository: 1 snapshot, [SIZE]
+    error: nothing was changed
+      to do all of this: refward connections remove beta --yes
+    => 2
+    ");
+    insta::assert_snapshot!(told(&["connections", "remove", "beta", "--yes"]).await, @"
+    Removed beta. What opened it is deleted here.
+    Uninstalled Refward backup.
+    Kept, and can be restored: the backups of 1 repository: 1 snapshot, [SIZE].
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["connections", "remove", "acme"]).await, @"
+    Removing acme:
+      uninstalled  the App Refward backup from acme, and forgotten with its keys, as no other account uses it
+      deleted      the credential refward-1
+      kept         the backups of 1 repository: 1 snapshot, [SIZE]
+    Left for you to do on the forge:
+      delete the App Refward backup: http://127.0.0.1:PORT/organizations/acme/settings/apps/refward-1
+    error: nothing was changed
+      to do all of this: refward connections remove acme --yes
+    => 2
+    ");
+    world.github.fail(1, &Fault::json(500, "Server Error"));
+    insta::assert_snapshot!(told(&["connections", "remove", "acme", "--yes"]).await, @"
+    Removed acme. What opened it is deleted here.
+    Still installed: Refward backup: uninstalling an App: 127.0.0.1:PORT is in trouble: it answers 500 Internal Server Error
+    Kept, and can be restored: the backups of 1 repository: 1 snapshot, [SIZE].
+    Left for you to do on the forge:
+      uninstall Refward backup from acme: http://127.0.0.1:PORT/organizations/acme/settings/installations
+      delete the App Refward backup: http://127.0.0.1:PORT/organizations/acme/settings/apps/refward-1
+    error: Apps that are still installed on the forge: 1
+      uninstall them there, as said above
+    => 1
+    ");
+    insta::assert_snapshot!(told(&["notices"]).await, @"
+    TIME (UTC)           CONNECTION  NOTICE
+    [TIME]  -           acme was disconnected, with all that opened it deleted. Its backups stay.
+    [TIME]  -           beta was disconnected, with all that opened it deleted. Its backups stay.
+    [TIME]  -           beta is connected through the App Refward backup, as beta.
+    [TIME]  -           acme is connected through the App Refward backup, as acme.
+    => 0
+    ");
+}
+
+#[tokio::test]
+async fn two_connections_that_belong_together() {
+    let (world, _work) = acme().await;
+    world.github.org("cloud").repo("web").await;
+    let token = world.github.token(Token::classic("hubot"));
+    assert_eq!(world.connect_with("cloud", "cloud", &token, &[]).await.code, 0);
+    world.ok(&["backup", "acme/api", "--wait"]).await;
+    let mut filters = insta::Settings::clone_current();
+    filters.set_filters(FILTERS.to_vec());
+    let _filters = filters.bind_to_scope();
+    let told = async |arguments: &[&str]| run(&world, arguments).await;
+    insta::assert_snapshot!(told(&["connections", "pair", "acme", "cloud"]).await, @"
+    Repositories of acme are restored to cloud with `refward restore REPO --to-peer`.
+    Look at both ends: refward connections check acme
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["connections", "list"]).await, @"
+    NAME   FORGE   URL                      OWNER  PEER   EXPIRES  LAST ERROR
+    acme   github  http://127.0.0.1:PORT/  acme   cloud  -        -
+    cloud  github  http://127.0.0.1:PORT/  cloud  -      -        -
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["connections", "check", "acme"]).await, @"
+    Proxy: none
+
+    acme
+      ok       web and git: http://127.0.0.1:PORT/ answers
+      ok       API: http://127.0.0.1:PORT/api/v3 answers
+      ok       credential token: GitHub Enterprise Server 3.19.0, classic token of mona
+      unknown  webhooks: none has come yet
+               push something; if none comes, see where the forge's log of deliveries says it went
+
+    cloud, the peer
+      ok       web and git: http://127.0.0.1:PORT/ answers
+      ok       API: http://127.0.0.1:PORT/api/v3 answers
+      ok       credential token: GitHub Enterprise Server 3.19.0, classic token of hubot
+      unknown  webhooks: none has come yet
+               push something; if none comes, see where the forge's log of deliveries says it went
+      unknown  restores: with the credential token
+               whether it may write shows when a restore is planned: refward restore REPO --to-peer --plan
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["restore", "acme/api", "--to-peer", "--plan"]).await, @"
+    error: restoring to the peer cloud: 127.0.0.1:PORT has no repository cloud/api, or the credential may not see it
+      make an empty one (no README, no licence) and restore again: http://127.0.0.1:PORT/new?owner=cloud&name=api&visibility=private
+    => 3
+    ");
+    world.github.org("cloud").repo("api").await;
+    insta::assert_snapshot!(told(&["restore", "acme/api", "--to-peer"]).await, @"
+    Restored acme/api as of snapshot 1 ([TIME] UTC) to http://127.0.0.1:PORT/cloud/api.git: 2 references, 1 pack, [MS]
+    => 0
+    ");
+    world.github.revoke(&token);
+    insta::assert_snapshot!(told(&["connections", "check", "acme"]).await, @"
+    Proxy: none
+
+    acme
+      ok       web and git: http://127.0.0.1:PORT/ answers
+      ok       API: http://127.0.0.1:PORT/api/v3 answers
+      ok       credential token: GitHub Enterprise Server 3.19.0, classic token of mona
+      unknown  webhooks: none has come yet
+               push something; if none comes, see where the forge's log of deliveries says it went
+
+    cloud, the peer
+      ok       web and git: http://127.0.0.1:PORT/ answers
+      ok       API: http://127.0.0.1:PORT/api/v3 answers
+      FAILED   credential token: 127.0.0.1:PORT refuses the token: Bad credentials
+               it is mistyped, expired or revoked; make a new one at http://127.0.0.1:PORT/settings/tokens
+      unknown  webhooks: none has come yet
+               push something; if none comes, see where the forge's log of deliveries says it went
+      unknown  restores: with the credential token
+               whether it may write shows when a restore is planned: refward restore REPO --to-peer --plan
+    error: 1 of 9 checks failed
+      each says what to do
+    => 1
+    ");
+    insta::assert_snapshot!(told(&["connections", "unpair", "acme", "--remove-peer"]).await, @"
+    Removing cloud:
+      deleted      the credential token
+      deleted      1 webhook secret
+      unpaired     acme, whose restores came here
+      kept         the backups of 1 repository: 0 snapshots, [SIZE]
+    Left for you to do on the forge:
+      delete the webhook that was set up by hand: http://127.0.0.1:PORT/organizations/cloud/settings/hooks
+      revoke the token `token` of hubot: http://127.0.0.1:PORT/settings/tokens
+    error: nothing was changed
+      to do all of this: refward connections unpair acme --remove-peer --yes
+    => 2
+    ");
+    insta::assert_snapshot!(told(&["connections", "unpair", "acme"]).await, @"
+    acme and cloud are no longer paired. Both stay connected.
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["connections", "unpair", "acme"]).await, @"
+    error: the connection acme has no peer
+      name one: refward connections pair acme PEER
+    => 2
     ");
 }
 

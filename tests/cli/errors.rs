@@ -39,18 +39,18 @@ async fn commands_that_make_no_sense() {
     "#);
     insta::assert_snapshot!(run(&world, &["backup"]).await, @"
     error: the following required arguments were not provided:
-      <REPO|--all>
+      <REPO|--all|--group <GROUP>>
 
-    Usage: refward backup --config <FILE> <REPO|--all>
+    Usage: refward backup --config <FILE> <REPO|--all|--group <GROUP>>
 
     For more information, try '--help'.
     => 2
     ");
     insta::assert_snapshot!(run(&world, &["restore", "acme/api"]).await, @"
     error: the following required arguments were not provided:
-      <--to-dir <DIR>|--to-url <URL>>
+      <--to-dir <DIR>|--to-url <URL>|--to-peer>
 
-    Usage: refward restore --config <FILE> <--to-dir <DIR>|--to-url <URL>> <REPO>
+    Usage: refward restore --config <FILE> <--to-dir <DIR>|--to-url <URL>|--to-peer> <REPO>
 
     For more information, try '--help'.
     => 2
@@ -58,7 +58,36 @@ async fn commands_that_make_no_sense() {
     insta::assert_snapshot!(run(&world, &["restore", "acme/api", "--to-url", "https://x/y", "--bare"]).await, @"
     error: the argument '--to-url <URL>' cannot be used with '--bare'
 
-    Usage: refward restore --config <FILE> <--to-dir <DIR>|--to-url <URL>> <REPO>
+    Usage: refward restore --config <FILE> <--to-dir <DIR>|--to-url <URL>|--to-peer> <REPO>
+
+    For more information, try '--help'.
+    => 2
+    ");
+    insta::assert_snapshot!(run(&world, &["restore", "acme/api", "--to-peer", "--token-file", "x"]).await, @"
+    error: the argument '--to-peer' cannot be used with '--token-file <FILE>'
+
+    Usage: refward restore --config <FILE> <--to-dir <DIR>|--to-url <URL>|--to-peer> <REPO>
+
+    For more information, try '--help'.
+    => 2
+    ");
+    insta::assert_snapshot!(run(&world, &["connections", "unpair", "acme", "--yes"]).await, @"
+    error: the following required arguments were not provided:
+      --remove-peer
+
+    Usage: refward connections unpair --remove-peer --yes --config <FILE> <NAME>
+
+    For more information, try '--help'.
+    => 2
+    ");
+    insta::assert_snapshot!(run(&world, &["connections", "set", "acme", "--group", "backend"]).await, @"
+    error: invalid value 'backend' for '--group <NAME=GLOB>': write NAME=GLOB
+
+    For more information, try '--help'.
+    => 2
+    ");
+    insta::assert_snapshot!(run(&world, &["connections", "set", "acme", "--list-daily-at", "noon"]).await, @"
+    error: invalid value 'noon' for '--list-daily-at <HH:MM>': write a time like 03:30
 
     For more information, try '--help'.
     => 2
@@ -103,6 +132,27 @@ async fn what_does_not_exist() {
     insta::assert_snapshot!(run(&world, &["restore", "acme/api", "--to-dir", "x"]).await, @"
     error: there is no backup of acme/api yet
       `refward backup` takes one
+    => 3
+    ");
+    insta::assert_snapshot!(run(&world, &["connections", "pair", "acme", "acme"]).await, @"
+    error: a connection cannot be its own peer
+    => 2
+    ");
+    insta::assert_snapshot!(run(&world, &["connections", "set", "acme", "--no-group", "backend"]).await, @"
+    error: there is no group called `backend`
+    => 3
+    ");
+    insta::assert_snapshot!(run(&world, &["connections", "set", "acme", "--exclude", "["]).await, @"
+    error: `[` is not a glob: error parsing glob '[': unclosed character class; missing ']'
+    => 2
+    ");
+    insta::assert_snapshot!(run(&world, &["connections", "set", "acme", "--list-every", "1s"]).await, @"
+    error: repositories are listed once a minute at most
+    => 2
+    ");
+    insta::assert_snapshot!(run(&world, &["repos", "list", "--group", "backend"]).await, @"
+    error: there is no group called `backend`
+      `refward connections set NAME --group GROUP=GLOB` makes one
     => 3
     ");
     insta::assert_snapshot!(run(&world, &["connections", "test", "nobody"]).await, @"

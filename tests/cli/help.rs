@@ -17,7 +17,7 @@ async fn everything_at_a_glance() {
       serve        Run the service: webhooks, workers, scheduler
       config       Look at the settings
       connect      Connect an owner on a forge
-      connections  List, test and remove connections
+      connections  Look at connections, change, pair and remove them
       repos        List repositories, read the forge's list again, choose what is backed up
       backup       Back up now
       restore      Bring a repository back: into a folder or onto a git server
@@ -25,6 +25,8 @@ async fn everything_at_a_glance() {
       refs         The references of a repository at a moment
       journal      Every move of every reference
       status       How every repository stands
+      notices      What people were told: repositories that came, went and changed, Apps that were
+                   installed or suspended
       verify       Prove that backups are whole
       catalog      Tend the database
       help         Print this message or the help of the given subcommand(s)
@@ -46,7 +48,7 @@ async fn restore_first() {
     insta::assert_snapshot!(run(&World::bare().await, &["restore", "--help"]).await, @r#"
     Bring a repository back: into a folder or onto a git server
 
-    Usage: refward restore [OPTIONS] <--to-dir <DIR>|--to-url <URL>> <REPO>
+    Usage: refward restore [OPTIONS] <--to-dir <DIR>|--to-url <URL>|--to-peer> <REPO>
 
     Arguments:
       <REPO>  OWNER/NAME or CONNECTION:OWNER/NAME
@@ -58,6 +60,8 @@ async fn restore_first() {
           --to-dir <DIR>       Restore into this folder: new, empty, or an existing repository
           --bare               Without a working tree
           --to-url <URL>       Push to this repository
+          --to-peer            Push to the repository of the same name at the connection's peer; see
+                               `refward connections pair --help`
           --token-file <FILE>  File with the token for --to-url
           --prefix <REFS/…/>   Put the references under this, e.g. refs/heads/restored/
           --force              Overwrite references that exist with another value. The plan names them
@@ -107,6 +111,115 @@ async fn connecting() {
 }
 
 #[tokio::test]
+async fn connections() {
+    let world = World::bare().await;
+    insta::assert_snapshot!(run(&world, &["connections", "--help"]).await, @"
+    Look at connections, change, pair and remove them
+
+    Usage: refward connections [OPTIONS] <COMMAND>
+
+    Commands:
+      list            All connections; no secrets
+      show            All that is stored about a connection, and what is not; no secrets
+      set             Change which repositories are backed up, how they are grouped and when they are
+                      listed
+      check           Look at a connection, and at its peer if it has one: addresses, versions, rights,
+                      webhooks
+      pair            Restore the repositories of one connection to another by default: --to-peer
+      unpair          Undo `pair`. Both connections stay, with their credentials
+      test            Ask the forge what the credential may do now
+      set-token       Replace the token, e.g. before it expires. The new one is checked first; the old
+                      one is deleted
+      add-secret      Accept deliveries signed with one more secret. Then change it on the forge, then
+                      `retire-secrets`
+      retire-secrets  Accept only the newest webhook secret from now on
+      remove          Uninstall a connection's Apps and delete its credentials at once. Its backups
+                      stay. Without --yes: say what that means, and change nothing (exit code 2)
+      help            Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help  Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+    insta::assert_snapshot!(run(&world, &["connections", "set", "--help"]).await, @"
+    Change which repositories are backed up, how they are grouped and when they are listed
+
+    Usage: refward connections set [OPTIONS] <NAME>
+
+    Arguments:
+      <NAME>  The connection
+
+    Options:
+          --include <GLOB>         Only repositories whose NAME or OWNER/NAME matches, instead of the
+                                   globs so far; may be repeated
+          --include-all            All repositories again
+          --exclude <GLOB>         Not these, even if included, instead of the globs so far; may be
+                                   repeated
+          --exclude-none           Exclude nothing any more
+          --auto-add               Back up repositories that appear later as well
+          --no-auto-add            Only back up what is there now; choose later ones with `refward repos
+                                   add`
+          --group <NAME=GLOB>      A group of all repositories that match; for more globs, repeat it
+                                   with the same name
+          --no-group <NAME>        No such group any more; may be repeated
+          --list-every <PAUSE>     List the repositories as often as this, e.g. 30m
+          --list-daily-at <HH:MM>  List the repositories once a day at this time, UTC, e.g. 03:30
+          --list-automatically     List the repositories as often as it seems worth it (the default)
+      -h, --help                   Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+    insta::assert_snapshot!(run(&world, &["connections", "unpair", "--help"]).await, @"
+    Undo `pair`. Both connections stay, with their credentials
+
+    Usage: refward connections unpair [OPTIONS] <NAME>
+
+    Arguments:
+      <NAME>  The connection whose peer it is no more
+
+    Options:
+          --remove-peer  Remove the peer's connection too, with its credentials, as `remove` does. Its
+                         backups stay
+          --yes          With --remove-peer: do it, instead of saying what that means
+      -h, --help         Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+    insta::assert_snapshot!(run(&world, &["connections", "remove", "--help"]).await, @"
+    Uninstall a connection's Apps and delete its credentials at once. Its backups stay. Without --yes:
+    say what that means, and change nothing (exit code 2)
+
+    Usage: refward connections remove [OPTIONS] <NAME>
+
+    Arguments:
+      <NAME>  The connection
+
+    Options:
+          --yes   Do it
+      -h, --help  Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+}
+
+#[tokio::test]
 async fn every_command_has_help() {
     let world = World::bare().await;
     let commands = [
@@ -121,6 +234,7 @@ async fn every_command_has_help() {
         "refs",
         "journal",
         "status",
+        "notices",
         "verify",
         "catalog",
     ];

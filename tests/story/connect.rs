@@ -3,7 +3,8 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::support::fake_github::{FakeGithub, Token};
+use crate::support::adopted::{adopt, app_for};
+use crate::support::fake_github::{AppHandle, Covers, FakeGithub, Fault, Token};
 use crate::support::world::{World, eventually, files};
 
 fn names(rows: &Value) -> Vec<String> {
@@ -40,13 +41,17 @@ async fn what_may_be_done_is_told_and_secrets_stay_secret() {
                 "expires": "2030-12-01T10:00:00Z",
                 "missing": []
             },
-            "repositories": { "listed": 1, "created": ["acme/api"], "renamed": [], "gone": [], "changed": 0, "requests": 1 },
+            "repositories": { "listed": 1, "created": ["acme/api"], "renamed": [], "gone": [], "left_out": [], "let_in": [], "changed": 0, "requests": 1 },
             "webhook_path": "/hooks/github"
         })
     );
     let list = world.refward(&["connections", "list"]).await.stdout;
     let test = world.refward(&["connections", "test", "work"]).await.stdout;
     assert!(list.contains("2030-12-01") && test.contains("Nothing is missing"), "{list}{test}");
+    let shown = world.refward(&["connections", "show", "work"]).await.stdout;
+    let in_json = world.ok(&["connections", "show", "work"]).await.to_string();
+    assert!(shown.contains("2030-12-01") && in_json.contains("2030-12-01"), "{shown}{in_json}");
+    keeps_secrets(&world, &[&shown, &in_json]);
 
     let service = world.serve_with(&["-vv"]).await;
     world.snapshot("acme/api", 1).await;
@@ -289,7 +294,14 @@ async fn removing_a_connection_deletes_its_credentials_and_keeps_its_backups() {
     world.snapshot("acme/api", 2).await;
     world.idle().await;
 
-    world.ok(&["connections", "remove", "acme"]).await;
+    let plan = world.refward(&["connections", "remove", "acme", "--json"]).await;
+    assert_eq!((plan.code, &plan.json()["snapshots"]), (2, &json!(2)), "{plan:?}");
+    assert_eq!(world.ok(&["connections", "list"]).await.as_array().unwrap().len(), 1, "a plan changes nothing");
+    let removed = world.ok(&["connections", "remove", "acme", "--yes"]).await;
+    let pages: Vec<&str> =
+        removed["by_hand"].as_array().unwrap().iter().map(|chore| chore["page"].as_str().unwrap()).collect();
+    let at = |path: &str| world.github.url().join(path).unwrap().to_string();
+    assert_eq!(pages, [at("organizations/acme/settings/hooks"), at("settings/tokens")], "what is left to do there");
     assert_eq!(world.ok(&["connections", "list"]).await, json!([]));
     world.matches(&api).await;
     assert_eq!(world.snapshots("acme/api").await.len(), 2);
@@ -299,8 +311,9 @@ async fn removing_a_connection_deletes_its_credentials_and_keeps_its_backups() {
     let guid = world.github.deliveries()[0].guid.clone();
     refused(&world, &guid).await;
     assert_eq!(service.stop().await, 0);
-    let rows = sealed_secrets(&world).await;
-    assert_eq!(rows, "0", "not even encrypted ones are left");
+    for table in ["secret", "credential"] {
+        assert_eq!(rows(&world, table).await, 0, "not even encrypted ones are left");
+    }
     keeps_secrets(&world, &[]);
 
     // The owner can come back, and the history goes on.
@@ -313,13 +326,97 @@ async fn removing_a_connection_deletes_its_credentials_and_keeps_its_backups() {
     world.matches(&api).await;
 }
 
-/// Rows in the table of secrets.
-async fn sealed_secrets(world: &World) -> String {
+/// A backup App on `acme` and on `beta`, each with a repository, and the service that has connected them.
+async fn through_an_app(world: &World, accounts: &[&str]) -> (AppHandle, crate::support::world::Service) {
+    for account in accounts {
+        world.github.org(account).repo("api").await;
+    }
+    let app = app_for(&world.github, "acme", "backup");
+    adopt(world, &world.github, &app, "backup").await;
+    for account in accounts {
+        world.github.install(&app.slug(), account, Covers::All, None);
+    }
+    let service = world.serve().await;
+    for account in accounts {
+        world.snapshot(&format!("{account}/api"), 1).await;
+    }
+    (app, service)
+}
+
+/// How often an App was to be uninstalled.
+fn uninstalled(world: &World) -> usize {
+    let seen = world.github.seen();
+    seen.iter().filter(|seen| seen.method == "DELETE" && seen.path.contains("/app/installations/")).count()
+}
+
+#[tokio::test]
+async fn removing_a_connection_uninstalls_its_app_and_forgets_its_keys() {
+    let world = World::new().await;
+    let (app, service) = through_an_app(&world, &["acme"]).await;
+    let shown = world.ok(&["connections", "show", "acme"]).await;
+    assert_eq!((&shown["apps"][0]["state"], &shown["apps"][0]["private_keys"]), (&json!("active"), &json!(1)));
+    assert_eq!((&shown["snapshots"], &shown["repositories"]["selected"]), (&json!(1), &json!(1)));
+    assert!(!shown.to_string().contains("PRIVATE KEY"), "{shown}");
+
+    let plan = world.refward(&["connections", "remove", "acme", "--json"]).await.json();
+    assert_eq!((&plan["uninstall"], &plan["forget"]), (&json!(["Refward backup"]), &json!(["Refward backup"])));
+    assert_eq!(uninstalled(&world), 0);
+    let removed = world.ok(&["connections", "remove", "acme", "--yes"]).await;
+    assert_eq!(removed["uninstalled"], json!(["Refward backup"]));
+    let page = removed["by_hand"][0]["page"].as_str().unwrap().to_owned();
+    assert!(page.ends_with(&format!("/organizations/acme/settings/apps/{}", app.slug())), "{page}");
+    assert_eq!(uninstalled(&world), 1);
+    assert_eq!(service.stop().await, 0);
+    assert_eq!(rows(&world, "app_secret").await + rows(&world, "credential").await, 0);
+    assert_eq!(world.snapshots("acme/api").await.len(), 1, "its backups stay");
+}
+
+#[tokio::test]
+async fn an_app_that_others_use_stays() {
+    let world = World::new().await;
+    let (_, service) = through_an_app(&world, &["acme", "beta"]).await;
+    let removed = world.ok(&["connections", "remove", "acme", "--yes"]).await;
+    assert_eq!((&removed["uninstalled"], &removed["by_hand"]), (&json!(["Refward backup"]), &json!([])));
+    world.ok(&["backup", "beta/api", "--wait"]).await;
+    assert_eq!(service.stop().await, 0);
+    let _service = world.serve().await;
+    the_app_was_looked_at(&world).await;
+    assert_eq!(world.ok(&["connections", "list"]).await[0]["name"], "beta");
+    assert_eq!(world.ok(&["connections", "list"]).await.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_app_that_cannot_be_uninstalled_opens_nothing_any_more_and_is_told() {
+    let world = World::new().await;
+    let (_, service) = through_an_app(&world, &["acme", "beta"]).await;
+    assert_eq!(service.stop().await, 0);
+    world.github.fail(1, &Fault::json(500, "Server Error"));
+    let ran = world.refward(&["connections", "remove", "acme", "--yes", "--json"]).await;
+    assert_eq!((ran.code, &ran.error()["kind"]), (1, &json!("partial")), "{ran:?}");
+    assert_eq!(ran.json()["by_hand"][0]["what"], "uninstall Refward backup from acme");
+    assert_eq!(rows(&world, "credential").await, 1, "beta's");
+    // It is still installed, which is no reason to connect it again.
+    let _service = world.serve().await;
+    the_app_was_looked_at(&world).await;
+    let names = world.ok(&["connections", "list"]).await;
+    assert_eq!((names.as_array().unwrap().len(), &names[0]["name"]), (1, &json!("beta")));
+}
+
+/// Waits until the service has looked where the App is installed.
+async fn the_app_was_looked_at(world: &World) {
+    let since = format!("app WHERE checked_at > {}", chrono::Utc::now().timestamp_millis());
+    let look = async || (rows(world, &since).await == 1).then_some(());
+    eventually(look, || "the App to be looked at".to_owned()).await;
+}
+
+/// Rows in a table.
+async fn rows(world: &World, table: &str) -> i64 {
     use sea_orm::{ConnectionTrait, Database, Statement};
     let database = Database::connect(format!("sqlite://{}/refward.db", world.folder().display())).await.unwrap();
-    let count = Statement::from_string(database.get_database_backend(), "SELECT count(*) AS n FROM secret");
+    let count = format!("SELECT count(*) AS n FROM {table}");
+    let count = Statement::from_string(database.get_database_backend(), count);
     let row = database.query_one_raw(count).await.unwrap().unwrap();
-    row.try_get::<i64>("", "n").unwrap().to_string()
+    row.try_get("", "n").unwrap()
 }
 
 #[tokio::test]

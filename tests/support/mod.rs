@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 #![allow(clippy::allow_attributes, reason = "an `expect` would fail in the files that use everything")]
 
+pub mod adopted;
 pub mod fake_github;
 pub mod faults;
 pub mod postgres;

@@ -113,6 +113,27 @@ impl Repo {
         self.github.announce_repository(self.id, "archived", Value::Null);
     }
 
+    /// Lets everybody read it.
+    pub fn publish(&self) {
+        self.github.state().by_id(self.id).private = false;
+        self.github.announce_repository(self.id, "publicized");
+    }
+
+    /// Gives it to another owner, whose hooks hear of it; the old name redirects from now on.
+    pub fn transfer(&self, owner: &str) {
+        let before = self.folder();
+        {
+            let mut state = self.github.state();
+            let repository = state.by_id(self.id);
+            let full_name = repository.full_name();
+            repository.former.push(full_name);
+            owner.clone_into(&mut repository.owner);
+        }
+        std::fs::create_dir_all(self.github.inner.root.path().join(owner)).unwrap();
+        std::fs::rename(before, self.folder()).unwrap();
+        self.github.announce_repository(self.id, "transferred");
+    }
+
     /// Deletes it for good.
     pub fn delete(&self) {
         self.github.announce_repository(self.id, "deleted", Value::Null);

@@ -1,4 +1,9 @@
-//! `refward connections`: list, test and remove connections.
+//! `refward connections`: look at connections, change, pair and remove them.
+
+mod pair;
+mod remove;
+pub(super) mod set;
+mod show;
 
 use std::path::PathBuf;
 
@@ -9,12 +14,42 @@ use super::{Context, output};
 use crate::domain::Result;
 use crate::ops::Inspection;
 use crate::ops::connect::{self, ConnectionRow};
-use crate::ops::rotate;
+use crate::ops::{inventory, rotate};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// All connections; no secrets.
     List,
+    /// All that is stored about a connection, and what is not; no secrets.
+    Show {
+        /// The connection.
+        name: String,
+    },
+    /// Change which repositories are backed up, how they are grouped and when they are listed.
+    Set(set::Args),
+    /// Look at a connection, and at its peer if it has one: addresses, versions, rights, webhooks.
+    Check {
+        /// The connection.
+        name: String,
+    },
+    /// Restore the repositories of one connection to another by default: --to-peer.
+    Pair {
+        /// What is backed up from this one …
+        name: String,
+        /// … is restored to that one. For the other way round as well, pair them the other way round.
+        peer: String,
+    },
+    /// Undo `pair`. Both connections stay, with their credentials.
+    Unpair {
+        /// The connection whose peer it is no more.
+        name: String,
+        /// Remove the peer's connection too, with its credentials, as `remove` does. Its backups stay.
+        #[arg(long)]
+        remove_peer: bool,
+        /// With --remove-peer: do it, instead of saying what that means.
+        #[arg(long, requires = "remove_peer")]
+        yes: bool,
+    },
     /// Ask the forge what the credential may do now.
     Test {
         /// The connection.
@@ -41,10 +76,14 @@ pub(super) enum Command {
         /// The connection.
         name: String,
     },
-    /// Delete a connection's credentials at once. Its backups stay.
+    /// Uninstall a connection's Apps and delete its credentials at once. Its backups stay. Without --yes: say what that
+    /// means, and change nothing (exit code 2).
     Remove {
         /// The connection.
         name: String,
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -52,6 +91,13 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
     let services = context.services().await?;
     match command {
         Command::List => output::print(context.json, &connect::list(&services).await?, |rows| describe_all(rows)),
+        Command::Show { name } => {
+            output::print(context.json, &inventory::show(&services, &name).await?, show::describe)
+        }
+        Command::Set(args) => set::run(context, &services, args).await,
+        Command::Check { name } => pair::check(context, &services, &name).await,
+        Command::Pair { name, peer } => pair::pair(context, &services, &name, &peer).await,
+        Command::Unpair { name, remove_peer, yes } => pair::unpair(context, &services, &name, remove_peer, yes).await,
         Command::Test { name } => output::print(context.json, &connect::test(&services, &name).await?, describe),
         Command::SetToken { name, token_file } => {
             let token = secret_from(&token_file, "the token")?;
@@ -72,11 +118,9 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
                 format!("{retired} older secrets deleted; only the newest is accepted.")
             })
         }
-        Command::Remove { name } => {
-            connect::remove(&services, &name).await?;
-            output::print(context.json, &json!({ "removed": name }), |_| {
-                format!("Removed {name}. Its credentials are deleted; its backups stay and can be restored.")
-            })
+        Command::Remove { name, yes } => {
+            let command = format!("refward connections remove {name} --yes");
+            remove::run(context, &services, &name, yes, &command).await
         }
     }
 }
@@ -89,12 +133,13 @@ fn describe_all(rows: &[ConnectionRow]) -> String {
             row.forge.clone(),
             row.url.clone(),
             row.owner.clone(),
+            output::or_dash(row.peer.clone()),
             output::or_dash(expires),
             output::or_dash(row.last_error.clone()),
         ]
     });
     output::table(
-        ["name", "forge", "url", "owner", "expires", "last error"],
+        ["name", "forge", "url", "owner", "peer", "expires", "last error"],
         lines,
         "No connections yet: refward connect --help",
     )
