@@ -69,10 +69,15 @@ impl World {
             receiver: Receiver::start(catalog.clone(), forges, Arc::new(secrets)),
             checks: checks(&catalog, &vault_works),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
+            setup: None,
             max_body: MAX_BODY,
         };
-        let settings =
-            config::Server { listen: String::new(), max_body: MAX_BODY, shutdown_grace: Duration::from_secs(5) };
+        let settings = config::Server {
+            listen: String::new(),
+            public_url: String::new(),
+            max_body: MAX_BODY,
+            shutdown_grace: Duration::from_secs(5),
+        };
         let server = web::start("127.0.0.1:0", state, &settings).unwrap();
         Self { server, catalog, vault_works, rocket, http, _folder: folder }
     }

@@ -53,7 +53,8 @@ pub enum InstallationState {
 }
 
 impl InstallationState {
-    fn word(self) -> &'static str {
+    /// `active`, `suspended` or `gone`.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Suspended => "suspended",

@@ -2,19 +2,53 @@
 
 use std::path::PathBuf;
 
+use secrecy::ExposeSecret;
+use serde_json::json;
 use url::Url;
 
 use super::connect::secret_from;
 use super::{Context, output};
-use crate::domain::Result;
-use crate::ops::apps::{self, AppRow, ByHand, InstallationRow, InstallationState, RequestRow, Role};
+use crate::domain::{Error, Result};
+use crate::ops::apps::{self, AppRow, ByHand, InstallationRow, InstallationState, Removal, RequestRow, Role};
+use crate::ops::setup::{self, Door};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// Add an App that was registered by hand. `create` does the same in a browser with less typing.
     Add(Add),
+    /// Register Apps in a browser: makes a one-time code and tells where to enter it.
+    Create,
     /// Every App: where it is installed, who waits for an owner's approval, what is wrong.
     List,
+    /// Look on the forge where Apps are installed, now.
+    Sync {
+        /// Only this one, by its name in addresses.
+        app: Option<String>,
+    },
+    /// Change an App's webhook secret, here and on the forge. The one before stays accepted until it is retired.
+    RotateSecret {
+        /// The App, by its name in addresses.
+        app: String,
+        /// Delete the secrets before the newest; do this an hour after the change.
+        #[arg(long)]
+        retire: bool,
+    },
+    /// Replace an App's private key, after checking the new one. The old one can be deleted on the forge then.
+    RotateKey {
+        /// The App, by its name in addresses.
+        app: String,
+        /// The new private key: the .pem file that the App's settings made.
+        #[arg(long, value_name = "FILE")]
+        key_file: PathBuf,
+    },
+    /// Uninstall an App everywhere and delete its keys and credentials at once. Backups stay.
+    Remove {
+        /// The App, by its name in addresses.
+        app: String,
+        /// Do it. Without this, only say what would be done.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(clap::Args)]
@@ -80,8 +114,76 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             };
             output::print(context.json, &apps::add(&services, wish).await?, describe)
         }
+        Command::Create => {
+            let door = setup::new_code(&services).await?;
+            let answer = json!({ "url": door.url, "code": door.code.expose_secret() });
+            output::print(context.json, &answer, |_| describe_door(&door))
+        }
         Command::List => output::print(context.json, &apps::list(&services).await?, |rows| describe_all(rows)),
+        Command::Sync { app } => {
+            output::print(context.json, &apps::sync(&services, app.as_deref()).await?, |rows| describe_all(rows))
+        }
+        Command::RotateSecret { app, retire: false } => {
+            apps::rotate_secret(&services, &app).await?;
+            output::print(context.json, &json!({ "rotated": app }), |_| {
+                format!(
+                    "The forge signs with a new secret from now on; the one before is accepted, too. In an hour, when no \
+                     delivery with it is under way any more: refward apps rotate-secret {app} --retire"
+                )
+            })
+        }
+        Command::RotateSecret { app, retire: true } => {
+            let retired = apps::retire_secrets(&services, &app).await?;
+            output::print(context.json, &json!({ "retired": retired }), |_| {
+                format!(
+                    "{} deleted; only the newest is accepted.",
+                    output::count(retired.try_into().unwrap_or(0), "older secret")
+                )
+            })
+        }
+        Command::RotateKey { app, key_file } => {
+            let key = secret_from(&key_file, "the private key")?;
+            let settings_url = apps::rotate_key(&services, &app, key).await?;
+            output::print(context.json, &json!({ "rotated": app, "settings_url": settings_url }), |_| {
+                format!("The new key is in use. The old one can be deleted now: {settings_url}")
+            })
+        }
+        Command::Remove { app, yes: false } => {
+            output::print(context.json, &apps::plan_removal(&services, &app).await?, describe_plan)?;
+            Err(Error::bad_request("nothing was done").hint(format!("to do it: refward apps remove {app} --yes")))
+        }
+        Command::Remove { app, yes: true } => {
+            output::print(context.json, &apps::remove(&services, &app).await?, describe_removal)
+        }
     }
+}
+
+/// Where to go with which code.
+pub(super) fn describe_door(door: &Door) -> String {
+    let Door { url, code } = door;
+    format!("Register Apps in a browser: {url}\nSetup code, good once and for a day: {}", code.expose_secret())
+}
+
+fn describe_plan(plan: &Removal) -> String {
+    let Removal { name, uninstalled, connections, settings_url, .. } = plan;
+    format!(
+        "Removing {name} would\n  uninstall it from: {}\n  take a credential from the connections: {}\n  delete its private key, its webhook secret and all tokens made with them, at once\n  keep every backup\n  leave its registration, which only its owner can delete: {settings_url}",
+        listed(uninstalled),
+        listed(connections)
+    )
+}
+
+fn describe_removal(done: &Removal) -> String {
+    let mut text = format!("Removed {}. Its keys, secrets and credentials are deleted; all backups stay.\n", done.name);
+    text += &format!("Uninstalled from: {}\n", listed(&done.uninstalled));
+    for (account, why) in &done.left {
+        text += &format!("Not uninstalled from {account}: {why}. An owner can do that in its settings, GitHub Apps.\n");
+    }
+    text + &format!("Delete its registration, if it is not needed any more: {}", done.settings_url)
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 fn describe_all(rows: &[AppRow]) -> String {

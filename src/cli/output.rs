@@ -20,7 +20,7 @@ pub(super) fn print<T: Serialize>(json: bool, value: &T, human: impl FnOnce(&T) 
 }
 
 /// A closed pipe (`refward snapshots | head`) is the reader's wish, not an error.
-fn write_line(text: &str) -> Result<()> {
+pub(super) fn write_line(text: &str) -> Result<()> {
     use std::io::Write as _;
     match writeln!(std::io::stdout(), "{}", text.trim_end()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

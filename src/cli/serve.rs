@@ -5,10 +5,12 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Context;
+use super::apps::describe_door;
+use super::{Context, output};
 use crate::domain::{Error, Result};
 use crate::jobs::{Scheduler, Workers};
 use crate::ops::accept::{Receiver, StoredSecrets};
+use crate::ops::setup::{self, Setup};
 use crate::services::Services;
 use crate::web::{self, Check, State};
 
@@ -38,11 +40,21 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     let running = Running::start(&services, &listen, |role| args.role.is_none_or(|only| only == role)).await?;
     if let Some(address) = running.address {
         tracing::info!(%address, "listening");
+        offer_setup(&services).await?;
     }
     stop_signal().await?;
     tracing::info!("stopping");
     running.stop(&services).await;
     services.catalog.close().await
+}
+
+/// As long as there is nothing to back up, whoever reads the output may set it up; the log is kept by too many for a code.
+async fn offer_setup(services: &Services) -> Result<()> {
+    let nothing = services.catalog.apps().await?.is_empty() && services.catalog.connections().await?.is_empty();
+    if nothing && !services.settings.server.public_url.is_empty() {
+        output::write_line(&describe_door(&setup::new_code(services).await?))?;
+    }
+    Ok(())
 }
 
 /// The parts of the service that run in this process.
@@ -122,7 +134,8 @@ async fn state(services: &Arc<Services>, workers: Option<&Workers>) -> Result<St
     let metrics = PrometheusBuilder::new()
         .install_recorder()
         .map_err(|error| Error::bug("cannot collect metrics").detail(error))?;
-    Ok(State { receiver, checks, metrics, max_body: services.settings.server.max_body })
+    let setup = Some(Setup::new(Arc::clone(services)));
+    Ok(State { receiver, checks, metrics, setup, max_body: services.settings.server.max_body })
 }
 
 async fn stop_signal() -> Result<()> {

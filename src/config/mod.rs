@@ -87,6 +87,9 @@ impl Settings {
 
     fn check(&self) -> Result<()> {
         let refuse = |key: &str, why: &str| Err(Error::misconfigured(format!("the setting `{key}` {why}")));
+        if !self.server.public_url.is_empty() {
+            self.server.public_url()?;
+        }
         if self.workers.count == 0 {
             return refuse("workers.count", "must be at least 1");
         }

@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::domain::{Error, Result};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,9 +42,28 @@ section! {
     /// `[server]`
     Server {
         listen: String,
+        public_url: String,
         max_body: usize,
         #[serde(with = "humantime_serde")]
         shutdown_grace: Duration,
+    }
+}
+
+impl Server {
+    /// Where browsers and forges reach this service; ends with a slash.
+    pub fn public_url(&self) -> Result<Url> {
+        const WHICH: &str = "the setting `server.public_url`";
+        let hint =
+            "set it to the address at which browsers and the forge reach this service, e.g. https://backup.example.com";
+        if self.public_url.is_empty() {
+            return Err(Error::misconfigured(format!("{WHICH} is not set")).hint(hint));
+        }
+        let url = Url::parse(&format!("{}/", self.public_url.trim_end_matches('/')));
+        let fine = |url: &Url| {
+            let bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+            bare && matches!(url.scheme(), "http" | "https") && url.has_host()
+        };
+        url.ok().filter(fine).ok_or_else(|| Error::misconfigured(format!("{WHICH} is not a web address")).hint(hint))
     }
 }
 

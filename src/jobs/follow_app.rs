@@ -13,7 +13,7 @@ use crate::domain::{AppId, ConnectionId, Error, Kind, Result};
 use crate::forge::{Apps, Installation, Role};
 use crate::services::Services;
 
-/// What people are told where an App is the main one.
+/// The number of the App that makes connections; those after it join them.
 const MAIN: i32 = 1;
 
 /// Follows the installations of one App.
@@ -40,13 +40,14 @@ impl Follow<'_> {
         let mut known: HashMap<String, StoredInstallation> =
             known.into_iter().map(|installation| (installation.forge_id.clone(), installation)).collect();
         let requests = self.follow_requests(apps.requests(&key).await?).await?;
-        for installation in now {
-            let before = known.remove(&installation.id);
-            let asked = requests.get(&installation.account.to_lowercase()).cloned();
-            self.follow(apps, installation, before, asked).await?;
-        }
+        let now: Vec<_> = now.into_iter().map(|installation| (known.remove(&installation.id), installation)).collect();
+        // First, because whoever installs an App anew on the same account needs its credential's name.
         for gone in known.into_values().filter(|installation| installation.state != InstallationState::Gone) {
             self.uninstalled(gone).await?;
+        }
+        for (before, installation) in now {
+            let asked = requests.get(&installation.account.to_lowercase()).cloned();
+            self.follow(apps, installation, before, asked).await?;
         }
         Ok(())
     }
@@ -65,9 +66,13 @@ impl Follow<'_> {
         for request in catalog.set_installation_requests(self.app.id, stored.collect()).await? {
             let StoredRequest { account, requester, .. } = request;
             let name = &self.app.facts.name;
-            let text = format!(
+            let mut text = format!(
                 "{requester} has asked for the App {name} on {account}. An owner of {account} has to approve that; until then nothing of {account} is backed up through it."
             );
+            if self.app.facts.number != MAIN {
+                text +=
+                    " To add a further App at once, have it installed by somebody who may install Apps without asking.";
+            }
             self.tell("app.requested", None, text).await?;
         }
         Ok(before)
@@ -101,7 +106,7 @@ impl Follow<'_> {
             Err(why) => kept.refused = Some(why),
         }
         self.services.catalog.put_installation(&kept).await?;
-        if let Some(connection) = kept.connection {
+        if let Some(connection) = kept.connection.filter(|_| kept.refused.is_none()) {
             self.use_it(connection, &kept, role, fresh).await?;
         }
         self.tell_changes(apps, role, &kept, before.as_ref()).await
@@ -114,6 +119,7 @@ impl Follow<'_> {
         kept: &StoredInstallation,
         role: Role,
     ) -> Result<Result<ConnectionId, String>> {
+        let (name, account) = (&self.app.facts.name, &now.account);
         if let Some(connection) = kept.connection
             && let Some(known) = self.services.catalog.connection_by_id(connection).await?
         {
@@ -130,12 +136,14 @@ impl Follow<'_> {
             let here = known.forge == self.app.facts.forge && known.url == self.app.facts.url;
             here && known.owner.eq_ignore_ascii_case(&now.account)
         };
-        // A connection by token takes any additional App; one through an App, those whose account has the main App: and
-        // that is how it came to be a connection.
         if let Some(connection) = connections.iter().find(mine) {
+            if role == Role::Backup && self.app.facts.number != MAIN && !self.may_join(connection).await? {
+                return Ok(Err(format!(
+                    "{name} is an additional App and the main App is not installed on {account} any more: install that first"
+                )));
+            }
             return Ok(Ok(connection.id));
         }
-        let (name, account) = (&self.app.facts.name, &now.account);
         // Somebody disconnected it here; that it is still installed there is no wish to connect it again.
         if removed {
             return Ok(Err(format!(
@@ -148,6 +156,24 @@ impl Follow<'_> {
             )));
         }
         self.connect(now, &connections).await.map(Ok)
+    }
+
+    /// A connection by token takes any additional App; one through an App takes those that join the main one.
+    async fn may_join(&self, connection: &Connection) -> Result<bool> {
+        let catalog = &self.services.catalog;
+        let credentials = catalog.credentials(Some(connection.id)).await?;
+        if credentials.iter().any(|credential| matches!(credential.source, Source::Token(_))) {
+            return Ok(true);
+        }
+        let apps = catalog.apps().await?;
+        let main = |id: AppId| {
+            let mut mains = apps.iter().filter(|app| app.facts.number == MAIN && app.facts.role == Role::Backup.word());
+            mains.any(|app| app.id == id)
+        };
+        let installations = catalog.installations(None).await?;
+        Ok(installations.iter().any(|known| {
+            known.connection == Some(connection.id) && known.state != InstallationState::Gone && main(known.app)
+        }))
     }
 
     async fn connect(&self, now: &Installation, connections: &[Connection]) -> Result<ConnectionId> {
@@ -186,7 +212,7 @@ impl Follow<'_> {
             let credentials = catalog.credentials(Some(id)).await?;
             let source = Source::Installation { app: self.app.id, id: kept.forge_id.clone() };
             if !credentials.iter().any(|credential| credential.source == source) {
-                let main = credentials.is_empty();
+                let main = self.app.facts.number == MAIN && !credentials.iter().any(|credential| credential.main);
                 catalog.add_credential(id, self.credential(&kept.forge_id, main)).await?;
                 if !main {
                     let name = &self.app.facts.name;
@@ -237,6 +263,13 @@ impl Follow<'_> {
         if now.state == InstallationState::Active && was == Some(InstallationState::Suspended) {
             self.tell("app.unsuspended", now.connection, format!("The App {name} works again on {account}.")).await?;
         }
+        if let Some(before) = before.filter(|before| before.selection != now.selection) {
+            let text = format!(
+                "{account} now gives the App {name} {} repositories, no longer {}.",
+                now.selection, before.selection
+            );
+            self.tell("app.repositories", now.connection, text).await?;
+        }
         let news = before.is_none_or(|before| before.permissions != now.permissions);
         let missing = apps.missing_permissions(role, &now.permissions);
         if news && !missing.is_empty() {
@@ -244,6 +277,9 @@ impl Follow<'_> {
                 "{account} has not granted the App {name} all that it asks for: {}. An owner can accept that in the account's settings.",
                 missing.join(", ")
             );
+            self.tell("app.permissions", now.connection, text).await?;
+        } else if news && before.is_some() {
+            let text = format!("{account} has granted the App {name} all that it asks for.");
             self.tell("app.permissions", now.connection, text).await?;
         }
         Ok(())

@@ -17,6 +17,7 @@ pub mod rebuild;
 pub mod repos;
 pub mod restore;
 pub mod rotate;
+pub mod setup;
 pub mod status;
 pub mod verify;
 

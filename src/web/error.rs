@@ -26,16 +26,20 @@ impl std::fmt::Display for Failure {
     }
 }
 
+pub(super) fn status_of(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::NotAllowed => StatusCode::FORBIDDEN,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::BadRequest => StatusCode::BAD_REQUEST,
+        Kind::Busy { .. } | Kind::Throttled { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Remote { .. } => StatusCode::BAD_GATEWAY,
+        Kind::Misconfigured | Kind::Damaged | Kind::Partial | Kind::Bug => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
 impl ResponseError for Failure {
     fn status_code(&self) -> StatusCode {
-        match self.0.kind() {
-            Kind::NotAllowed => StatusCode::FORBIDDEN,
-            Kind::NotFound => StatusCode::NOT_FOUND,
-            Kind::BadRequest => StatusCode::BAD_REQUEST,
-            Kind::Busy { .. } | Kind::Throttled { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Kind::Remote { .. } => StatusCode::BAD_GATEWAY,
-            Kind::Misconfigured | Kind::Damaged | Kind::Partial | Kind::Bug => StatusCode::INTERNAL_SERVER_ERROR,
-        }
+        status_of(self.0.kind())
     }
 
     fn error_response(&self) -> HttpResponse {

@@ -3,6 +3,7 @@
 mod error;
 mod health;
 mod hooks;
+mod setup;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use crate::config;
 use crate::domain::{Error, Result};
 use crate::ops::accept::Receiver;
+use crate::ops::setup::Setup;
 
 pub use health::{Check, Probe};
 
@@ -26,6 +28,8 @@ pub struct State {
     pub checks: Vec<Check>,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
+    /// What `/setup` does. `None`: there is none.
+    pub setup: Option<Setup>,
     /// The largest webhook body.
     pub max_body: usize,
 }
@@ -72,7 +76,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/hooks/{forge}").post(hooks::receive))
         .service(web::resource("/healthz").get(health::alive))
         .service(web::resource("/readyz").get(health::ready))
-        .service(web::resource("/metrics").get(health::metrics));
+        .service(web::resource("/metrics").get(health::metrics))
+        .configure(setup::routes);
 }
 
 fn cannot_listen(listen: &str, error: &std::io::Error) -> Error {

@@ -46,7 +46,14 @@ pub(super) fn rules(host: &Host) -> &'static Rules {
 }
 
 /// What a request will cost.
-pub(super) fn call(host: &Host, domain: Domain, resource: Resource, urgency: Urgency, method: &Method, path: &str) -> Call {
+pub(super) fn call(
+    host: &Host,
+    domain: Domain,
+    resource: Resource,
+    urgency: Urgency,
+    method: &Method,
+    path: &str,
+) -> Call {
     let effect = match resource {
         // Nothing is changed through GraphQL.
         Resource::GraphQl => Effect::Reads,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::apps::page;
-use super::hosts::Host;
+use super::hosts::{Host, Product};
 use crate::domain::{Error, Result};
 use crate::forge::{ManifestForm, Registration, Role};
 
@@ -49,6 +49,10 @@ pub(super) fn form(host: &Host, wish: &Registration) -> Result<ManifestForm> {
     manifest.hook_attributes = Some(Hook { url: at("hooks/github")?, active: wish.role == Role::Backup });
     manifest.redirect_url = Some(at("setup/registered")?);
     manifest.setup_url = Some(at("setup/installed")?);
+    if host.product == Product::DataResidency && wish.organization.is_none() {
+        // Managed users cannot install Apps on their own accounts.
+        return Err(Error::bad_request(format!("on {} an App has to belong to an organization", host.name())));
+    }
     let mut action = match &wish.organization {
         Some(organization) => page(host, &["organizations", organization, "settings", "apps", "new"])?,
         None => page(host, &["settings", "apps", "new"])?,

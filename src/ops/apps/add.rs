@@ -65,7 +65,7 @@ pub async fn add(services: &Services, wish: ByHand) -> Result<AppRow> {
 }
 
 /// What an App is to us.
-pub(crate) struct Place<'a> {
+pub(in crate::ops) struct Place<'a> {
     pub forge: &'a str,
     pub url: &'a Url,
     pub owner: &'a str,
@@ -102,7 +102,7 @@ impl Place<'_> {
 }
 
 /// Keeps an App, its secrets sealed.
-pub(crate) async fn keep(
+pub(in crate::ops) async fn keep(
     services: &Services,
     place: &Place<'_>,
     identity: AppIdentity,

@@ -116,22 +116,27 @@ impl Repo {
     /// Lets everybody read it.
     pub fn publish(&self) {
         self.github.state().by_id(self.id).private = false;
-        self.github.announce_repository(self.id, "publicized");
+        self.github.announce_repository(self.id, "publicized", Value::Null);
     }
 
     /// Gives it to another owner, whose hooks hear of it; the old name redirects from now on.
     pub fn transfer(&self, owner: &str) {
         let before = self.folder();
-        {
+        let giver = {
             let mut state = self.github.state();
             let repository = state.by_id(self.id);
             let full_name = repository.full_name();
             repository.former.push(full_name);
-            owner.clone_into(&mut repository.owner);
-        }
+            let giver = std::mem::replace(&mut repository.owner, owner.to_owned());
+            state.account_json(&giver)
+        };
         std::fs::create_dir_all(self.github.inner.root.path().join(owner)).unwrap();
         std::fs::rename(before, self.folder()).unwrap();
-        self.github.announce_repository(self.id, "transferred");
+        self.github.announce_repository(
+            self.id,
+            "transferred",
+            json!({ "owner": { "from": { "organization": giver } } }),
+        );
     }
 
     /// Deletes it for good.
