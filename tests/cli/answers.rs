@@ -284,9 +284,9 @@ async fn a_connection_through_an_app() {
         world.github.org(account).repo("api").await;
     }
     let app = app_for(&world.github, "acme", "backup");
-    adopt(&world, &world.github, &app, "backup").await;
     world.github.install(&app.slug(), "acme", Covers::All, None);
     world.github.install(&app.slug(), "beta", Covers::Only(&["api"]), None);
+    adopt(&world, &world.github, &app, "acme", "backup").await;
     let service = world.serve().await;
     for repository in ["acme/api", "beta/api"] {
         world.snapshot(repository, 1).await;
@@ -302,9 +302,9 @@ async fn a_connection_through_an_app() {
     connected since [TIME] UTC
 
     In the database, secrets encrypted:
-      App               Refward backup: backup App #1, registered [TIME] UTC, 1 private key, 1 webhook secret, 0 client secrets
+      App               Refward 1: backup App #1, registered [TIME] UTC, 1 private key, 1 webhook secret, 0 client secrets
                         installation [ID]: active, selected repositories, may administration: read, contents: read, deployments: read, discussions: read, issues: read, members: read, metadata: read, organization_administration: read, organization_custom_properties: read, pages: read, pull_requests: read, repository_custom_properties: read, repository_hooks: read
-      credential        refward-1: App installation of Refward backup, main, since [TIME] UTC
+      credential        refward-1: App installation of Refward 1, main, since [TIME] UTC
       webhook secrets   none
       last webhook      -
       new repositories  backed up
@@ -332,14 +332,14 @@ async fn a_connection_through_an_app() {
       ok       web and git: http://127.0.0.1:PORT/ answers
       ok       API: http://127.0.0.1:PORT/api/v3 answers
       ok       credential refward-1: GitHub Enterprise Server 3.19.0, App installation
-      ok       App Refward backup: installed on beta, selected repositories
+      ok       App Refward 1: installed on beta, selected repositories
       unknown  webhooks: none has come yet
                push something; if none comes, see where the forge's log of deliveries says it went
     => 0
     ");
     insta::assert_snapshot!(told(&["connections", "remove", "beta"]).await, @"
     Removing beta:
-      uninstalled  the App Refward backup from beta, and stays registered, as other accounts use it
+      uninstalled  the App Refward 1 from beta, and stays registered, as other accounts use it
       deleted      the credential refward-1
       kept         the backups of 1 repository: 1 snapshot, [SIZE]
     error: nothing was changed
@@ -348,17 +348,17 @@ async fn a_connection_through_an_app() {
     ");
     insta::assert_snapshot!(told(&["connections", "remove", "beta", "--yes"]).await, @"
     Removed beta. What opened it is deleted here.
-    Uninstalled Refward backup.
+    Uninstalled Refward 1.
     Kept, and can be restored: the backups of 1 repository: 1 snapshot, [SIZE].
     => 0
     ");
     insta::assert_snapshot!(told(&["connections", "remove", "acme"]).await, @"
     Removing acme:
-      uninstalled  the App Refward backup from acme, and forgotten with its keys, as no other account uses it
+      uninstalled  the App Refward 1 from acme, and forgotten with its keys, as no other account uses it
       deleted      the credential refward-1
       kept         the backups of 1 repository: 1 snapshot, [SIZE]
     Left for you to do on the forge:
-      delete the App Refward backup: http://127.0.0.1:PORT/organizations/acme/settings/apps/refward-1
+      delete the App Refward 1: http://127.0.0.1:PORT/organizations/acme/settings/apps/refward-1
     error: nothing was changed
       to do all of this: refward connections remove acme --yes
     => 2
@@ -366,11 +366,11 @@ async fn a_connection_through_an_app() {
     world.github.fail(1, &Fault::json(500, "Server Error"));
     insta::assert_snapshot!(told(&["connections", "remove", "acme", "--yes"]).await, @"
     Removed acme. What opened it is deleted here.
-    Still installed: Refward backup: uninstalling an App: 127.0.0.1:PORT is in trouble: it answers 500 Internal Server Error
+    Still installed: Refward 1: uninstalling an App: 127.0.0.1:PORT is in trouble: it answers 500 Internal Server Error
     Kept, and can be restored: the backups of 1 repository: 1 snapshot, [SIZE].
     Left for you to do on the forge:
-      uninstall Refward backup from acme: http://127.0.0.1:PORT/organizations/acme/settings/installations
-      delete the App Refward backup: http://127.0.0.1:PORT/organizations/acme/settings/apps/refward-1
+      uninstall Refward 1 from acme: http://127.0.0.1:PORT/organizations/acme/settings/installations
+      delete the App Refward 1: http://127.0.0.1:PORT/organizations/acme/settings/apps/refward-1
     error: Apps that are still installed on the forge: 1
       uninstall them there, as said above
     => 1
@@ -379,8 +379,8 @@ async fn a_connection_through_an_app() {
     TIME (UTC)           CONNECTION  NOTICE
     [TIME]  -           acme was disconnected, with all that opened it deleted. Its backups stay.
     [TIME]  -           beta was disconnected, with all that opened it deleted. Its backups stay.
-    [TIME]  -           beta is connected through the App Refward backup, as beta.
-    [TIME]  -           acme is connected through the App Refward backup, as acme.
+    [TIME]  -           beta is connected through the App Refward 1, as beta.
+    [TIME]  -           acme is connected through the App Refward 1, as acme.
     => 0
     ");
 }

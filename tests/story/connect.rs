@@ -332,10 +332,10 @@ async fn through_an_app(world: &World, accounts: &[&str]) -> (AppHandle, crate::
         world.github.org(account).repo("api").await;
     }
     let app = app_for(&world.github, "acme", "backup");
-    adopt(world, &world.github, &app, "backup").await;
     for account in accounts {
         world.github.install(&app.slug(), account, Covers::All, None);
     }
+    adopt(world, &world.github, &app, "acme", "backup").await;
     let service = world.serve().await;
     for account in accounts {
         world.snapshot(&format!("{account}/api"), 1).await;
@@ -359,10 +359,10 @@ async fn removing_a_connection_uninstalls_its_app_and_forgets_its_keys() {
     assert!(!shown.to_string().contains("PRIVATE KEY"), "{shown}");
 
     let plan = world.refward(&["connections", "remove", "acme", "--json"]).await.json();
-    assert_eq!((&plan["uninstall"], &plan["forget"]), (&json!(["Refward backup"]), &json!(["Refward backup"])));
+    assert_eq!((&plan["uninstall"], &plan["forget"]), (&json!(["Refward 1"]), &json!(["Refward 1"])));
     assert_eq!(uninstalled(&world), 0);
     let removed = world.ok(&["connections", "remove", "acme", "--yes"]).await;
-    assert_eq!(removed["uninstalled"], json!(["Refward backup"]));
+    assert_eq!(removed["uninstalled"], json!(["Refward 1"]));
     let page = removed["by_hand"][0]["page"].as_str().unwrap().to_owned();
     assert!(page.ends_with(&format!("/organizations/acme/settings/apps/{}", app.slug())), "{page}");
     assert_eq!(uninstalled(&world), 1);
@@ -376,7 +376,7 @@ async fn an_app_that_others_use_stays() {
     let world = World::new().await;
     let (_, service) = through_an_app(&world, &["acme", "beta"]).await;
     let removed = world.ok(&["connections", "remove", "acme", "--yes"]).await;
-    assert_eq!((&removed["uninstalled"], &removed["by_hand"]), (&json!(["Refward backup"]), &json!([])));
+    assert_eq!((&removed["uninstalled"], &removed["by_hand"]), (&json!(["Refward 1"]), &json!([])));
     world.ok(&["backup", "beta/api", "--wait"]).await;
     assert_eq!(service.stop().await, 0);
     let _service = world.serve().await;
@@ -393,7 +393,7 @@ async fn an_app_that_cannot_be_uninstalled_opens_nothing_any_more_and_is_told() 
     world.github.fail(1, &Fault::json(500, "Server Error"));
     let ran = world.refward(&["connections", "remove", "acme", "--yes", "--json"]).await;
     assert_eq!((ran.code, &ran.error()["kind"]), (1, &json!("partial")), "{ran:?}");
-    assert_eq!(ran.json()["by_hand"][0]["what"], "uninstall Refward backup from acme");
+    assert_eq!(ran.json()["by_hand"][0]["what"], "uninstall Refward 1 from acme");
     assert_eq!(rows(&world, "credential").await, 1, "beta's");
     // It is still installed, which is no reason to connect it again.
     let _service = world.serve().await;

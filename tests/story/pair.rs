@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::adopted::{adopt, app_for};
 use crate::support::fake_github::{Covers, FakeGithub, Repo, Token};
-use crate::support::world::{World, eventually, refs};
+use crate::support::world::{World, refs};
 
 /// `acme` on a server of one's own, backed up, and an organization of the same name in the cloud.
 struct Ends {
@@ -102,11 +102,9 @@ async fn a_backup_app_never_writes_and_a_restore_app_does() {
     let Ends { world, api, cloud } = Ends::new().await;
     let target = cloud.org("acme-cloud").repo("api").await;
     let backup = app_for(&cloud, "acme-cloud", "backup");
-    adopt(&world, &cloud, &backup, "backup").await;
     cloud.install(&backup.slug(), "acme-cloud", Covers::All, None);
-    let service = world.serve().await;
-    let paired = async || (world.refward(&["connections", "pair", "acme", "acme-cloud"]).await.code == 0).then_some(());
-    eventually(paired, || "the App's connection".to_owned()).await;
+    adopt(&world, &cloud, &backup, "acme-cloud", "backup").await;
+    world.ok(&["connections", "pair", "acme", "acme-cloud"]).await;
 
     let refused = world.refward(&["restore", "acme:acme/api", "--to-peer", "--json"]).await;
     let message = refused.error()["message"].as_str().unwrap().to_owned();
@@ -115,15 +113,10 @@ async fn a_backup_app_never_writes_and_a_restore_app_does() {
     assert_eq!((checked.code, states(&checked.json(), "restores")), (1, vec!["failed".to_owned()]), "{checked:?}");
 
     let restore = app_for(&cloud, "acme-cloud", "restore");
-    adopt(&world, &cloud, &restore, "restore").await;
     cloud.install(&restore.slug(), "acme-cloud", Covers::All, None);
-    assert_eq!(service.stop().await, 0);
-    let _service = world.serve().await;
-    let ready = async || {
-        let checked = world.refward(&["connections", "check", "acme", "--json"]).await.json();
-        (states(&checked, "restores") == ["ok"]).then_some(())
-    };
-    eventually(ready, || "the restore App to be seen".to_owned()).await;
+    adopt(&world, &cloud, &restore, "acme-cloud", "restore").await;
+    let checked = world.ok(&["connections", "check", "acme"]).await;
+    assert_eq!(states(&checked, "restores"), ["ok"], "{checked}");
     world.ok(&["restore", "acme:acme/api", "--to-peer"]).await;
     assert_eq!(refs(&target.folder()).await, world.server_refs(&api).await);
     // What pushed may do no more than that, and only there.

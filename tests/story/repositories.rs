@@ -181,7 +181,7 @@ async fn settings_are_kept_where_the_forge_does_not_answer() {
     let world = World::new().await;
     world.github.org("acme").repo("api").await;
     world.connect("acme").await;
-    world.github.fail(1, &Fault::json(500, "Server Error"));
+    world.github.fail(2, &Fault::json(500, "Server Error"));
     let ran = world.refward(&["connections", "set", "acme", "--exclude", "api", "--json"]).await;
     assert_eq!(ran.code, 5, "{ran:?}");
     assert!(ran.error()["hint"].as_str().unwrap().contains("the new settings are kept"), "{ran:?}");

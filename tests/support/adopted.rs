@@ -1,11 +1,5 @@
-//! An App of the double's, as a deployment holds it after registering it in a browser, without the browser.
+//! An App of the double's that a deployment has, as somebody adds one that was registered by hand.
 
-use std::collections::BTreeMap;
-
-use refward::catalog::{AppFacts, AppSecret, Catalog};
-use refward::config::Settings;
-use refward::vault::CredentialKey;
-use secrecy::SecretString;
 use serde_json::Value;
 
 use super::fake_github::{AppHandle, FakeGithub};
@@ -20,27 +14,12 @@ pub fn app_for(github: &FakeGithub, owner: &str, role: &str) -> AppHandle {
     github.app(owner).permissions(&asked)
 }
 
-/// The deployment knows the App from now on, as `backup` or `restore`; the service looks where it is installed.
-pub async fn adopt(world: &World, github: &FakeGithub, app: &AppHandle, role: &str) {
-    let settings = Settings::load(&world.folder().join("refward.toml")).unwrap();
-    let catalog = Catalog::connect(&settings.database).await.unwrap();
-    let key = CredentialKey::load(&settings.keys.credentials).unwrap();
-    let seal = |secret: String| key.seal(&SecretString::from(secret)).unwrap();
-    let facts = AppFacts {
-        forge: "github".to_owned(),
-        url: github.url().to_string(),
-        owner: "acme".to_owned(),
-        role: role.to_owned(),
-        number: 1,
-        forge_id: app.id.to_string(),
-        client_id: app.client_id(),
-        slug: app.slug(),
-        name: format!("Refward {role}"),
-        permissions: BTreeMap::new(),
-        events: Vec::new(),
-    };
-    let mut secrets = vec![(AppSecret::Key, seal(app.pem()))];
-    secrets.extend(app.webhook_secret().map(|secret| (AppSecret::Webhook, seal(secret))));
-    catalog.add_app(facts, secrets).await.unwrap();
-    catalog.close().await.unwrap();
+/// The deployment knows the App from now on, as #1 of its role, and has connected the accounts that it is installed on.
+pub async fn adopt(world: &World, github: &FakeGithub, app: &AppHandle, owner: &str, role: &str) {
+    let key = world.secret_file("app.pem", &app.pem());
+    let secret = world.secret_file("app.secret", &app.webhook_secret().unwrap());
+    let (url, id, client_id) = (github.url().to_string(), app.id.to_string(), app.client_id());
+    let given = ["apps", "add", "--url", &url, "--owner", owner, "--role", role, "--app-id", &id];
+    let files = ["--client-id", &client_id, "--key-file", &key, "--webhook-secret-file", &secret];
+    world.ok(&[&given[..], &files].concat()).await;
 }

@@ -122,21 +122,18 @@ impl Repo {
     /// Gives it to another owner, whose hooks hear of it; the old name redirects from now on.
     pub fn transfer(&self, owner: &str) {
         let before = self.folder();
-        let giver = {
+        let from = {
             let mut state = self.github.state();
             let repository = state.by_id(self.id);
-            let full_name = repository.full_name();
+            let (full_name, from) = (repository.full_name(), repository.owner.clone());
             repository.former.push(full_name);
-            let giver = std::mem::replace(&mut repository.owner, owner.to_owned());
-            state.account_json(&giver)
+            owner.clone_into(&mut repository.owner);
+            state.account_json(&from)
         };
         std::fs::create_dir_all(self.github.inner.root.path().join(owner)).unwrap();
         std::fs::rename(before, self.folder()).unwrap();
-        self.github.announce_repository(
-            self.id,
-            "transferred",
-            json!({ "owner": { "from": { "organization": giver } } }),
-        );
+        let changes = json!({ "owner": { "from": { "organization": from } } });
+        self.github.announce_repository(self.id, "transferred", changes);
     }
 
     /// Deletes it for good.
