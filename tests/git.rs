@@ -11,6 +11,8 @@ mod faults;
 mod fetch;
 #[path = "git/index.rs"]
 mod index;
+#[path = "git/join.rs"]
+mod join;
 #[path = "git/local.rs"]
 mod local;
 #[path = "git/repository.rs"]

@@ -2,10 +2,13 @@
 
 use super::objects::{self, Id, Objects};
 use super::scratch::{Scratch, Writer};
-use crate::domain::Result;
+use crate::domain::{Error, Result};
 
 /// Offsets above this go to a table of their own.
 const LARGEST_SMALL_OFFSET: u64 = 0x7fff_ffff;
+
+/// Marks an offset as a position in that table.
+const LARGE: u32 = 0x8000_0000;
 
 /// Bytes before the table of ids: signature, version, and 256 counts.
 pub(super) const BEFORE_IDS: u64 = 8 + 256 * 4;
@@ -39,7 +42,7 @@ pub(super) fn write<const N: usize>(
         let offset = objects.entries[entry as usize].offset;
         let small = u32::try_from(offset).ok().filter(|_| offset <= LARGEST_SMALL_OFFSET).unwrap_or_else(|| {
             large.push(offset);
-            0x8000_0000 | u32::try_from(large.len() - 1).expect("a pack has fewer than 2^31 objects beyond 2 GiB")
+            LARGE | u32::try_from(large.len() - 1).expect("a pack has fewer than 2^31 objects beyond 2 GiB")
         });
         out.write(&small.to_be_bytes())?;
     }
@@ -48,6 +51,27 @@ pub(super) fn write<const N: usize>(
     }
     out.write(checksum)?;
     out.finish::<N>()
+}
+
+/// Reads the index of `count` objects back: id, checksum and offset, in the order of the pack.
+pub(super) fn entries<const N: usize>(index: &[u8], count: usize) -> Result<Vec<(Id<N>, u32, u64)>> {
+    let ids = usize::try_from(BEFORE_IDS).expect("about a kilobyte");
+    let (crcs, smalls, larges) = (ids + count * N, ids + count * (N + 4), ids + count * (N + 8));
+    let number = |at: usize| Some(u32::from_be_bytes(*index.get(at..)?.first_chunk()?));
+    let entry = |position: usize| {
+        let id = *index.get(ids + position * N..)?.first_chunk()?;
+        let small = number(smalls + position * 4)?;
+        let offset = if small & LARGE == 0 {
+            u64::from(small)
+        } else {
+            u64::from_be_bytes(*index.get(larges + (small & !LARGE) as usize * 8..)?.first_chunk()?)
+        };
+        Some((id, number(crcs + position * 4)?, offset))
+    };
+    let entries: Option<Vec<_>> = (0..count).map(entry).collect();
+    let mut entries = entries.ok_or_else(|| Error::bug("an index that was just written is too short"))?;
+    entries.sort_unstable_by_key(|(.., offset)| *offset);
+    Ok(entries)
 }
 
 const BUFFER: usize = 64 << 10;

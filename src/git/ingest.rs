@@ -31,6 +31,9 @@ const LARGEST_STRUCTURED: u64 = 512 << 20;
 /// Pieces (of at most 64 KiB) between the connection and the thread that reads them.
 const QUEUE: usize = 32;
 
+/// Bytes of a file that are read at once: each read goes to another thread.
+const FILE_PIECE: usize = 64 << 10;
+
 /// How far things are, for whoever watches.
 #[derive(Default)]
 pub(super) struct Gauge {
@@ -89,7 +92,7 @@ pub(super) async fn reread(file: &Path, format: ObjectFormat, limits: &Limits) -
     let (sender, receiver) = channel(QUEUE);
     let job = Job { limits: limits.clone(), gauge: Arc::default(), wants: Vec::new(), complete: false };
     let work = tokio::task::spawn_blocking(move || job.work(format, receiver));
-    let mut stream = ReaderStream::new(tokio::fs::File::open(file).await.map_err(failed)?);
+    let mut stream = ReaderStream::with_capacity(tokio::fs::File::open(file).await.map_err(failed)?, FILE_PIECE);
     while let Some(bytes) = stream.next().await {
         if sender.send(Piece::Bytes(bytes.map_err(failed)?)).await.is_err() {
             break;

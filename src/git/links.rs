@@ -49,14 +49,16 @@ impl<const N: usize> Links<N> {
 /// One thread's way into [`Links`].
 pub(super) struct Collector<'a, const N: usize> {
     links: &'a Links<N>,
-    recent: Vec<Id<N>>,
+    /// Ids one after the other. Plain bytes, because only those come zeroed from the system, untouched until they are
+    /// used: a small pack costs no more than the few that it names.
+    recent: Vec<u8>,
     /// Commit (as entry of the pack) and parent.
     parents: Vec<(u32, Id<N>)>,
 }
 
 impl<'a, const N: usize> Collector<'a, N> {
     pub fn new(links: &'a Links<N>) -> Self {
-        Self { links, recent: vec![[0; N]; RECENT], parents: Vec::new() }
+        Self { links, recent: vec![0; RECENT * N], parents: Vec::new() }
     }
 
     pub fn into_parents(self) -> Vec<(u32, Id<N>)> {
@@ -65,8 +67,9 @@ impl<'a, const N: usize> Collector<'a, N> {
 
     pub fn add(&mut self, id: Id<N>) {
         let slot = usize::from(u16::from_le_bytes([id[1], id[2]])) % RECENT;
-        if self.recent[slot] != id {
-            self.recent[slot] = id;
+        let recent = &mut self.recent[slot * N..][..N];
+        if *recent != id {
+            recent.copy_from_slice(&id);
             self.links.add(&id);
         }
     }

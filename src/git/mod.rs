@@ -15,6 +15,7 @@ mod index;
 mod inflate;
 mod ingest;
 mod input;
+mod join;
 mod links;
 mod listing;
 mod objects;
@@ -35,6 +36,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
+pub use join::Joiner;
 pub use listing::Listing;
 pub use pack::{Lineage, Pack};
 pub use scratch::Reader;
@@ -156,15 +158,10 @@ impl Client {
     }
 }
 
-/// Writes the index of a pack file beside it, as `git index-pack` would, after the same checks as for a received pack.
-/// Much quicker than starting git for each of a thousand small packs.
-pub async fn write_index(pack: &Path, format: ObjectFormat, limits: &Limits) -> Result<()> {
-    let indexed = ingest::reread(pack, format, limits).await?;
-    let index = pack.with_extension("idx");
-    let failed = |error| Error::misconfigured(format!("cannot write {}: {error}", index.display()));
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(&index).map_err(failed)?;
-    std::io::copy(&mut indexed.index(), &mut file).map_err(failed)?;
-    Ok(())
+/// Reads a pack file and indexes it, with the same checks as for a received pack. Much quicker than starting git for each
+/// of a thousand small packs.
+pub async fn read_pack(file: &Path, format: ObjectFormat, limits: &Limits) -> Result<Pack> {
+    ingest::reread(file, format, limits).await
 }
 
 /// The repository changed between listing and fetching: an object that was wanted is gone. List again and retry.

@@ -1,6 +1,7 @@
 //! A pack that was received: verified, indexed, and gone when nobody holds it any more.
 
 use std::collections::HashSet;
+use std::io::Read as _;
 
 use super::ingest::{Received, damaged};
 use super::links::Links;
@@ -91,6 +92,14 @@ impl Pack {
             }
         }
         Ok(Lineage::Unknown)
+    }
+
+    /// Its entries as they follow in the pack: id, checksum and where each begins.
+    pub(super) fn table<const N: usize>(&self) -> Result<Vec<(Id<N>, u32, u64)>> {
+        let mut bytes = Vec::new();
+        let read = self.index.reader().read_to_end(&mut bytes);
+        read.map_err(|error| Error::misconfigured("reading a temporary file back failed").detail(error))?;
+        index::entries(&bytes, self.objects as usize)
     }
 
     /// An object's number in `parents`: inside the pack, or named by it.

@@ -6,14 +6,14 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::Source;
 use crate::domain::{Error, Result, Seq};
-use crate::git;
+use crate::git::{self, Joiner};
 use crate::vault::{Parent, Progress, object_name};
 
 /// Vault objects read at a time.
 const AT_A_TIME: usize = 8;
 
 /// Reads every snapshot up to `until` into `packs`, an `objects/pack` folder, and checks that each is the one that its
-/// successor was written after. Says how many packs there are.
+/// successor was written after; small packs become few. Says how many packs were read.
 pub(in crate::ops) async fn assemble(
     source: &Source,
     until: Seq,
@@ -25,16 +25,21 @@ pub(in crate::ops) async fn assemble(
     let seqs = (1..=until.get()).filter_map(Seq::new);
     let reads = stream::iter(seqs).map(|seq| async move {
         let found = source.vault.extract(&source.repo, seq, packs).await?;
-        if let (Some(pack), None) = (&found.pack, &found.index) {
-            // Small packs travel without their index; making it takes milliseconds.
-            git::write_index(pack, found.record.object_format, limits).await?;
-        }
-        Ok::<_, Error>(found)
+        let small = match (&found.pack, &found.index) {
+            // Small packs travel without their index. They are taken out of the folder again, to be joined.
+            (Some(file), None) => {
+                let pack = git::read_pack(file, found.record.object_format, limits).await?;
+                std::fs::remove_file(file).map_err(|error| cannot_remove(file, &error))?;
+                Some(pack)
+            }
+            _ => None,
+        };
+        Ok::<_, Error>((found, small))
     });
     let mut reads = reads.buffered(AT_A_TIME);
     let mut previous: Option<Parent> = None;
-    let mut count = 0;
-    while let Some(found) = reads.try_next().await? {
+    let (mut count, mut joiner) = (0, None);
+    while let Some((found, small)) = reads.try_next().await? {
         let seq = found.record.seq;
         let name = |seq| object_name(&source.repo, seq);
         if source.known.get(&seq).is_some_and(|sha256| *sha256 != found.sealed.sha256) {
@@ -46,9 +51,18 @@ pub(in crate::ops) async fn assemble(
             return Err(Error::damaged(format!("{} does not follow {before}: one of the two was replaced", name(seq)))
                 .hint("run `refward verify REPO --read-data` to see which"));
         }
+        if let Some(pack) = small {
+            let joiner = joiner.get_or_insert_with(|| Joiner::new(packs, found.record.object_format, limits));
+            joiner.add(&pack)?;
+        }
         previous = Some(Parent { seq, sealed: found.sealed });
         count += usize::from(found.pack.is_some());
         progress(Progress { done: seq.get(), total: until.get() });
     }
+    joiner.map_or(Ok(()), Joiner::finish)?;
     Ok(count)
+}
+
+fn cannot_remove(file: &Path, error: &std::io::Error) -> Error {
+    Error::misconfigured(format!("cannot restore into {}: {error}", file.display()))
 }
