@@ -20,7 +20,7 @@ use crate::vault::Vault;
 
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-#[command(group(clap::ArgGroup::new("target").required(true).args(["to_dir", "to_url", "to_peer"])))]
+#[command(group(clap::ArgGroup::new("target").args(["to_dir", "to_url", "to_peer"])))]
 pub(super) struct Args {
     /// OWNER/NAME or CONNECTION:OWNER/NAME
     repo: RepoAddress,
@@ -39,7 +39,8 @@ pub(super) struct Args {
     /// Push to this repository.
     #[arg(long, value_name = "URL")]
     to_url: Option<Url>,
-    /// Push to the repository of the same name at the connection's peer; see `refward connections pair --help`.
+    /// Push to the repository of the same name at the connection's peer, which is also what happens where nothing else is
+    /// said and there is a peer; see `refward connections pair --help`.
     #[arg(long, conflicts_with_all = ["vault"])]
     to_peer: bool,
     /// File with the token for --to-url.
@@ -109,19 +110,27 @@ fn identity(file: &Path) -> Result<SecretString> {
 async fn request(context: &Context, settings: &Settings, args: &Args) -> Result<Restore> {
     let to = |remote| Target::Remote { remote, prefix: args.prefix.clone(), net: git_net(&settings.http) };
     let target = match (&args.to_dir, &args.to_url) {
-        _ if args.to_peer => {
-            let services = context.services().await?;
-            let repository = services.catalog.resolve(&args.repo).await?;
-            to(pair::target(&services, &repository).await?)
-        }
-        (_, Some(url)) => {
+        (Some(dir), _) => Target::Directory { dir: dir.clone(), bare: args.bare },
+        (None, Some(url)) => {
             let credential = args.token_file.as_deref().map(|file| secret_from(file, "the token")).transpose()?;
             let credential = credential.map(|password| Credential { username: "x-access-token".to_owned(), password });
             to(remote(url, credential)?)
         }
-        (dir, None) => Target::Directory { dir: dir.clone().unwrap_or_default(), bare: args.bare },
+        (None, None) if args.vault.is_some() => return Err(nowhere()),
+        (None, None) => {
+            let services = context.services().await?;
+            let repository = services.catalog.resolve(&args.repo).await?;
+            if !args.to_peer && services.connection(repository.connection_id).await?.peer.is_none() {
+                return Err(nowhere());
+            }
+            to(pair::target(&services, &repository).await?)
+        }
     };
     Ok(Restore { at: args.at, refs: args.refs.clone(), target, force: args.force })
+}
+
+fn nowhere() -> Error {
+    Error::bad_request("nothing says where to restore to").hint("say --to-dir DIR, --to-url URL or --to-peer")
 }
 
 /// Git itself would take any address; ours may carry a token.

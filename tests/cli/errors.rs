@@ -46,19 +46,10 @@ async fn commands_that_make_no_sense() {
     For more information, try '--help'.
     => 2
     ");
-    insta::assert_snapshot!(run(&world, &["restore", "acme/api"]).await, @"
-    error: the following required arguments were not provided:
-      <--to-dir <DIR>|--to-url <URL>|--to-peer>
-
-    Usage: refward restore --config <FILE> <--to-dir <DIR>|--to-url <URL>|--to-peer> <REPO>
-
-    For more information, try '--help'.
-    => 2
-    ");
     insta::assert_snapshot!(run(&world, &["restore", "acme/api", "--to-url", "https://x/y", "--bare"]).await, @"
     error: the argument '--to-url <URL>' cannot be used with '--bare'
 
-    Usage: refward restore --config <FILE> <--to-dir <DIR>|--to-url <URL>|--to-peer> <REPO>
+    Usage: refward restore --to-url <URL> --config <FILE> <REPO>
 
     For more information, try '--help'.
     => 2
@@ -66,7 +57,7 @@ async fn commands_that_make_no_sense() {
     insta::assert_snapshot!(run(&world, &["restore", "acme/api", "--to-peer", "--token-file", "x"]).await, @"
     error: the argument '--to-peer' cannot be used with '--token-file <FILE>'
 
-    Usage: refward restore --config <FILE> <--to-dir <DIR>|--to-url <URL>|--to-peer> <REPO>
+    Usage: refward restore --to-peer --config <FILE> <REPO>
 
     For more information, try '--help'.
     => 2
@@ -168,6 +159,11 @@ async fn what_does_not_exist() {
     error: there is no snapshot 7
       the first is 1 of [TIME] UTC, the newest is 1 of [TIME] UTC
     => 3
+    ");
+    insta::assert_snapshot!(run(&world, &["restore", "acme/api"]).await, @"
+    error: nothing says where to restore to
+      say --to-dir DIR, --to-url URL or --to-peer
+    => 2
     ");
     insta::assert_snapshot!(run(&world, &["restore", "acme/api", "--at", "7", "--to-dir", "x"]).await, @"
     error: there is no snapshot 7: the newest is 1

@@ -49,7 +49,7 @@ async fn restore_first() {
     insta::assert_snapshot!(run(&World::bare().await, &["restore", "--help"]).await, @r#"
     Bring a repository back: into a folder or onto a git server
 
-    Usage: refward restore [OPTIONS] <--to-dir <DIR>|--to-url <URL>|--to-peer> <REPO>
+    Usage: refward restore [OPTIONS] <REPO>
 
     Arguments:
       <REPO>  OWNER/NAME or CONNECTION:OWNER/NAME
@@ -61,7 +61,8 @@ async fn restore_first() {
           --to-dir <DIR>       Restore into this folder: new, empty, or an existing repository
           --bare               Without a working tree
           --to-url <URL>       Push to this repository
-          --to-peer            Push to the repository of the same name at the connection's peer; see
+          --to-peer            Push to the repository of the same name at the connection's peer, which
+                               is also what happens where nothing else is said and there is a peer; see
                                `refward connections pair --help`
           --token-file <FILE>  File with the token for --to-url
           --prefix <REFS/…/>   Put the references under this, e.g. refs/heads/restored/

@@ -117,7 +117,7 @@ async fn a_backup_app_never_writes_and_a_restore_app_does() {
     adopt(&world, &cloud, &restore, "acme-cloud", "restore").await;
     let checked = world.ok(&["connections", "check", "acme"]).await;
     assert_eq!(states(&checked, "restores"), ["ok"], "{checked}");
-    world.ok(&["restore", "acme:acme/api", "--to-peer"]).await;
+    world.ok(&["restore", "acme:acme/api"]).await;
     assert_eq!(refs(&target.folder()).await, world.server_refs(&api).await);
     // What pushed may do no more than that, and only there.
     let minted =
