@@ -101,3 +101,19 @@ fn name(wish: &Registration) -> String {
     let whose: String = whose.chars().take(room).collect();
     format!("{what} {}{number}", whose.trim_end_matches('-'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::forge::github::tokens::{FETCH, SURVEY};
+
+    #[test]
+    fn a_backup_app_asks_for_what_its_tokens_are_narrowed_to() {
+        let asked = read(Role::Backup).expect("it is there").default_permissions;
+        for (name, level) in SURVEY.iter().chain(FETCH) {
+            let has = asked.get(*name).map(|level| strength(level));
+            assert!(has >= Some(strength(level)), "{name}: {level}");
+        }
+        assert!(asked.values().all(|level| level == "read"), "a backup App only reads");
+    }
+}

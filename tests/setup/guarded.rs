@@ -1,0 +1,103 @@
+//! Who gets in, and what everybody else can do.
+
+use serde_json::Value;
+
+use crate::browser::Browser;
+use crate::in_a_browser::{wish, world};
+use crate::support::world::World;
+
+#[tokio::test]
+async fn a_code_works_once_and_a_wrong_one_never() {
+    let (world, service, _api) = world().await;
+    let door = world.ok(&["apps", "create"]).await;
+    let (url, code) = (door["url"].as_str().unwrap(), door["code"].as_str().unwrap());
+    assert!(code.len() >= 32, "128 bits are 32 digits: {code}");
+    let mut first = Browser::new(&world, &service);
+    first.open(url).await;
+    first.submit(&[("code", code)]).await;
+    assert_eq!(first.status, 200, "{}", first.text());
+
+    let mut second = Browser::new(&world, &service);
+    second.open(url).await;
+    second.submit(&[("code", code)]).await;
+    insta::assert_snapshot!(second.text(), @"");
+    assert_eq!(second.cookie, None);
+}
+
+#[tokio::test]
+async fn wrong_codes_in_a_row_have_to_wait() {
+    let (world, service, _api) = world().await;
+    let mut browser = Browser::new(&world, &service);
+    for _ in 0..10 {
+        browser.open("/setup").await;
+        browser.submit(&[("code", "guessed")]).await;
+        assert_eq!(browser.status, 403);
+    }
+    browser.open("/setup").await;
+    browser.submit(&[("code", "guessed")]).await;
+    assert_eq!(browser.status, 429);
+}
+
+#[tokio::test]
+async fn without_a_session_there_is_nothing_to_see() {
+    let (world, service, _api) = world().await;
+    let mut browser = Browser::new(&world, &service);
+    for page in ["/setup/apps", "/setup/register", "/setup/registered?code=abc&state=def"] {
+        browser.open(page).await;
+        assert_eq!(browser.status, 403, "{page}");
+    }
+    browser.open("/setup/installed?installation_id=4711&setup_action=install").await;
+    assert_eq!(browser.status, 200);
+    assert!(!browser.text().contains("acme"), "{}", browser.text());
+}
+
+#[tokio::test]
+async fn another_sites_form_is_refused() {
+    let (world, service, _api) = world().await;
+    let mut browser = Browser::let_in(&world, &service).await;
+    let cookie = browser.cookie.take();
+    let mut other = Browser::let_in(&world, &service).await;
+    other.cookie = cookie;
+    wish(&world, &mut other, "backup", "1").await;
+    insta::assert_snapshot!(other.text(), @"");
+}
+
+#[tokio::test]
+async fn the_way_back_from_github_works_once_and_for_one_session() {
+    let (world, service, _api) = world().await;
+    let mut browser = Browser::let_in(&world, &service).await;
+    wish(&world, &mut browser, "backup", "1").await;
+    let mut thief = Browser::let_in(&world, &service).await;
+    wish(&world, &mut thief, "backup", "1").await;
+    // The thief's browser brings what GitHub gave to the other.
+    let cookie = std::mem::replace(&mut browser.cookie, thief.cookie.clone());
+    browser.submit(&[]).await;
+    insta::assert_snapshot!(browser.text(), @"");
+    browser.cookie = cookie;
+    browser.open(browser.at.as_str().to_owned().as_str()).await;
+    assert_eq!(browser.status, 400, "a state is used up by whoever shows it first");
+    assert_eq!(world.ok(&["apps", "list"]).await, Value::Array(vec![]));
+}
+
+#[tokio::test]
+async fn pages_run_nothing_and_are_kept_nowhere() {
+    let (world, service, _api) = world().await;
+    let mut browser = Browser::let_in(&world, &service).await;
+    wish(&world, &mut browser, "backup", "1").await;
+    let header = |name: &str| browser.headers[name].to_str().unwrap().to_owned();
+    assert_eq!(header("cache-control"), "no-store");
+    assert_eq!(header("referrer-policy"), "no-referrer");
+    let policy = header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("script"), "{policy}");
+}
+
+#[tokio::test]
+async fn where_the_service_is_reached_must_be_set() {
+    let world = World::new().await;
+    let service = world.serve().await;
+    let mut browser = Browser::new(&world, &service);
+    browser.open("/setup").await;
+    insta::assert_snapshot!(browser.text(), @"");
+    insta::assert_snapshot!(crate::seen(&world, &world.refward(&["apps", "create"]).await), @"");
+}
