@@ -8,6 +8,8 @@ mod support;
 mod browser;
 #[path = "setup/by_hand.rs"]
 mod by_hand;
+#[path = "setup/conditions.rs"]
+mod conditions;
 #[path = "setup/guarded.rs"]
 mod guarded;
 #[path = "setup/in_a_browser.rs"]

@@ -71,7 +71,7 @@ pub(super) struct Add {
     /// File with the webhook secret that was entered there. A restore App has none.
     #[arg(long, value_name = "FILE", required_if_eq("role", "backup"))]
     webhook_secret_file: Option<PathBuf>,
-    /// What it is for.
+    /// What it is for: a backup App reads, a restore App writes.
     #[arg(long, value_enum, default_value = "backup")]
     role: RoleName,
     /// Its number among the owner's Apps in that role; 1 is the main one.
@@ -81,9 +81,7 @@ pub(super) struct Add {
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum RoleName {
-    /// Reads, for backups.
     Backup,
-    /// Writes, for restores.
     Restore,
 }
 

@@ -222,6 +222,64 @@ async fn connections() {
 }
 
 #[tokio::test]
+async fn apps() {
+    insta::assert_snapshot!(run(&World::bare().await, &["apps", "--help"]).await, @"
+    Our Apps on forges: add, list, where they are installed, change their secrets
+
+    Usage: refward apps [OPTIONS] <COMMAND>
+
+    Commands:
+      add            Add an App that was registered by hand. `create` does the same in a browser with
+                     less typing
+      create         Register Apps in a browser: makes a one-time code and tells where to enter it
+      list           Every App: where it is installed, who waits for an owner's approval, what is wrong
+      sync           Look on the forge where Apps are installed, now
+      rotate-secret  Change an App's webhook secret, here and on the forge. The one before stays
+                     accepted until it is retired
+      rotate-key     Replace an App's private key, after checking the new one. The old one can be
+                     deleted on the forge then
+      remove         Uninstall an App everywhere and delete its keys and credentials at once. Backups
+                     stay
+      help           Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help  Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+    insta::assert_snapshot!(run(&World::bare().await, &["apps", "add", "--help"]).await, @"
+    Add an App that was registered by hand. `create` does the same in a browser with less typing
+
+    Usage: refward apps add [OPTIONS] --owner <OWNER> --app-id <ID> --client-id <ID> --key-file <FILE>
+
+    Options:
+          --url <URL>                   The host's web address: of github.com, SUBDOMAIN.ghe.com or a
+                                        GitHub Enterprise Server [default: https://github.com]
+          --owner <OWNER>               The organization or user that the App is registered with
+          --app-id <ID>                 The App ID, as the App's settings show it
+          --client-id <ID>              The Client ID, as the App's settings show it
+          --key-file <FILE>             The private key: the .pem file that the App's settings made
+          --webhook-secret-file <FILE>  File with the webhook secret that was entered there. A restore
+                                        App has none
+          --role <ROLE>                 What it is for: a backup App reads, a restore App writes
+                                        [default: backup] [possible values: backup, restore]
+          --number <NUMBER>             Its number among the owner's Apps in that role; 1 is the main
+                                        one [default: 1]
+      -h, --help                        Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+}
+
+#[tokio::test]
 async fn every_command_has_help() {
     let world = World::bare().await;
     let commands = [

@@ -60,7 +60,7 @@ impl Browser {
     /// Fills the page's form in and sends it.
     pub async fn submit(&mut self, fields: &[(&str, &str)]) {
         let form = self.html.split_once("<form ").unwrap_or_else(|| panic!("no form: {}", self.html)).1.to_owned();
-        let action = self.at.join(&unescaped(quoted(&form, "action"))).unwrap();
+        let action = self.action().parse().unwrap();
         let hidden = form.split("<input type=\"hidden\"").skip(1);
         let hidden = hidden.map(|input| (unescaped(quoted(input, "name")), unescaped(quoted(input, "value"))));
         let given = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -93,6 +93,12 @@ impl Browser {
             let Some(target) = target else { return };
             (method, url, body) = (Method::GET, target, String::new());
         }
+    }
+
+    /// Where the page's form is sent.
+    pub fn action(&self) -> String {
+        let form = self.html.split_once("<form ").unwrap_or_else(|| panic!("no form: {}", self.html)).1;
+        self.at.join(&unescaped(quoted(form, "action"))).unwrap().into()
     }
 
     /// What a person reads.

@@ -115,15 +115,15 @@ impl Setup {
 
     /// The browser is back from the forge: exchanges its code and keeps the App before anybody hears of it.
     pub async fn registered(&self, session: &Session, state: &SecretString, code: &str) -> Result<()> {
-        let away = self.services.catalog.take_setup(SetupKind::State, &hash(state)).await?;
+        let (catalog, state_hash) = (&self.services.catalog, hash(state));
+        // Looked at before it is used up: somebody else's browser must not spoil it for the one that it is for.
+        let away = catalog.setup(SetupKind::State, &state_hash).await?;
         let away = away.and_then(|away| serde_json::from_value::<Away>(away).ok());
         let mine = |away: &Away| away.session == hex::encode(&session.hash);
-        let (Some(away), Some(mut plan)) = (away.filter(mine), Plan::of(session)) else {
-            return Err(Error::bad_request(
-                "this is no answer to a registration that began in this browser, or a repeated one",
-            )
-            .hint("begin again at /setup; if an App was registered and is not listed there, delete it on the forge"));
-        };
+        let (Some(away), Some(mut plan)) = (away.filter(mine), Plan::of(session)) else { return Err(no_answer()) };
+        if catalog.take_setup(SetupKind::State, &state_hash).await?.is_none() {
+            return Err(no_answer());
+        }
         let registered = match of_forge(&self.services, &plan.forge)?.register(&plan.url, code).await {
             Ok(registered) => registered,
             Err(error) => {
@@ -136,7 +136,7 @@ impl Setup {
         };
         let name = registered.identity.name.clone();
         self.keep_registered(&plan, away.number, registered).await.map_err(|error| {
-            Error::new(error.kind(), format!("{name} is registered, but its keys could not be stored: {error}"))
+            Error::misconfigured(format!("{name} is registered, but its keys could not be stored: {error}"))
                 .detail(error.for_log())
                 .hint(format!(
                     "they cannot be had again: delete {name} in the settings of {}, then register it anew",
@@ -177,6 +177,11 @@ impl Setup {
     async fn keep_state(&self, state: &SecretString, away: &Away) -> Result<()> {
         self.services.catalog.put_setup(SetupKind::State, &hash(state), json(away)?, STATE_LASTS).await
     }
+}
+
+fn no_answer() -> Error {
+    Error::bad_request("this is no answer to a registration that began in this browser, or a repeated one")
+        .hint("begin again at /setup; if an App was registered and is not listed there, delete it on the forge")
 }
 
 fn json(value: &impl Serialize) -> Result<serde_json::Value> {

@@ -134,7 +134,7 @@ impl State {
         self.apps.registered.push(App {
             id,
             client_id: format!("Iv23li{id:0>14}"),
-            slug: name.to_lowercase().replace(' ', "-"),
+            slug: slug(name),
             name: name.to_owned(),
             owner: owner.to_owned(),
             description: None,
@@ -154,4 +154,10 @@ impl State {
 
 pub fn permissions(pairs: &[(&str, &str)]) -> Permissions {
     pairs.iter().map(|(name, level)| ((*name).to_owned(), (*level).to_owned())).collect()
+}
+
+/// `Refward acme #1` → `refward-acme-1`
+fn slug(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").to_lowercase()
 }
