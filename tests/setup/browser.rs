@@ -15,6 +15,8 @@ pub struct Browser {
     service: Url,
     port: u16,
     pub cookie: Option<String>,
+    /// The cookie as it was set, with what browsers may do with it.
+    pub set_cookie: String,
     pub at: Url,
     pub status: u16,
     pub headers: HeaderMap,
@@ -29,6 +31,7 @@ impl Browser {
             service: service.url("/"),
             port: world.github.url().port().unwrap(),
             cookie: None,
+            set_cookie: String::new(),
             at: PUBLIC.parse().unwrap(),
             status: 0,
             headers: HeaderMap::new(),
@@ -73,6 +76,7 @@ impl Browser {
             let mut real = url.clone();
             let ours = url.host_str() == Some("backup.example.com");
             if ours {
+                real.set_scheme("http").unwrap();
                 real.set_host(self.service.host_str()).unwrap();
                 real.set_port(self.service.port()).unwrap();
             }
@@ -83,7 +87,8 @@ impl Browser {
             }
             let answer = request.send().await.unwrap();
             if let Some(set) = answer.headers().get(SET_COOKIE).filter(|_| ours) {
-                self.cookie = Some(set.to_str().unwrap().split(';').next().unwrap().to_owned());
+                set.to_str().unwrap().clone_into(&mut self.set_cookie);
+                self.cookie = self.set_cookie.split(';').next().map(str::to_owned);
             }
             let target = answer.headers().get(LOCATION).map(|target| url.join(target.to_str().unwrap()).unwrap());
             self.status = answer.status().as_u16();

@@ -18,9 +18,7 @@ async fn an_additional_app_waits_for_the_main_one() {
     world.github.install(&second.slug(), "acme", Covers::All, None);
     assert_eq!(add(&world, &second, &["--number", "2"]).await.code, 0);
     let refused = installation(&world, 0).await;
-    insta::assert_snapshot!(refused["refused"].as_str().unwrap(), @"
-    Refward 2 is an additional App and acme is not connected: install the main App there first, or connect acme with a token
-    ");
+    insta::assert_snapshot!(refused["refused"].as_str().unwrap(), @"Refward 2 is an additional App and acme is not connected: install the main App there first, or connect acme with a token");
     assert_eq!(credentials(&world).await, []);
 
     assert_eq!(add(&world, &main, &[]).await.code, 0);
@@ -41,9 +39,7 @@ async fn an_account_that_lost_the_main_app_takes_no_further_ones() {
     world.ok(&["apps", "sync"]).await;
     world.github.install(&second.slug(), "acme", Covers::All, None);
     assert_eq!(add(&world, &second, &["--number", "2"]).await.code, 0);
-    insta::assert_snapshot!(installation(&world, 1).await["refused"].as_str().unwrap(), @"
-    Refward 2 is an additional App and the main App is not installed on acme any more: install that first
-    ");
+    insta::assert_snapshot!(installation(&world, 1).await["refused"].as_str().unwrap(), @"Refward 2 is an additional App and the main App is not installed on acme any more: install that first");
 }
 
 #[tokio::test]
@@ -80,9 +76,7 @@ async fn a_disconnected_account_does_not_come_back_by_itself() {
     catalog.remove_connection(connection.id).await.unwrap();
 
     let left = installation(&world, 0).await;
-    insta::assert_snapshot!(left["refused"].as_str().unwrap(), @"
-    acme was disconnected; to connect it again, uninstall Refward 1 from it and install it anew
-    ");
+    insta::assert_snapshot!(left["refused"].as_str().unwrap(), @"acme was disconnected here: uninstall Refward 1 there, and install it again to connect it anew");
     assert_eq!(installation(&world, 0).await["refused"], left["refused"]);
     assert_eq!(world.ok(&["connections", "list"]).await, json!([]));
 }

@@ -112,6 +112,26 @@ async fn pages_run_nothing_and_are_kept_nowhere() {
 }
 
 #[tokio::test]
+async fn the_session_is_the_browsers_alone() {
+    for (public, wanted) in [
+        ("https://backup.example.com/refward", "; HttpOnly; SameSite=Lax; Secure; Path=/refward/setup"),
+        ("http://backup.example.com", "; HttpOnly; SameSite=Lax; Path=/setup"),
+    ] {
+        let world = World::with(&[("server.public_url", public)]).await;
+        let service = world.serve().await;
+        let door = world.ok(&["apps", "create"]).await;
+        assert_eq!(door["url"], format!("{public}/setup"));
+        let mut browser = Browser::new(&world, &service);
+        // What stands before it takes the path away.
+        browser.open("/setup").await;
+        browser.submit(&[("code", door["code"].as_str().unwrap())]).await;
+        let (key, rest) = browser.set_cookie.split_at(browser.set_cookie.find(';').unwrap());
+        assert_eq!(rest, wanted);
+        assert_eq!(key.len(), "refward_setup=".len() + 32);
+    }
+}
+
+#[tokio::test]
 async fn where_the_service_is_reached_must_be_set() {
     let world = World::new().await;
     let service = world.serve().await;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::browser::{Browser, PUBLIC};
-use crate::support::fake_github::{Covers, Work};
+use crate::support::fake_github::{Covers, Fault, Work};
 use crate::support::world::{Service, World, eventually};
 use crate::{credentials, notices, refused_sql};
 
@@ -120,6 +120,14 @@ async fn a_code_leads_to_an_app_a_connection_and_a_snapshot_of_everything() {
     work.push(&["main"]).await;
     world.snapshot("acme/api", 2).await;
     assert_eq!(world.answers().last(), Some(&Some(202)), "{:?}", world.answers());
+
+    let app = world.github.app_named("refward-acme-1");
+    let database = std::fs::read(world.folder().join("refward.db")).unwrap();
+    let kept = format!("{}{}", String::from_utf8_lossy(&database), service.log());
+    let line_of_key = app.pem().lines().nth(1).unwrap().to_owned();
+    for secret in [app.webhook_secret().unwrap(), line_of_key, door["code"].as_str().unwrap().to_owned()] {
+        assert!(!kept.contains(&secret), "{secret} is in the clear");
+    }
 }
 
 #[tokio::test]
@@ -267,6 +275,19 @@ async fn the_service_offers_a_code_while_nothing_is_connected() {
     let (told, code) = code.split_once(": ").unwrap();
     assert_eq!((told, code.len()), ("Setup code, good once and for a day", 32));
     serving.kill().await.unwrap();
+}
+
+#[tokio::test]
+async fn while_github_is_away_the_way_back_stays_open() {
+    let (world, service, _) = world().await;
+    let mut browser = Browser::let_in(&world, &service).await;
+    wish(&world, &mut browser, "backup", "1").await;
+    world.github.fail(1, &Fault::json(503, "Service Unavailable"));
+    browser.submit(&[]).await;
+    assert_eq!((browser.at.path(), browser.status), ("/setup/registered", 502), "{}", browser.text());
+    let again = browser.at.to_string();
+    browser.open(&again).await;
+    assert_eq!(world.ok(&["apps", "list"]).await[0]["slug"], "refward-acme-1", "{}", browser.text());
 }
 
 #[tokio::test]
