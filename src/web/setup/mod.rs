@@ -59,18 +59,16 @@ async fn open(form: web::Form<CodeForm>, state: web::Data<State>) -> Answer {
         let trouble = "Too many wrong codes. Wait a minute.";
         return Ok(page(StatusCode::TOO_MANY_REQUESTS, &Code { trouble: Some(trouble) })?);
     }
-    match setup.open(&form.code).await? {
-        Some(session) => Ok(see("../setup", Some(cookie(&session, &url)))),
-        None => {
-            TRIES.was_wrong();
-            let told = Told {
-                title: "This code opens nothing",
-                text: "It was used already, is older than a day, or is not one of ours.",
-                hint: Some("On the service's machine, `refward apps create` makes another."),
-            };
-            Ok(page(StatusCode::FORBIDDEN, &told)?)
-        }
+    if let Some(session) = setup.open(&form.code).await? {
+        return Ok(see("../setup", Some(cookie(&session, &url))));
     }
+    TRIES.was_wrong();
+    let told = Told {
+        title: "This code opens nothing",
+        text: "It was used already, is older than a day, or is not one of ours.",
+        hint: Some("On the service's machine, `refward apps create` makes another."),
+    };
+    Ok(page(StatusCode::FORBIDDEN, &told)?)
 }
 
 #[derive(Deserialize)]
