@@ -4,15 +4,18 @@ mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use common::forge::{Forge, OWNER, REPOSITORY};
 use common::history::{self, Choice, History};
 use common::process::{self, Run};
-use common::refward::Refward;
+use common::refward::{Refward, WEBHOOK_SECRET};
 use common::report::{Report, megabytes, seconds};
+use common::service::Server;
 use common::{Result, git, median, scratch, text_of, usage};
+use refward::cli::demo::forge::{Hook, send_push};
+use refward::domain::{ObjectId, RefChange};
 
 #[derive(clap::Parser)]
 struct Options {
@@ -85,6 +88,8 @@ fn main() -> Result<()> {
         late.push(mirror.update()?);
     }
 
+    let (served, beside) = served(&forge, &refward, &mirror, &options)?;
+
     let rounds = usize::try_from(options.rounds)?;
     let first = &ours[..rounds];
     let walls = |runs: &[Run]| median(&runs.iter().map(|run| run.wall).collect::<Vec<_>>());
@@ -92,6 +97,8 @@ fn main() -> Result<()> {
     report.ratio("time / git remote update", wall(first), update, 0.35);
     report.ratio("time / git remote update + restic backup", wall(first), update + restic, 0.1);
     report.note("the same without the start of the process", seconds(own(first)), "");
+    let what = "running service, from the webhook to the sealed object / git remote update";
+    report.ratio(what, median(&served), walls(&beside), 0.35);
     let peak = megabytes(ours.iter().map(|snapshot| snapshot.run.peak).max().unwrap_or(0));
     let git_peak = megabytes(updates.iter().map(|run| run.peak).max().unwrap_or(0));
     report.limit("peak memory of the largest process", peak, Some(git_peak), 64.0, "MB");
@@ -142,6 +149,43 @@ fn back_up(refward: &Refward) -> Result<Snapshot> {
     let (own, pack, stored) = (number("duration_ms")?, number("pack_bytes")?, number("stored_bytes")?);
     let after = usage(&refward.vault())?;
     Ok(Snapshot { run, own: Duration::from_millis(own), objects: after.0 - before.0, pack, stored })
+}
+
+/// How long a running service takes from the webhook's first byte to the sealed object, in turns with the mirror's update.
+fn served(forge: &Forge, refward: &Refward, mirror: &Mirror, options: &Options) -> Result<(Vec<Duration>, Vec<Run>)> {
+    let server = Server::refward(refward)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let url = format!("http://{}/hooks/github", server.address).parse()?;
+    let hook = Hook { url, secret: WEBHOOK_SECRET.into() };
+    let repository = serde_json::json!({ "id": 1, "full_name": REPOSITORY, "private": true, "default_branch": "main" });
+    let tip = || -> Result<ObjectId> { Ok(text_of(git(&forge.folder).args(["rev-parse", "main"]))?.trim().parse()?) };
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    // What was pushed since the last backup, so that every round finds one commit; and a first webhook for the caches.
+    for round in 0..=options.rounds {
+        let old = tip()?;
+        history::push_one_commit(&forge.folder, 1_000_000 + round)?;
+        let change = RefChange { name: "refs/heads/main".parse()?, old: Some(old), new: Some(tip()?), forced: false };
+        let update_first = round % 2 == 1;
+        if update_first {
+            theirs.push(mirror.update()?);
+        }
+        let (before, started) = (usage(&refward.vault())?.0, Instant::now());
+        runtime.block_on(send_push(&http, &hook, &repository, &change))?;
+        while usage(&refward.vault())?.0 == before {
+            if started.elapsed() > Duration::from_secs(30) {
+                return Err("the service takes no snapshot: see serve.log".into());
+            }
+            std::thread::sleep(Duration::from_micros(500));
+        }
+        if round > 0 {
+            ours.push(started.elapsed());
+        }
+        if !update_first {
+            theirs.push(mirror.update()?);
+        }
+    }
+    Ok((ours, theirs))
 }
 
 /// What peers do: a mirror on the disk, and a backup program that copies it.

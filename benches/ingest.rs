@@ -2,17 +2,17 @@
 
 mod common;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Parser as _;
 use common::load::{self, Load, Webhook};
 use common::process::peak_of;
 use common::refward::{Refward, WEBHOOK_SECRET};
 use common::report::{Report, megabytes, seconds};
+use common::service::{Server, free_address};
 use common::stub::{self, OWNER, Stub};
 use common::{Result, scratch, text_of};
 use sea_orm::ConnectionTrait as _;
@@ -47,12 +47,6 @@ struct Options {
     bench: bool,
 }
 
-/// A server that is being measured.
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
 fn main() -> Result<()> {
     let options = Options::parse();
     let folder = scratch()?;
@@ -82,7 +76,7 @@ fn main() -> Result<()> {
                 let length = Duration::from_secs(seconds);
                 runtime.block_on(load::run(server.address, PATH, connections, length, &webhooks))
             };
-            let server = start_refward(&refward)?;
+            let server = Server::refward(&refward)?;
             let warm_up = measure(&server, WARM_UP)?;
             ours.push(measure(&server, options.seconds)?);
             sent += warm_up.latencies.len() + ours.last().map_or(0, |load| load.latencies.len());
@@ -118,13 +112,6 @@ fn compare(report: &mut Report, connections: usize, ours: &mut [Load], theirs: &
     report.limit(&format!("{connections} connections: p99"), ours, Some(theirs), 25.0, "ms");
 }
 
-fn start_refward(refward: &Refward) -> Result<Server> {
-    let address = free_address()?;
-    let log = std::fs::File::create(refward.dir.join("serve.log"))?;
-    let mut command = refward.command(&["serve", "--listen", &address.to_string()]);
-    Server::start(command.stdout(log.try_clone()?).stderr(log), address)
-}
-
 fn start_probot(environment: &str) -> Result<Server> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let package = project.join(".test-tools/node_modules/probot");
@@ -135,36 +122,6 @@ fn start_probot(environment: &str) -> Result<Server> {
     let mut command = Command::new("node");
     command.arg(project.join("benches/probot.mjs")).arg(package).arg(address.port().to_string()).stdout(Stdio::null());
     Server::start(command.env("WEBHOOK_SECRET", WEBHOOK_SECRET).env("NODE_ENV", environment), address)
-}
-
-impl Server {
-    /// Starts it and waits until it takes connections.
-    fn start(command: &mut Command, address: SocketAddr) -> Result<Self> {
-        let mut server = Self { child: command.stdin(Stdio::null()).spawn()?, address };
-        let started = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            if let Some(status) = server.child.try_wait()? {
-                return Err(format!("{command:?} has ended: {status}").into());
-            }
-            if started.elapsed() > Duration::from_secs(30) {
-                return Err(format!("{command:?} does not listen").into());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(server)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Free now; nobody else on this machine is likely to take it within the next moment.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
 /// Deliveries in the database of a service that was killed.

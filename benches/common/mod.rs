@@ -11,6 +11,7 @@ pub mod load;
 pub mod process;
 pub mod refward;
 pub mod report;
+pub mod service;
 pub mod stub;
 
 use std::path::{Path, PathBuf};
