@@ -75,7 +75,8 @@ impl Services {
             if mine && installation.state == InstallationState::Active {
                 let app = self.app(installation.app).await?;
                 if app.facts.role == Role::Restore.word() {
-                    let (who, kind) = self.installed(&app, &installation.forge_id).await?;
+                    let kind = self.installed(&app, &installation.forge_id).await?;
+                    let who = format!("installation {}", installation.forge_id);
                     credentials.push(Credential { label: app.facts.name, who, kind });
                 }
             }
@@ -97,23 +98,18 @@ impl Services {
     }
 
     async fn unseal(&self, stored: &StoredCredential) -> Result<Credential> {
-        let (who, kind) = match &stored.source {
-            Source::Token(sealed) => {
-                // All tokens of one user draw on one budget; until we know the user, a token is taken for its own.
-                let login = stored.inspection.as_ref().and_then(|inspection| inspection["login"].as_str());
-                let who = login.map_or_else(|| format!("token {}", stored.id), |login| format!("user {login}"));
-                (who, CredentialKind::Token(self.credentials.open(sealed)?))
-            }
+        let kind = match &stored.source {
+            Source::Token(sealed) => CredentialKind::Token(self.credentials.open(sealed)?),
             Source::Installation { app, id } => self.installed(&self.app(*app).await?, id).await?,
         };
-        Ok(Credential { label: stored.label.clone(), who, kind })
+        Ok(Credential { label: stored.label.clone(), who: stored.who(), kind })
     }
 
-    async fn installed(&self, app: &StoredApp, id: &str) -> Result<(String, CredentialKind)> {
+    async fn installed(&self, app: &StoredApp, id: &str) -> Result<CredentialKind> {
         let installations = self.catalog.installations(Some(app.id)).await?;
         let all_repositories = installations.iter().any(|known| known.forge_id == id && known.selection == "all");
         let (app, id) = (self.app_key(app).await?, id.to_owned());
-        Ok((format!("installation {id}"), CredentialKind::Installation { app, id, all_repositories }))
+        Ok(CredentialKind::Installation { app, id, all_repositories })
     }
 
     /// An App by its number.

@@ -26,6 +26,8 @@ mod listing;
 mod openapi;
 #[path = "forge/payloads.rs"]
 mod payloads;
+#[path = "forge/survey.rs"]
+mod survey;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use refward::domain::{ConnectionId, Error};

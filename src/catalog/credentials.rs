@@ -51,6 +51,20 @@ pub enum Source {
     },
 }
 
+impl StoredCredential {
+    /// Who shares its budget on the host. All tokens of one user draw on one; until we know the user, a token is taken for
+    /// its own.
+    pub fn who(&self) -> String {
+        match &self.source {
+            Source::Installation { id, .. } => format!("installation {id}"),
+            Source::Token(_) => {
+                let login = self.inspection.as_ref().and_then(|inspection| inspection["login"].as_str());
+                login.map_or_else(|| format!("token {}", self.id), |login| format!("user {login}"))
+            }
+        }
+    }
+}
+
 /// A credential to be added.
 #[expect(missing_docs, reason = "the same words as in StoredCredential")]
 pub struct NewCredential {

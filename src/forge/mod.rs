@@ -142,7 +142,8 @@ pub struct Surveyed {
 /// What a survey can say of a repository's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// The same as the last time: nothing was pushed. Compared, never read.
+    /// The same as the last time: nothing was pushed. Parts stand between `/`, and whoever tells less tells the first
+    /// parts of the same mark.
     Told(String),
     /// It changed a moment ago, and another change could hide behind that.
     Moving,

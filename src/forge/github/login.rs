@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::ExposeSecret;
@@ -19,6 +19,9 @@ const USER: &str = "x-access-token";
 /// Between two tries of a token that a replica does not know yet.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// Tokens of the older form have 40 characters, the others some 500.
+const OLD_FORM: usize = 100;
+
 /// For one repository, for as long as a job lasts.
 pub(super) struct PoolLogin {
     credentials: Vec<Credential>,
@@ -27,7 +30,8 @@ pub(super) struct PoolLogin {
     tokens: Arc<Tokens>,
     current: AtomicUsize,
     short: AtomicBool,
-    started: Instant,
+    /// A token that had been good was refused, and another was made in its place.
+    renewed: AtomicBool,
 }
 
 impl PoolLogin {
@@ -40,7 +44,7 @@ impl PoolLogin {
             tokens,
             current: AtomicUsize::new(0),
             short: AtomicBool::new(false),
-            started: Instant::now(),
+            renewed: AtomicBool::new(false),
         }
     }
 
@@ -54,6 +58,7 @@ impl PoolLogin {
         let next = self.current.fetch_add(1, Ordering::Relaxed) + 1;
         if next < self.credentials.len() {
             self.short.store(false, Ordering::Relaxed);
+            self.renewed.store(false, Ordering::Relaxed);
             return true;
         }
         self.current.store(self.credentials.len().saturating_sub(1), Ordering::Relaxed);
@@ -69,21 +74,37 @@ impl PoolLogin {
         }
     }
 
-    async fn installed(&self, app: &AppKey, installation: &str, status: u16) -> Result<bool> {
+    /// Whether it is worth trying again with a token of the same installation.
+    async fn installed(
+        &self,
+        app: &AppKey,
+        installation: &str,
+        status: u16,
+        refused: &git::Credential,
+    ) -> Result<bool> {
         let purpose = self.purpose(installation);
         let token = self.tokens.get(app, &purpose).await?;
-        if status != 403 && token.is_new() && self.started.elapsed() < tokens::REPLICA_LAG && !purpose.short {
-            tokio::time::sleep(PAUSE).await;
+        if token.token.expose_secret() != refused.password.expose_secret() {
+            // It ended on its way, and this is its successor.
             return Ok(true);
         }
-        // Some git servers know only the older form of token.
-        // https://github.com/orgs/community/discussions/211387
-        if status == 404 && !purpose.short && token.token.expose_secret().len() > 100 {
-            self.short.store(true, Ordering::Relaxed);
-            return Ok(true);
+        match status {
+            401 if token.is_new() => {
+                tokio::time::sleep(PAUSE).await;
+                Ok(true)
+            }
+            401 => {
+                self.tokens.forget(app, &purpose).await;
+                Ok(!self.renewed.swap(true, Ordering::Relaxed))
+            }
+            // Some git servers know only the older form of token.
+            // https://github.com/orgs/community/discussions/211387
+            404 if !purpose.short && token.token.expose_secret().len() > OLD_FORM => {
+                self.short.store(true, Ordering::Relaxed);
+                Ok(true)
+            }
+            _ => Ok(false),
         }
-        self.tokens.forget(app, &purpose).await;
-        Ok(false)
     }
 }
 
@@ -107,9 +128,9 @@ impl git::Login for PoolLogin {
         }
     }
 
-    async fn try_again(&self, status: u16, _refused: &git::Credential) -> Result<bool> {
+    async fn try_again(&self, status: u16, refused: &git::Credential) -> Result<bool> {
         if let CredentialKind::Installation { app, id, .. } = &self.current()?.kind
-            && self.installed(app, id, status).await?
+            && self.installed(app, id, status, refused).await?
         {
             return Ok(true);
         }

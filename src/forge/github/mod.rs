@@ -71,18 +71,30 @@ impl Github {
         Api::new(&self.net, Host::at(&app.url)?, format!("App {}", app.forge_id), bearer, Urgency::Event)
     }
 
+    async fn survey_with(&self, access: &Access, credential: &Credential) -> Result<Survey> {
+        let api = self.api(access, credential, SURVEY)?;
+        // Beside what it was given, GraphQL lists to it what is public.
+        let chosen_only = matches!(credential.kind, CredentialKind::Installation { all_repositories: false, .. });
+        let told = if chosen_only { None } else { survey::by_graphql(&api, &access.owner).await? };
+        let survey = match (told, &credential.kind) {
+            (Some(survey), _) => survey,
+            (None, CredentialKind::Token(_)) => survey::by_rest(&api, &access.owner).await?,
+            (None, CredentialKind::Installation { .. }) => survey::of_installation(&api).await?,
+        };
+        Ok(Survey { requests: api.requests(), ..survey })
+    }
+
     /// The main credential while its limits last, then whichever has most left.
-    fn choose<'a>(&self, access: &'a Access, resource: Resource) -> Result<(&'a Credential, bool)> {
+    fn choose<'a>(&self, access: &'a Access, resource: Resource) -> Result<&'a Credential> {
         let host = Host::at(&access.url)?;
         let domain = |credential: &Credential| Domain { host: host.name(), who: credential.who.clone() };
         let main = access.credentials.first().ok_or_else(|| Error::misconfigured("there is no credential to use"))?;
         let choose = |from: &[Domain]| self.net.quotas.choose(from, resource, access.urgency, limits::rules(&host));
         if choose(&[domain(main)]).is_ok() {
-            return Ok((main, true));
+            return Ok(main);
         }
         let all: Vec<Domain> = access.credentials.iter().map(domain).collect();
-        let chosen = &access.credentials[choose(&all)?];
-        Ok((chosen, chosen.who == main.who))
+        Ok(&access.credentials[choose(&all)?])
     }
 }
 
@@ -118,17 +130,24 @@ impl Forge for Github {
     }
 
     async fn survey(&self, access: &Access) -> Result<Survey> {
-        let (credential, main) = self.choose(access, Resource::GraphQl)?;
-        let api = self.api(access, credential, SURVEY)?;
-        let chosen_only = matches!(credential.kind, CredentialKind::Installation { all_repositories: false, .. });
-        let survey = match survey::by_graphql(&api, &access.owner).await? {
-            Some(survey) if !chosen_only => survey,
-            _ => match credential.kind {
-                CredentialKind::Token(_) => survey::by_rest(&api, &access.owner).await?,
-                CredentialKind::Installation { .. } => survey::of_installation(&api).await?,
-            },
-        };
-        Ok(Survey { complete: main, requests: api.requests(), ..survey })
+        let main = access.credentials.first().map(|credential| credential.label.clone());
+        let mut access = access.clone();
+        loop {
+            let credential = self.choose(&access, Resource::GraphQl)?.clone();
+            let error = match self.survey_with(&access, &credential).await {
+                Ok(survey) => return Ok(Survey { complete: Some(credential.label) == main, ..survey }),
+                Err(error) => error,
+            };
+            let alone = Access { credentials: vec![credential.clone()], ..access.clone() };
+            let spent = self.choose(&alone, Resource::GraphQl).is_err();
+            access.credentials.retain(|other| other.label != credential.label);
+            // Where the whole host is to be left alone, that goes for the others too.
+            let others = !access.credentials.is_empty() && self.choose(&access, Resource::GraphQl).is_ok();
+            if !others || !(spent || tokens::is_lost(&error)) {
+                return Err(error);
+            }
+            tracing::warn!(credential = credential.label, "{}; going on with another credential", error.for_log());
+        }
     }
 
     fn remote(&self, access: &Access, repository: Place<'_>) -> Result<Remote> {

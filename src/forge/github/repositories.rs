@@ -109,7 +109,7 @@ impl Listed {
             archived: self.archived.unwrap_or(false),
             default_branch: self.default_branch.filter(|branch| !branch.is_empty()),
         };
-        let mark = survey::mark(self.pushed_at, |at| at.timestamp().to_string());
+        let mark = survey::mark(self.pushed_at, None, &[]);
         Surveyed { repository, visibility, mark }
     }
 }

@@ -62,13 +62,15 @@ pub(super) async fn of_installation(api: &Api) -> Result<Survey> {
     Ok(Survey { repositories, ..Survey::default() })
 }
 
-/// The mark for what is known of a repository's state, of which this was the last push.
-pub(super) fn mark(pushed_at: Option<DateTime<Utc>>, state: impl FnOnce(DateTime<Utc>) -> String) -> Mark {
-    match pushed_at {
-        None => Mark::Untold,
-        Some(at) if Utc::now() - at < YOUNG => Mark::Moving,
-        Some(at) => Mark::Told(state(at)),
+/// The mark for what is known of a repository's state, as far as it is known: the least comes first, so that a mark that
+/// tells less is the beginning of one that tells more. `touched` is when something else happened that may have moved a
+/// reference.
+pub(super) fn mark(pushed_at: Option<DateTime<Utc>>, touched: Option<DateTime<Utc>>, state: &[String]) -> Mark {
+    let Some(pushed_at) = pushed_at else { return Mark::Untold };
+    if Utc::now() - touched.map_or(pushed_at, |touched| touched.max(pushed_at)) < YOUNG {
+        return Mark::Moving;
     }
+    Mark::Told(std::iter::once(&pushed_at.timestamp().to_string()).chain(state).cloned().collect::<Vec<_>>().join("/"))
 }
 
 #[derive(Deserialize)]
@@ -146,9 +148,13 @@ impl Node {
         let count = |of: &Option<Count>| of.as_ref().map_or(0, |count| count.total_count);
         // Commits come to pull requests from forks without a push to the repository.
         let touched = self.pull_requests.nodes.iter().flatten().map(|request| request.updated_at).max();
-        let last = self.pushed_at.max(touched);
-        let (branches, tags) = (count(&self.branches), count(&self.tags));
-        let mark = mark(last, |last| format!("{}/{tip}/{branches}/{tags}", last.timestamp()));
+        let state = [
+            tip.to_owned(),
+            count(&self.branches).to_string(),
+            count(&self.tags).to_string(),
+            touched.map_or_else(|| "-".to_owned(), |touched| touched.timestamp().to_string()),
+        ];
+        let mark = mark(self.pushed_at, touched, &state);
         let repository = RemoteRepository {
             forge_id: self.database_id.to_string(),
             full_name: self.name_with_owner,
