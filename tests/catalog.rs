@@ -25,8 +25,10 @@ macro_rules! on_both_databases {
 
 mod catalog {
     mod accept;
+    mod apps;
     mod connect;
     mod connections;
+    mod credentials;
     mod events;
     mod queue;
     mod repositories;

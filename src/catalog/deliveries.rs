@@ -132,6 +132,24 @@ impl Catalog {
         Ok(outcomes)
     }
 
+    /// Which of these deliveries are stored.
+    pub async fn stored(&self, forge: &str, ids: &[DeliveryId]) -> Result<HashSet<DeliveryId>> {
+        let mut stored = HashSet::new();
+        for chunk in ids.chunks(1000) {
+            let known: Vec<String> = delivery::Entity::find()
+                .select_only()
+                .column(delivery::Column::DeliveryId)
+                .filter(delivery::Column::Forge.eq(forge))
+                .filter(delivery::Column::DeliveryId.is_in(chunk.iter().map(DeliveryId::as_str)))
+                .into_tuple()
+                .all(&self.read)
+                .await
+                .during("looking up deliveries")?;
+            stored.extend(chunk.iter().filter(|id| known.iter().any(|known| known == id.as_str())).cloned());
+        }
+        Ok(stored)
+    }
+
     /// Which of these repositories we know.
     pub async fn subscriptions(&self, ids: &HashSet<RepoId>) -> Result<HashMap<RepoId, Subscription>> {
         if ids.is_empty() {

@@ -163,7 +163,8 @@ impl Catalog {
                 requested_at: Set(request.requested_at.timestamp_millis()),
             };
             let inserted = installation_request::Entity::insert(row).on_conflict_do_nothing();
-            if let TryInsertResult::Inserted(_) = inserted.exec_without_returning(&tx).await.during(DOING)? {
+            // A request that is there already counts as no row.
+            if let TryInsertResult::Inserted(1..) = inserted.exec_without_returning(&tx).await.during(DOING)? {
                 new.push(request);
             }
         }

@@ -52,7 +52,7 @@ pub use rebuild::RestoredRepository;
 pub use repositories::Repository;
 pub use setup::SetupKind;
 pub use snapshots::{Commit, LastSnapshot, SyncState};
-pub use status::StatusRow;
+pub use status::{Lag, StatusRow};
 pub use upsert::{Known, Seen, Upserted};
 
 /// The database. Cheap to clone.

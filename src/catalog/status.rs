@@ -1,10 +1,11 @@
 //! How every repository stands, in a fixed number of queries.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::Query;
-use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QuerySelect};
+use sea_orm::sea_query::{Query, SelectStatement};
+use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::domain::{ConnectionId, RepoId, Result, Seq};
 
@@ -12,6 +13,7 @@ use super::Catalog;
 use super::error::During;
 use super::queue::{Job, JobState, job_kind};
 use super::tables::{job, repository, snapshot};
+use super::values::{count, time};
 
 /// How a repository stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +45,23 @@ pub struct StatusRow {
     pub next_attempt: Option<DateTime<Utc>>,
     /// Why the last attempt failed; `None` after one that did not.
     pub last_error: Option<String>,
+    /// Why the waiting backup did not go on the last time, which need not be a failure.
+    pub waits_for: Option<String>,
+    /// How long the newest snapshot took from the event that asked for it; `None`: none did.
+    pub lag: Option<Duration>,
+}
+
+/// How long a snapshot took from the event that asked for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lag {
+    /// Of which repository.
+    pub repo: String,
+    /// Its number.
+    pub seq: Seq,
+    /// When it was taken.
+    pub time: DateTime<Utc>,
+    /// From the oldest event that it answers until it was stored.
+    pub lag: Duration,
 }
 
 impl Catalog {
@@ -52,6 +71,8 @@ impl Catalog {
         let waiting = self.oldest_pending().await?;
         let incomplete = self.incomplete().await?;
         let jobs = self.backup_jobs().await?;
+        let lags = self.lags(Utc::now()).await?;
+        let lags: HashMap<String, Duration> = lags.into_iter().map(|lag| (lag.repo, lag.lag)).collect();
         let rows = self.repositories().await?.into_iter().map(|repository| {
             let jobs = jobs.get(repository.id.as_str()).map(Vec::as_slice).unwrap_or_default();
             let ready = jobs.iter().find(|job| job.state == JobState::Ready);
@@ -62,6 +83,8 @@ impl Catalog {
                 running: jobs.iter().any(|job| job.state == JobState::Running),
                 queued: ready.is_some(),
                 next_attempt: ready.map(|job| job.run_at),
+                waits_for: ready.and_then(|job| job.last_error.clone()),
+                lag: lags.get(repository.id.as_str()).copied(),
                 id: repository.id,
                 full_name: repository.full_name,
                 selected: repository.selected,
@@ -74,18 +97,34 @@ impl Catalog {
         Ok(rows.collect())
     }
 
+    /// How long snapshots took that an event asked for: all since then, and the newest of each repository. In the order in
+    /// which they were taken.
+    pub async fn lags(&self, since: DateTime<Utc>) -> Result<Vec<Lag>> {
+        let wanted =
+            snapshot::Column::Time.gte(since.timestamp_millis()).or(snapshot::Column::Seq.in_subquery(newest()));
+        let rows: Vec<(String, i64, i64, i64)> = snapshot::Entity::find()
+            .select_only()
+            .columns([snapshot::Column::RepoId, snapshot::Column::Seq, snapshot::Column::Time, snapshot::Column::LagMs])
+            .filter(snapshot::Column::LagMs.is_not_null())
+            .filter(wanted)
+            .order_by_asc(snapshot::Column::Time)
+            .into_tuple()
+            .all(&self.read)
+            .await
+            .during("reading how long snapshots took")?;
+        let lags = rows.into_iter().filter_map(|(repo, seq, at, lag)| {
+            Some(Lag { repo, seq: Seq::new(count(seq))?, time: time(at), lag: Duration::from_millis(count(lag)) })
+        });
+        Ok(lags.collect())
+    }
+
     /// The repositories whose newest snapshot lacks something.
     async fn incomplete(&self) -> Result<HashSet<String>> {
-        let newest = Query::select()
-            .column((repository::Entity, repository::Column::LastSeq))
-            .from(repository::Entity)
-            .and_where(repository::Column::Id.into_expr().equals(snapshot::Column::RepoId.as_column_ref()))
-            .take();
         let ids: Vec<String> = snapshot::Entity::find()
             .select_only()
             .column(snapshot::Column::RepoId)
             .filter(snapshot::Column::Complete.eq(false))
-            .filter(snapshot::Column::Seq.in_subquery(newest))
+            .filter(snapshot::Column::Seq.in_subquery(newest()))
             .into_tuple()
             .all(&self.read)
             .await
@@ -101,4 +140,13 @@ impl Catalog {
         }
         Ok(jobs)
     }
+}
+
+/// The number of a repository's newest snapshot, for a query over snapshots.
+fn newest() -> SelectStatement {
+    Query::select()
+        .column((repository::Entity, repository::Column::LastSeq))
+        .from(repository::Entity)
+        .and_where(repository::Column::Id.into_expr().equals(snapshot::Column::RepoId.as_column_ref()))
+        .take()
 }

@@ -97,7 +97,7 @@ impl Catalog {
         // Another process may have discovered it in this moment.
         let inserted = repository::Entity::insert(row).on_conflict_do_nothing();
         match inserted.exec_without_returning(&self.write).await.during(DOING)? {
-            TryInsertResult::Inserted(_) => Ok(Upserted::Created),
+            TryInsertResult::Inserted(1..) => Ok(Upserted::Created),
             _ => Ok(Upserted::Unchanged),
         }
     }

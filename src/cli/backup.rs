@@ -57,7 +57,7 @@ async fn one(context: &Context, services: &Services, address: &RepoAddress) -> R
 async fn all(context: &Context, services: &Services, repositories: &[Repository]) -> Result<()> {
     let bar = output::progress("repositories");
     bar.set_length(repositories.len() as u64);
-    let outcomes = backup::run_all(services, repositories, || bar.inc(1)).await;
+    let outcomes = backup::run_all(services, repositories, || bar.inc(1)).await?;
     bar.finish_and_clear();
 
     let answers: Vec<Value> = outcomes.iter().map(|(repository, outcome)| answer(repository, outcome)).collect();

@@ -5,8 +5,8 @@ use chrono::Utc;
 
 use super::route::{Incoming, Router};
 use crate::catalog::{AppSecret, PackedBody, Priority, StoredApp, StoredDelivery, job_kind};
-use crate::domain::{AppId, Error, Result};
-use crate::forge::{Apps, Content, Delivered, Forge, HookSecret, Signer};
+use crate::domain::{AppId, DeliveryId, Error, Result};
+use crate::forge::{Content, Delivered, Forge, HookSecret, Signer, Verified};
 use crate::services::Services;
 
 /// Catches up with one App's deliveries. Says how many were new to us.
@@ -29,9 +29,17 @@ async fn run(services: &Services, app: &StoredApp) -> Result<u64> {
     let asked_at = Utc::now();
     let log = apps.deliveries(&key, app.deliveries_seen_at).await?;
     let mut router = Router::new(services.catalog.clone());
-    let mut new = 0;
-    for delivery in &log.failed {
-        if let Some(incoming) = read(forge, apps, &key, delivery, &signer).await? {
+    let ids: Vec<DeliveryId> = log.failed.iter().map(|delivery| delivery.id.clone()).collect();
+    // What is here already costs no request; so a run that a limit breaks off goes on from there.
+    let stored = services.catalog.stored(forge.slug(), &ids).await?;
+    let (mut new, mut complete) = (0, log.complete);
+    for delivery in log.failed.iter().filter(|delivery| !stored.contains(&delivery.id)) {
+        let Some(verified) = apps.delivered(&key, delivery, &signer).await? else {
+            // It left the log while we read that.
+            complete = false;
+            continue;
+        };
+        if let Some(incoming) = read(forge, delivery, &verified) {
             let stored = router.store(std::slice::from_ref(&incoming)).await?;
             new += stored.iter().filter(|outcome| **outcome == StoredDelivery::New).count() as u64;
         }
@@ -40,7 +48,7 @@ async fn run(services: &Services, app: &StoredApp) -> Result<u64> {
         metrics::counter!("refward_deliveries_caught_up_total", "forge" => forge.slug()).increment(new);
         tracing::info!(app = app.facts.name, new, "deliveries that had been lost are in");
     }
-    if app.deliveries_seen_at.is_some() && !log.complete {
+    if app.deliveries_seen_at.is_some() && !complete {
         everything(services, app).await?;
     }
     // Whatever comes after the newest entry is younger than it; an empty log has nothing before now.
@@ -48,32 +56,27 @@ async fn run(services: &Services, app: &StoredApp) -> Result<u64> {
     Ok(new)
 }
 
-async fn read(
-    forge: &dyn Forge,
-    apps: &dyn Apps,
-    key: &crate::forge::AppKey,
-    delivery: &Delivered,
-    signer: &HookSecret,
-) -> Result<Option<Incoming>> {
-    let Some(verified) = apps.delivered(key, delivery, signer).await? else { return Ok(None) };
-    let told = match forge.read(&verified) {
+/// `None`: nothing that a backup needs.
+fn read(forge: &dyn Forge, delivery: &Delivered, verified: &Verified) -> Option<Incoming> {
+    let told = match forge.read(verified) {
         Ok(told) => told,
         Err(why) => {
             tracing::warn!(delivery = delivery.id.as_str(), "the forge's log holds what we cannot read: {why}");
-            return Ok(None);
+            return None;
         }
     };
-    let Content::Events(events) = told.content else { return Ok(None) };
-    Ok(Some(Incoming {
+    let Content::Events(events) = told.content else { return None };
+    Some(Incoming {
         forge: forge.slug(),
         signers: verified.signers().to_vec(),
         installation: told.installation,
         id: delivery.id.clone(),
         event: told.event,
-        received_at: Utc::now(),
+        // When it should have come, so that the lag is told as it is.
+        received_at: delivery.at.min(Utc::now()),
         body: PackedBody::new(verified.body()),
         events,
-    }))
+    })
 }
 
 /// More was lost than the log remembers.

@@ -15,6 +15,8 @@ use crate::forge::quota::Urgency;
 use crate::forge::{Mark, Surveyed};
 use crate::services::Services;
 
+use super::quotas;
+
 /// What a look at the list brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Discovered {
@@ -40,7 +42,7 @@ pub struct Discovered {
 pub async fn discover(services: &Services, id: ConnectionId, urgency: Urgency) -> Result<Discovered> {
     let connection = services.connection(id).await?;
     let started = Instant::now();
-    let outcome = Follow::new(services, &connection)?.run(urgency).await;
+    let outcome = quotas::sharing(services, Box::pin(Follow::new(services, &connection)?.run(urgency))).await?;
     match &outcome {
         Ok(found) => {
             let interval = next_interval(services, &connection).await?;
@@ -120,13 +122,14 @@ impl<'a> Follow<'a> {
             catalog.upsert_repository(connection, &self.host, id, remote, self.select_new).await?;
             self.tell_changes(id, surveyed, before).await?;
         }
-        let told = match &surveyed.mark {
-            Mark::Told(mark) => Some(mark.clone()),
-            Mark::Moving | Mark::Untold => None,
-        };
         let marked = before.and_then(|known| known.mark.clone());
-        let back = before.is_some_and(|known| known.left_out);
-        let changed = back || surveyed.mark == Mark::Moving || (told.is_some() && told != marked);
+        let (told, as_before) = match (&surveyed.mark, &marked) {
+            (Mark::Told(mark), Some(marked)) if tells_the_same(mark, marked) => (Some(mark.max(marked).clone()), true),
+            (Mark::Told(mark), _) => (Some(mark.clone()), false),
+            (Mark::Moving, _) => (None, false),
+            (Mark::Untold, _) => (None, true),
+        };
+        let changed = !as_before || before.is_some_and(|known| known.left_out);
         let selected = before.map_or(self.select_new, |known| known.selected);
         if selected && (before.is_none() || changed) {
             self.found.changed += usize::from(before.is_some());
@@ -217,6 +220,12 @@ impl<'a> Follow<'a> {
         let notice = NewNotice { kind, connection: Some(self.connection.id), repo: repo.cloned(), text };
         self.services.catalog.notify(notice).await
     }
+}
+
+/// Two marks that say the same, one of them perhaps in more detail: another credential may see less of a repository.
+fn tells_the_same(one: &str, other: &str) -> bool {
+    let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    long.strip_prefix(short).is_some_and(|more| more.is_empty() || more.starts_with('/'))
 }
 
 /// Twice as long while webhooks tell of everything; half as long when something was found that they did not tell of.

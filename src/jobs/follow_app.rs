@@ -101,13 +101,21 @@ impl Follow<'_> {
             seen_at: Utc::now(),
         };
         let fresh = kept.connection.is_none();
+        // Which repositories it has is told by webhooks and surveys.
+        let news = before.as_ref().is_none_or(|before| {
+            (before.state, &before.selection, &before.permissions) != (kept.state, &kept.selection, &kept.permissions)
+        });
         match self.connection_for(&now, &kept, role).await? {
             Ok(connection) => kept.connection = Some(connection),
             Err(why) => kept.refused = Some(why),
         }
         self.services.catalog.put_installation(&kept).await?;
         if let Some(connection) = kept.connection.filter(|_| kept.refused.is_none()) {
-            self.use_it(connection, &kept, role, fresh).await?;
+            self.use_it(connection, &kept, role).await?;
+            if kept.state == InstallationState::Active && (fresh || news) {
+                let priority = if fresh { Priority::Manual } else { Priority::Event };
+                self.services.catalog.enqueue(job_kind::DISCOVER, &connection.to_string(), priority).await?;
+            }
         }
         self.tell_changes(apps, role, &kept, before.as_ref()).await
     }
@@ -205,8 +213,8 @@ impl Follow<'_> {
         }
     }
 
-    /// A backup App's installation is a credential of its connection, and its repositories may have changed.
-    async fn use_it(&self, id: ConnectionId, kept: &StoredInstallation, role: Role, fresh: bool) -> Result<()> {
+    /// A backup App's installation is a credential of its connection.
+    async fn use_it(&self, id: ConnectionId, kept: &StoredInstallation, role: Role) -> Result<()> {
         let catalog = &self.services.catalog;
         if role == Role::Backup {
             let credentials = catalog.credentials(Some(id)).await?;
@@ -223,10 +231,6 @@ impl Follow<'_> {
                     self.tell("credential.added", Some(id), text).await?;
                 }
             }
-        }
-        if kept.state == InstallationState::Active {
-            let priority = if fresh { Priority::Manual } else { Priority::Event };
-            catalog.enqueue(job_kind::DISCOVER, &id.to_string(), priority).await?;
         }
         Ok(())
     }

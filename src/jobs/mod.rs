@@ -19,6 +19,7 @@ use crate::domain::{AppId, ConnectionId, Error, RepoId, Result};
 pub use catch_up::catch_up;
 pub use discover::{Discovered, Filter, discover, groups_of};
 pub use follow_app::follow_app;
+pub use quotas::{sharing, standing, throttled};
 pub use route::{Incoming, Router};
 pub use scheduler::Scheduler;
 pub use sync_repo::{Outcome, row, sync_repo};

@@ -1,6 +1,6 @@
 //! Keeps all processes at one mind about what is left of the forges' limits.
 
-use std::sync::Arc;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,15 +17,32 @@ const PAUSE: Duration = Duration::from_secs(2);
 const OVERLAP: TimeDelta = TimeDelta::minutes(1);
 
 /// Tells the database what this process sees and learns what others see, for as long as it is polled.
-pub(super) async fn share(services: Arc<Services>) {
-    let (catalog, quotas) = (&services.catalog, &services.quotas);
+pub(super) async fn share(services: &Services) -> Infallible {
     let (mut told, mut learned) = (Vec::new(), None);
     loop {
-        if let Err(error) = exchange(catalog, quotas, &mut told, &mut learned).await {
+        if let Err(error) = exchange(&services.catalog, &services.quotas, &mut told, &mut learned).await {
             tracing::warn!("cannot share what is left of the limits: {}", error.for_log());
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Does something in a process that is not a service, at one mind with those that are: it waits where they were told to
+/// wait, and what it is told they know.
+pub async fn sharing<T>(services: &Services, work: impl Future<Output = T>) -> Result<T> {
+    let once = async || exchange(&services.catalog, &services.quotas, &mut Vec::new(), &mut None).await;
+    once().await?;
+    let done = tokio::select! {
+        done = work => done,
+        never = share(services) => match never {},
+    };
+    once().await?;
+    Ok(done)
+}
+
+/// Why a job waits, from the error that it ended with, if it waits for a limit.
+pub fn throttled(error: &str) -> Option<&str> {
+    error.find("throttled: ").map(|start| &error[start..])
 }
 
 async fn exchange(

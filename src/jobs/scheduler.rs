@@ -86,19 +86,32 @@ async fn for_each_app(catalog: &Catalog, kind: &'static str) -> Result<()> {
     catalog.enqueue_all(kind, &apps, Priority::Sweep).await
 }
 
-/// What `/metrics` shows of the database: jobs by kind and state, events by kind and whether a job has answered them.
+/// What `/metrics` shows of the database: jobs by kind and state and by what they wait for, events by kind and whether a job has answered them.
 #[expect(clippy::cast_precision_loss, reason = "a gauge need not be exact beyond 2^52")]
 async fn gauge(catalog: &Catalog) -> Result<()> {
     let mut jobs: HashMap<(String, &str), u32> = HashMap::new();
     for kind in job_kind::ALL {
         jobs.extend([(((*kind).to_owned(), "ready"), 0), (((*kind).to_owned(), "running"), 0)]);
     }
+    let mut waiting: HashMap<&str, u32> = ["turn", "throttled", "retry"].map(|reason| (reason, 0)).into();
+    let now = Utc::now();
     for job in catalog.jobs().await? {
+        match &job {
+            job if job.state == JobState::Running => {}
+            job if job.run_at <= now => *waiting.entry("turn").or_default() += 1,
+            job if job.last_error.as_deref().and_then(super::throttled).is_some() => {
+                *waiting.entry("throttled").or_default() += 1;
+            }
+            _ => *waiting.entry("retry").or_default() += 1,
+        }
         let state = if job.state == JobState::Running { "running" } else { "ready" };
         *jobs.entry((job.kind, state)).or_default() += 1;
     }
     for ((kind, state), count) in jobs {
         metrics::gauge!("refward_jobs", "kind" => kind, "state" => state).set(count);
+    }
+    for (reason, count) in waiting {
+        metrics::gauge!("refward_jobs_waiting", "reason" => reason).set(count);
     }
     for events in catalog.event_counts().await? {
         let kind = events.kind;

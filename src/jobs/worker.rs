@@ -45,7 +45,9 @@ impl Workers {
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
         let alive = Arc::new(());
         let mut tasks = JoinSet::new();
-        tasks.spawn(stop.clone().run_until_cancelled_owned(quotas::share(Arc::clone(services))).map(drop));
+        let shared = Arc::clone(services);
+        let share = async move { quotas::share(&shared).await };
+        tasks.spawn(stop.clone().run_until_cancelled_owned(share).map(drop));
         for _ in 0..services.settings.workers.count {
             let worker = Worker {
                 services: Arc::clone(services),

@@ -43,10 +43,10 @@ pub async fn run_all<'a>(
     services: &Services,
     repositories: &'a [Repository],
     each: impl Fn(),
-) -> Vec<(&'a Repository, Result<Backup>)> {
+) -> Result<Vec<(&'a Repository, Result<Backup>)>> {
     let runs =
-        stream::iter(repositories).map(|repository| async move { (repository, run(services, repository).await) });
-    runs.buffered(services.settings.workers.count).inspect(|_| each()).collect().await
+        stream::iter(repositories).map(|repository| async move { (repository, run_one(services, repository).await) });
+    jobs::sharing(services, runs.buffered(services.settings.workers.count).inspect(|_| each()).collect()).await
 }
 
 /// A connection has a new credential: whatever failed for want of one is tried again now, not when its next attempt is due.
@@ -58,6 +58,10 @@ pub(super) async fn retry_failing(services: &Services, connection: ConnectionId)
 
 /// Does the work here and now, beside whatever service is running.
 pub async fn run(services: &Services, repository: &Repository) -> Result<Backup> {
+    jobs::sharing(services, Box::pin(run_one(services, repository))).await?
+}
+
+async fn run_one(services: &Services, repository: &Repository) -> Result<Backup> {
     let before = services.catalog.last_seq(&repository.id).await?;
     match jobs::run_now(services, &Job::SyncRepo(repository.id.clone())).await? {
         Outcome::Written(snapshot) => Ok(Backup::Snapshot(snapshot)),

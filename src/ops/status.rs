@@ -1,10 +1,16 @@
-//! How every repository stands.
+//! How every repository stands, how long pushes take to become snapshots, and how surveys go.
 
-use chrono::{DateTime, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 use crate::catalog::{Catalog, StatusRow};
 use crate::domain::{Result, Seq};
+use crate::jobs;
+
+/// What people call lately.
+const DAY: TimeDelta = TimeDelta::days(1);
 
 /// In one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -16,6 +22,8 @@ pub enum State {
     Behind,
     /// The last attempt failed.
     Failing,
+    /// Nothing is wrong; it waits until the forge allows more requests.
+    Throttled,
     /// The newest snapshot lacks something.
     Partial,
     /// Selected, and no snapshot yet.
@@ -38,9 +46,13 @@ pub struct RepoStatus {
     pub last_snapshot: Option<LastSnapshot>,
     /// Age of the oldest change that is known but not yet in a snapshot; `null`: there is none.
     pub lag_ms: Option<i64>,
+    /// From the webhook to the newest snapshot; `null`: no webhook asked for that.
+    pub last_lag_ms: Option<u64>,
     /// `running`, `queued` or `idle`.
     pub queue: &'static str,
     pub next_attempt: Option<DateTime<Utc>>,
+    /// Until when, and why, if it is throttled.
+    pub throttled: Option<String>,
     pub last_error: Option<String>,
 }
 
@@ -53,18 +65,73 @@ pub struct LastSnapshot {
     pub complete: bool,
 }
 
-/// All repositories.
-pub async fn status(catalog: &Catalog) -> Result<Vec<RepoStatus>> {
+/// Everything.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// All repositories, by name.
+    pub repositories: Vec<RepoStatus>,
+    /// From webhooks to snapshots, in the last 24 hours.
+    pub push_to_snapshot: Lags,
+    /// How the connections' repositories are looked at, whether or not webhooks come.
+    pub surveys: Vec<SurveyStatus>,
+}
+
+/// How long snapshots took from the webhooks that asked for them.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Lags {
+    pub snapshots: usize,
+    pub p50_ms: Option<u64>,
+    pub p99_ms: Option<u64>,
+}
+
+/// How a connection's surveys go.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct SurveyStatus {
+    pub connection: String,
+    pub last: Option<DateTime<Utc>>,
+    /// That the last one took.
+    pub requests: Option<u64>,
+    pub next: Option<DateTime<Utc>>,
+    pub last_error: Option<String>,
+}
+
+/// How everything stands.
+pub async fn status(catalog: &Catalog) -> Result<Status> {
     let now = Utc::now();
     let rows = catalog.status().await?;
-    Ok(rows.into_iter().map(|row| describe(row, now)).collect())
+    let lags = catalog.lags(now - DAY).await?;
+    let surveys = catalog.connections().await?.into_iter().map(|connection| SurveyStatus {
+        connection: connection.name,
+        last: connection.discovered_at,
+        requests: connection.survey.map(|survey| survey.requests),
+        next: connection.survey.map(|survey| survey.next_at),
+        last_error: connection.last_error,
+    });
+    Ok(Status {
+        repositories: rows.into_iter().map(|row| describe(row, now)).collect(),
+        push_to_snapshot: measure(lags.iter().filter(|lag| lag.time >= now - DAY).map(|lag| lag.lag)),
+        surveys: surveys.collect(),
+    })
+}
+
+fn measure(lags: impl Iterator<Item = Duration>) -> Lags {
+    let mut lags: Vec<u64> = lags.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)).collect();
+    lags.sort_unstable();
+    // The smallest that so many per cent do not exceed.
+    let quantile = |percent: usize| lags.get((lags.len() * percent).div_ceil(100).saturating_sub(1)).copied();
+    Lags { snapshots: lags.len(), p50_ms: quantile(50), p99_ms: quantile(99) }
 }
 
 fn describe(row: StatusRow, now: DateTime<Utc>) -> RepoStatus {
+    let waits = row.waits_for.as_deref().filter(|_| row.next_attempt.is_some_and(|at| at > now));
+    let throttled = waits.and_then(jobs::throttled).map(str::to_owned);
     let state = match &row {
         row if row.connection.is_none() => State::Disconnected,
         row if row.gone => State::Gone,
         row if !row.selected => State::Off,
+        _ if throttled.is_some() => State::Throttled,
         row if row.last_error.is_some() => State::Failing,
         row if row.last_seq.is_none() => State::Waiting,
         row if row.oldest_pending.is_some() => State::Behind,
@@ -79,12 +146,14 @@ fn describe(row: StatusRow, now: DateTime<Utc>) -> RepoStatus {
         state,
         last_snapshot,
         lag_ms: row.oldest_pending.map(|since| (now - since).num_milliseconds().max(0)),
+        last_lag_ms: row.lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),
         queue: match (row.running, row.queued) {
             (true, _) => "running",
             (_, true) => "queued",
             _ => "idle",
         },
         next_attempt: row.next_attempt,
+        throttled,
         last_error: row.last_error,
     }
 }

@@ -68,9 +68,10 @@ async fn a_small_history() {
     let _filters = filters.bind_to_scope();
     let told = async |arguments: &[&str]| run(&world, arguments).await;
     insta::assert_snapshot!(told(&["status"]).await, @"
-    REPOSITORY  CONNECTION  STATE    LAST SNAPSHOT  LAG  QUEUE   LAST ERROR
-    acme/api    acme        waiting  -              -    queued  -
-    acme/web    acme        waiting  -              -    queued  -
+    REPOSITORY  CONNECTION  STATE    LAST SNAPSHOT  TOOK  BEHIND  QUEUE   WHY
+    acme/api    acme        waiting  -              -     -       queued  -
+    acme/web    acme        waiting  -              -     -       queued  -
+    acme: looked at as a whole at [TIME] in 1 request; next at [TIME]
     => 0
     ");
     insta::assert_snapshot!(told(&["backup", "acme/api"]).await, @"
@@ -92,9 +93,10 @@ async fn a_small_history() {
     => 0
     ");
     insta::assert_snapshot!(told(&["status"]).await, @"
-    REPOSITORY  CONNECTION  STATE  LAST SNAPSHOT             LAG  QUEUE  LAST ERROR
-    acme/api    acme        ok     2 at [TIME]  -    idle   -
-    acme/web    acme        ok     1 at [TIME]  -    idle   -
+    REPOSITORY  CONNECTION  STATE  LAST SNAPSHOT             TOOK  BEHIND  QUEUE  WHY
+    acme/api    acme        ok     2 at [TIME]  -     -       idle   -
+    acme/web    acme        ok     1 at [TIME]  -     -       idle   -
+    acme: looked at as a whole at [TIME] in 1 request; next at [TIME]
     => 0
     ");
     insta::assert_snapshot!(told(&["repos", "list"]).await, @"

@@ -146,7 +146,7 @@ impl Tour {
             if let Some(newest) = snapshots.into_iter().next_back().filter(|newest| Some(newest.seq) > seq) {
                 return Ok(newest);
             }
-            let rows = status(&self.services.catalog).await?;
+            let rows = status(&self.services.catalog).await?.repositories;
             if let Some(error) = rows.iter().find_map(|row| row.last_error.clone()) {
                 return Err(Error::remote(error).while_doing("the tour's backup failed"));
             }
