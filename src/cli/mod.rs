@@ -6,6 +6,7 @@ mod catalog;
 mod config;
 mod connect;
 mod connections;
+mod credentials;
 pub mod demo;
 mod history;
 mod init;
@@ -77,6 +78,9 @@ enum Command {
     /// Our Apps on forges: add, list, where they are installed, change their secrets.
     #[command(subcommand)]
     Apps(apps::Command),
+    /// The tokens and Apps behind a connection, and what is left of their limits.
+    #[command(subcommand)]
+    Credentials(credentials::Command),
     /// List repositories, read the forge's list again, choose what is backed up.
     #[command(subcommand)]
     Repos(repos::Command),
@@ -166,6 +170,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Connect(command) => connect::run(context, command).await,
         Command::Connections(command) => connections::run(context, command).await,
         Command::Apps(command) => apps::run(context, command).await,
+        Command::Credentials(command) => credentials::run(context, command).await,
         Command::Repos(command) => repos::run(context, command).await,
         Command::Backup(args) => backup::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,

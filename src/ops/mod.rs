@@ -8,6 +8,7 @@ pub mod adjust;
 pub mod apps;
 pub mod backup;
 pub mod connect;
+pub mod credentials;
 pub mod disconnect;
 pub mod history;
 pub mod inventory;

@@ -19,6 +19,7 @@ async fn everything_at_a_glance() {
       connect      Connect an owner on a forge
       connections  Look at connections, change, pair and remove them
       apps         Our Apps on forges: add, list, where they are installed, change their secrets
+      credentials  The tokens and Apps behind a connection, and what is left of their limits
       repos        List repositories, read the forge's list again, choose what is backed up
       backup       Back up now
       restore      Bring a repository back: into a folder or onto a git server
