@@ -4,8 +4,12 @@
 
 mod support;
 
+#[path = "story/apps.rs"]
+mod apps;
 #[path = "story/connect.rs"]
 mod connect;
+#[path = "story/continuity.rs"]
+mod continuity;
 #[path = "story/deliveries.rs"]
 mod deliveries;
 #[path = "story/demo.rs"]
@@ -14,6 +18,8 @@ mod demo;
 mod pair;
 #[path = "story/places.rs"]
 mod places;
+#[path = "story/pool.rs"]
+mod pool;
 #[path = "story/push.rs"]
 mod push;
 #[path = "story/repositories.rs"]

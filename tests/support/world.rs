@@ -25,7 +25,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use url::Url;
 
-use super::fake_github::{FakeGithub, Repo, Token};
+use super::fake_github::{AppHandle, FakeGithub, Repo, Token};
 use super::postgres;
 use super::s3::S3;
 use super::shell::git;
@@ -223,6 +223,24 @@ impl World {
         ran
     }
 
+    /// Registers an App with an owner, with what a backup needs, and adds it: `refward apps add`. It is installed nowhere.
+    pub async fn app(&self, owner: &str, number: u8) -> AppHandle {
+        let url = self.hooks.lock().unwrap().url.clone();
+        let app = self.github.app(owner);
+        let app = app.permissions(&[("contents", "read"), ("metadata", "read"), ("pull_requests", "read")]);
+        let secret = app.webhook_secret().unwrap();
+        let app = app.hook(&url, &secret);
+        let key_file = self.secret_file(&format!("app-{}.pem", app.id), &app.pem());
+        let secret_file = self.secret_file(&format!("app-{}.secret", app.id), &secret);
+        self.hooks.lock().unwrap().secrets.extend([app.pem(), secret]);
+        let (url, id, client, number) =
+            (self.github.url().to_string(), app.id.to_string(), app.client_id(), number.to_string());
+        let given = ["apps", "add", "--url", &url, "--owner", owner, "--app-id", &id, "--client-id", &client];
+        let more = ["--number", &number, "--key-file", &key_file, "--webhook-secret-file", &secret_file];
+        self.ok(&[&given[..], &more[..]].concat()).await;
+        app
+    }
+
     /// Every token and webhook secret that this deployment was ever given.
     pub fn secrets(&self) -> Vec<String> {
         self.hooks.lock().unwrap().secrets.clone()
@@ -270,18 +288,24 @@ impl World {
 
     /// How a repository stands.
     pub async fn status(&self, repo: &str) -> Value {
-        let rows = self.ok(&["status"]).await;
-        let mut rows = rows.as_array().unwrap().iter();
+        let status = self.ok(&["status"]).await;
+        let mut rows = status["repositories"].as_array().unwrap().iter();
         rows.find(|row| row["repository"] == repo).unwrap_or_else(|| panic!("{repo} has no status")).clone()
     }
 
     /// Waits until every webhook was answered and every job is done, failed ones aside.
     pub async fn idle(&self) {
+        let answered = async || self.github.deliveries().iter().all(|sent| sent.status.is_some()).then_some(());
+        eventually(answered, || format!("all webhooks to be answered: {:?}", self.answers())).await;
+        self.done().await;
+    }
+
+    /// Waits until every job is done, whatever became of the webhooks.
+    pub async fn done(&self) {
         let look = async || {
-            let answered = self.github.deliveries().iter().all(|sent| sent.status.is_some());
-            let rows = self.ok(&["status"]).await;
+            let rows = self.ok(&["status"]).await["repositories"].take();
             let done = |row: &Value| row["queue"] == "idle" && row["lag_ms"].is_null() && row["state"] != "waiting";
-            (answered && rows.as_array()?.iter().all(done)).then_some(())
+            rows.as_array()?.iter().all(done).then_some(())
         };
         eventually(look, || format!("the service to be idle; deliveries: {:?}", self.answers())).await;
     }
