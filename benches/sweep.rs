@@ -32,9 +32,10 @@ fn main() -> Result<()> {
     let stub = Stub::start(folder.path(), options.repositories)?;
     let refward = Refward::init(&folder.path().join("refward"))?;
     let mut report = Report::new(&format!(
-        "Sweep over {} unchanged repositories: `refward backup --all --wait`, the same job that the scheduler runs.\n\
-         Catalog on SQLite; the forge answers from memory, so this is our own cost. Peer: `git ls-remote`, four at a time,\n\
-         on {SAMPLE} of them; it compares nothing and remembers nothing.",
+        "{} unchanged repositories, looked at in both ways that the scheduler does: a survey of marks (`refward repos\n\
+         sync`) and every reference by git (`refward backup --all --wait`). Catalog on SQLite; the forge answers from memory,\n\
+         so this is our own cost. Peer: `git ls-remote`, four at a time, on {SAMPLE} of them; it compares nothing and\n\
+         remembers nothing.",
         options.repositories
     ));
 
@@ -46,9 +47,12 @@ fn main() -> Result<()> {
     report.note("first snapshot of each", seconds(first.wall), "");
     report.note("  requests", describe(stub.requests()), "");
 
-    let (mut ours, mut theirs, mut peak, mut requests) = (Vec::new(), Vec::new(), 0, String::new());
+    let (mut surveys, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut peak, mut survey_requests, mut requests) = (0, String::new(), String::new());
     for _ in 0..options.rounds {
         stub.requests();
+        surveys.push(process::run(&mut refward.command(&["repos", "sync"]))?.wall);
+        survey_requests = describe(stub.requests());
         let run = process::run(&mut refward.command(&["backup", "--all", "--wait"]))?;
         ours.push(run.wall);
         peak = peak.max(run.peak);
@@ -56,6 +60,8 @@ fn main() -> Result<()> {
         theirs.push(list_remotes(&stub)?);
     }
     let all = u32::try_from(options.repositories)?;
+    report.note("survey: requests", survey_requests, "");
+    report.note("survey: time in total", seconds(median(&surveys)), "");
     report.note("sweep: requests", requests, "");
     report.ratio("sweep: time for each repository", median(&ours) / all, median(&theirs) / SAMPLE, 1.0);
     report.note("sweep: time in total", seconds(median(&ours)), "");
@@ -65,8 +71,8 @@ fn main() -> Result<()> {
 }
 
 fn describe(requests: Requests) -> String {
-    let Requests { rest, info_refs, upload_pack } = requests;
-    format!("{rest} REST, {info_refs} GET info/refs, {upload_pack} POST git-upload-pack")
+    let Requests { rest, graphql, info_refs, upload_pack } = requests;
+    format!("{rest} REST, {graphql} GraphQL, {info_refs} GET info/refs, {upload_pack} POST git-upload-pack")
 }
 
 /// `git ls-remote` for the first repositories, four at a time.

@@ -36,6 +36,7 @@ struct Shared {
     git_folder: PathBuf,
     said: Mutex<HashMap<Bytes, Bytes>>,
     rest: AtomicU64,
+    graphql: AtomicU64,
     info_refs: AtomicU64,
     upload_pack: AtomicU64,
 }
@@ -45,6 +46,8 @@ struct Shared {
 pub struct Requests {
     /// REST calls.
     pub rest: u64,
+    /// Queries.
+    pub graphql: u64,
     /// `GET …/info/refs`.
     pub info_refs: u64,
     /// `POST …/git-upload-pack`: `ls-refs` and `fetch`.
@@ -61,6 +64,7 @@ impl Stub {
             git_folder,
             said: Mutex::default(),
             rest: AtomicU64::new(0),
+            graphql: AtomicU64::new(0),
             info_refs: AtomicU64::new(0),
             upload_pack: AtomicU64::new(0),
         });
@@ -70,6 +74,7 @@ impl Stub {
             let app = move || {
                 App::new()
                     .app_data(state.clone())
+                    .route("/api/graphql", web::post().to(query))
                     .route("/api/v3/user", web::get().to(user))
                     .route("/api/v3/orgs/{owner}/repos", web::get().to(list))
                     .route("/{owner}/{name}/info/refs", web::get().to(info_refs))
@@ -87,8 +92,13 @@ impl Stub {
     /// Since the last time that this was asked.
     pub fn requests(&self) -> Requests {
         let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
-        let Shared { rest, info_refs, upload_pack, .. } = &*self.shared;
-        Requests { rest: take(rest), info_refs: take(info_refs), upload_pack: take(upload_pack) }
+        let Shared { rest, graphql, info_refs, upload_pack, .. } = &*self.shared;
+        Requests {
+            rest: take(rest),
+            graphql: take(graphql),
+            info_refs: take(info_refs),
+            upload_pack: take(upload_pack),
+        }
     }
 }
 
@@ -139,6 +149,32 @@ fn describe(number: usize) -> Value {
         "private": true,
         "archived": false,
         "default_branch": "main",
+    })
+}
+
+/// Answers the one query that there is.
+async fn query(question: web::Json<Value>, shared: web::Data<Shared>) -> HttpResponse {
+    shared.graphql.fetch_add(1, Ordering::Relaxed);
+    let first = question["variables"]["cursor"].as_str().and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
+    let numbers = first..(first + PAGE).min(shared.repositories);
+    let page = json!({ "hasNextPage": numbers.end < shared.repositories, "endCursor": numbers.end.to_string() });
+    let nodes: Vec<Value> = numbers.map(describe_node).collect();
+    let repositories = json!({ "pageInfo": page, "nodes": nodes });
+    HttpResponse::Ok().json(json!({ "data": { "repositoryOwner": { "repositories": repositories } } }))
+}
+
+fn describe_node(number: usize) -> Value {
+    json!({
+        "databaseId": number + 1,
+        "nameWithOwner": full_name(number),
+        "isPrivate": true,
+        "isArchived": false,
+        "visibility": "PRIVATE",
+        "pushedAt": "2026-01-01T00:00:00Z",
+        "defaultBranchRef": { "name": "main", "target": { "oid": "0".repeat(40) } },
+        "branches": { "totalCount": 11 },
+        "tags": { "totalCount": 10 },
+        "pullRequests": { "nodes": [] },
     })
 }
 
