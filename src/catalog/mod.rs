@@ -51,7 +51,7 @@ pub use quotas::StoredQuota;
 pub use rebuild::RestoredRepository;
 pub use repositories::Repository;
 pub use setup::SetupKind;
-pub use snapshots::{Commit, LastSnapshot, SyncState};
+pub use snapshots::{Commit, Intent, LastSnapshot, SyncState};
 pub use status::{Lag, StatusRow};
 pub use upsert::{Known, Seen, Upserted};
 

@@ -194,15 +194,7 @@ impl Catalog {
     /// meanwhile, and nothing was done. A lease
     /// that has run out cannot be renewed.
     pub async fn renew(&self, lease: &Lease, length: Duration) -> Result<bool> {
-        let now = now();
-        let renewed = job::Entity::update_many()
-            .col_expr(Column::LeaseUntil, until(now, length).into())
-            .filter(held_by(lease))
-            .filter(Column::LeaseUntil.gt(now))
-            .exec(&self.write)
-            .await
-            .during("renewing the lease of a job")?;
-        Ok(renewed.rows_affected == 1)
+        renew(&self.write, lease, length).await
     }
 
     /// The job is done.
@@ -254,6 +246,19 @@ impl Catalog {
             .during("listing the jobs")?;
         Ok(rows.into_iter().map(Job::from).collect())
     }
+}
+
+/// Keeps a job for another `length` within the caller's transaction.
+pub(super) async fn renew(db: &impl ConnectionTrait, lease: &Lease, length: Duration) -> Result<bool> {
+    let now = now();
+    let renewed = job::Entity::update_many()
+        .col_expr(Column::LeaseUntil, until(now, length).into())
+        .filter(held_by(lease))
+        .filter(Column::LeaseUntil.gt(now))
+        .exec(db)
+        .await
+        .during("renewing the lease of a job")?;
+    Ok(renewed.rows_affected == 1)
 }
 
 /// Queues jobs within the caller's transaction.

@@ -19,7 +19,7 @@ use crate::domain::{Actor, Error, Head, ObjectFormat, RefChange, RefName, RefSta
 use super::error::{During, unreadable};
 use super::tables::{current_ref, event, intent, ref_change, repository, snapshot};
 use super::values::{bytes, column, count, head, now, object_id, sha256};
-use super::{Catalog, insert_all};
+use super::{Catalog, Lease, insert_all, queue};
 
 /// Where a repository's chain stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +72,17 @@ pub struct Commit {
     pub handled_events: Vec<i64>,
     /// Since the oldest of these arrived. `None`: no event asked for it.
     pub lag: Option<Duration>,
+}
+
+/// A snapshot that is about to be written to the vault.
+#[derive(Clone, Copy)]
+pub struct Intent<'a> {
+    /// Whose.
+    pub repo: &'a RepoId,
+    /// Which.
+    pub seq: Seq,
+    /// Its record, as JSON, to finish from after a crash.
+    pub record: &'a str,
 }
 
 impl Catalog {
@@ -127,16 +138,25 @@ impl Catalog {
         found.flatten().as_deref().map(sha256).transpose()
     }
 
-    /// Announces that a snapshot is about to be written to the vault.
-    pub async fn intend(&self, repo: &RepoId, seq: Seq, attempt: Uuid, record: &str) -> Result<()> {
+    /// Announces that a snapshot is about to be written to the vault, and keeps the job for another `length`: one
+    /// transaction, because each costs a sync of the disk. `false` when the job was given to another worker meanwhile;
+    /// then nothing is announced.
+    pub async fn intend(&self, lease: &Lease, length: Duration, intent: Intent<'_>) -> Result<bool> {
+        const DOING: &str = "announcing the snapshot";
+        let tx = self.begin(DOING).await?;
+        if !queue::renew(&tx, lease, length).await? {
+            return Ok(false);
+        }
         let row = intent::ActiveModel {
-            repo_id: Set(repo.to_string()),
-            seq: Set(column(seq.get())),
-            attempt: Set(attempt),
-            record: Set(record.to_owned()),
+            repo_id: Set(intent.repo.to_string()),
+            seq: Set(column(intent.seq.get())),
+            attempt: Set(Uuid::new_v4()),
+            record: Set(intent.record.to_owned()),
             created_at: Set(now()),
         };
-        row.insert(&self.write).await.map(drop).during("announcing the snapshot")
+        row.insert(&tx).await.during(DOING)?;
+        tx.commit().await.during(DOING)?;
+        Ok(true)
     }
 
     /// The records of attempts at this number that were not committed, oldest first.

@@ -1,14 +1,15 @@
 //! Snapshots, the journal of references, and rebuilding both.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use refward::catalog::{LastSnapshot, RestoredRepository};
+use refward::catalog::{Intent, LastSnapshot, Priority, RestoredRepository, job_kind};
 use refward::domain::{Actor, Head, Kind, Point, RefChange, RefState, RepoId};
-use uuid::Uuid;
 
 use crate::world::{World, change, list, minute, name, oid, seq, snapshot};
+
+const MINUTE: Duration = Duration::from_mins(1);
 
 on_both_databases! {
     a_chain_grows_snapshot_by_snapshot,
@@ -16,6 +17,7 @@ on_both_databases! {
     references_are_told_for_any_moment,
     known_tips_are_those_of_any_time,
     intents_end_with_their_snapshot,
+    who_has_lost_the_job_announces_nothing,
     the_history_is_rebuilt_from_the_vault,
     a_hundred_thousand_references_are_quick,
 }
@@ -118,13 +120,27 @@ async fn known_tips_are_those_of_any_time(world: World) {
 
 async fn intents_end_with_their_snapshot(world: World) {
     let World { catalog, rocket, .. } = &world;
-    catalog.intend(rocket, seq(1), Uuid::new_v4(), "first").await.unwrap();
+    catalog.enqueue(job_kind::SYNC_REPO, rocket.as_str(), Priority::Event).await.unwrap();
+    let lease = catalog.claim("me", MINUTE).await.unwrap().unwrap();
+    let intend = |record| catalog.intend(&lease, MINUTE, Intent { repo: rocket, seq: seq(1), record });
+    assert!(intend("first").await.unwrap());
     tokio::time::sleep(std::time::Duration::from_millis(3)).await;
-    catalog.intend(rocket, seq(1), Uuid::new_v4(), "second").await.unwrap();
+    assert!(intend("second").await.unwrap());
     assert_eq!(catalog.intents(rocket, seq(1)).await.unwrap(), ["first", "second"]);
     assert_eq!(catalog.intents(rocket, seq(2)).await.unwrap(), [] as [&str; 0]);
     catalog.commit(snapshot(rocket, 1, vec![], 0)).await.unwrap();
     assert_eq!(catalog.intents(rocket, seq(1)).await.unwrap(), [] as [&str; 0]);
+}
+
+async fn who_has_lost_the_job_announces_nothing(world: World) {
+    let World { catalog, rocket, .. } = &world;
+    catalog.enqueue(job_kind::SYNC_REPO, rocket.as_str(), Priority::Event).await.unwrap();
+    let lost = catalog.claim("me", Duration::ZERO).await.unwrap().unwrap();
+    let taken = catalog.claim("another", MINUTE).await.unwrap().unwrap();
+    let intent = |record| Intent { repo: rocket, seq: seq(1), record };
+    assert!(!catalog.intend(&lost, MINUTE, intent("lost")).await.unwrap());
+    assert!(catalog.intend(&taken, MINUTE, intent("taken")).await.unwrap());
+    assert_eq!(catalog.intents(rocket, seq(1)).await.unwrap(), ["taken"]);
 }
 
 async fn the_history_is_rebuilt_from_the_vault(world: World) {

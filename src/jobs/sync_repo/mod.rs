@@ -16,9 +16,8 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 use sha2::{Digest as _, Sha256};
-use uuid::Uuid;
 
-use crate::catalog::{LastSnapshot, Lease, PendingEvent, Priority, Repository, SyncState};
+use crate::catalog::{Intent, LastSnapshot, Lease, PendingEvent, Priority, Repository, SyncState};
 use crate::domain::{
     Coverage, Error, Kind, Ledger, RefChange, RefName, RepoId, Result, Seq, Skipped, Snapshot, Trigger,
 };
@@ -127,9 +126,9 @@ impl Sync<'_> {
         self.refuse_strangers(seq).await?;
         let announced =
             serde_json::to_string(&record).map_err(|error| Error::bug("cannot announce a record").detail(error))?;
-        services.catalog.intend(&repository.id, seq, Uuid::new_v4(), &announced).await?;
+        let intent = Intent { repo: &repository.id, seq, record: &announced };
         // The last moment at which a worker that was taken for dead can still do no harm.
-        if !services.catalog.renew(self.lease, services.settings.workers.lease).await? {
+        if !services.catalog.intend(self.lease, services.settings.workers.lease, intent).await? {
             return Err(Error::busy("another worker has taken this job over"));
         }
         let source = found.pack.as_ref().zip(record.pack.as_ref()).map(|(pack, entry)| pack_source(pack, entry));
