@@ -119,7 +119,9 @@ impl Http {
             let attempt = request.try_clone().ok_or_else(|| Error::bug("a git request that can be sent only once"))?;
             let password = Some(credential.password.expose_secret());
             let response = self.reach(attempt.basic_auth(&credential.username, password)).await?;
-            let refused = matches!(response.status().as_u16(), 401 | 403 | 404);
+            // A server that names a time wants us to slow down, whoever we are.
+            let told_to_wait = response.headers().contains_key(RETRY_AFTER);
+            let refused = matches!(response.status().as_u16(), 401 | 403 | 404) && !told_to_wait;
             if !refused || !login.try_again(response.status().as_u16(), &credential).await? {
                 return Ok(response);
             }

@@ -223,10 +223,11 @@ impl Follow<'_> {
                 let main = self.app.facts.number == MAIN && !credentials.iter().any(|credential| credential.main);
                 catalog.add_credential(id, self.credential(&kept.forge_id, main)).await?;
                 if !main {
-                    let name = &self.app.facts.name;
+                    let (name, slug) = (&self.app.facts.name, &self.app.facts.slug);
+                    let connection = self.services.connection(id).await?.name;
                     let text = format!(
-                        "{name} is installed on {}. It is not used yet: refward credentials enable {}",
-                        kept.account, self.app.facts.slug
+                        "{name} is installed on {}. It is not used yet: refward credentials enable {connection} {slug}",
+                        kept.account
                     );
                     self.tell("credential.added", Some(id), text).await?;
                 }

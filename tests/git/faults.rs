@@ -1,8 +1,11 @@
 //! Everything that can go wrong between a server and us is an error in clear words, and leaves nothing behind.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use refward::domain::{Error, Kind, ObjectFormat, ObjectId};
+use refward::git::{Credential, Login, Remote};
 
 use crate::fetch::quiet;
 use crate::repository::Repository;
@@ -141,6 +144,34 @@ async fn refusals_in_clear_words() {
     let error = scene.open_error(Manner::LoginPage).await;
     assert_eq!(error.kind(), Kind::Misconfigured);
     assert!(error.to_string().contains("text/html"), "{error}");
+}
+
+/// Has another credential to offer whenever it is asked.
+#[derive(Default)]
+struct Pool(AtomicUsize);
+
+#[async_trait::async_trait]
+impl Login for Pool {
+    async fn credential(&self) -> refward::domain::Result<Credential> {
+        Ok(Credential { username: "x".to_owned(), password: "secret".to_owned().into() })
+    }
+
+    async fn try_again(&self, _: u16, _: &Credential) -> refward::domain::Result<bool> {
+        Ok(self.0.fetch_add(1, Ordering::Relaxed) < 2)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_credential_is_for_one_that_was_refused_and_not_for_a_server_that_wants_us_to_slow_down() {
+    let scene = scene();
+    for (header, asked) in [("x-nothing", 3), ("retry-after", 0)] {
+        let pool = Arc::new(Pool::default());
+        scene.server.behave(Manner::Refuses(403, header, "17".to_owned()));
+        let url = scene.server.remote("r.git").url;
+        let remote = Remote { url, credential: Some(Arc::clone(&pool) as Arc<dyn Login>) };
+        assert!(scene.server.client().open(&remote).await.is_err());
+        assert_eq!(pool.0.load(Ordering::Relaxed), asked, "{header}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

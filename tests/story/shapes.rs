@@ -166,6 +166,8 @@ async fn three_thousand_references() {
     std::fs::write(repo.folder().join("packed-refs"), packed).unwrap();
     git(&repo.folder(), &["pack-refs", "--all"]).await;
     let service = comes_back(&world, &repo, &work).await;
+    // The service looks at everything when it starts, and once more at what has just changed.
+    world.idle().await;
 
     // With so many, a push makes us ask for what was pushed alone. What nobody told us of waits for the next full look.
     let unseen = world.ok(&["refs", "acme/api"]).await["refs/heads/b/7"].clone();
