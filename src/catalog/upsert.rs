@@ -72,34 +72,40 @@ impl Catalog {
             Some(row) if differs(row, connection.id, remote) => Upserted::Updated,
             Some(_) => return Ok(Upserted::Unchanged),
         };
-        let row = repository::ActiveModel {
-            id: Set(id.to_string()),
-            connection_id: Set(connection.id.0),
-            full_name: Set(remote.full_name.clone()),
-            private: Set(remote.private),
-            archived: Set(remote.archived),
-            default_branch: Set(remote.default_branch.clone()),
-            state: Set(ACTIVE.to_owned()),
-            gone_at: Set(None),
-            ..Default::default()
-        };
+        let row = seen_as(connection, id, remote);
         if known.is_some() {
             row.update(&self.write).await.during(DOING)?;
             return Ok(outcome);
         }
-        let row = repository::ActiveModel {
-            forge: Set(connection.forge.clone()),
-            host: Set(host.to_owned()),
-            forge_id: Set(remote.forge_id.clone()),
-            selected: Set(selected),
-            ..row
-        };
+        let row = first_seen_as(connection, host, id, remote, selected);
         // Another process may have discovered it in this moment.
         let inserted = repository::Entity::insert(row).on_conflict_do_nothing();
         match inserted.exec_without_returning(&self.write).await.during(DOING)? {
             TryInsertResult::Inserted(1..) => Ok(Upserted::Created),
             _ => Ok(Upserted::Unchanged),
         }
+    }
+
+    /// Takes over repositories that we do not know, all or nothing. One that another process has discovered in this moment
+    /// stays as that found it.
+    pub async fn add_repositories<'a>(
+        &self,
+        connection: &Connection,
+        host: &str,
+        new: impl Iterator<Item = (&'a RepoId, &'a RemoteRepository)>,
+        selected: bool,
+    ) -> Result<()> {
+        const DOING: &str = "keeping new repositories";
+        let rows: Vec<_> = new.map(|(id, remote)| first_seen_as(connection, host, id, remote, selected)).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let tx = self.begin(DOING).await?;
+        for chunk in rows.chunks(1000) {
+            let inserted = repository::Entity::insert_many(chunk.to_vec()).on_conflict_do_nothing();
+            inserted.exec_without_returning(&tx).await.during(DOING)?;
+        }
+        tx.commit().await.during(DOING)
     }
 
     /// Takes over what the forge says about a repository that the connection's globs leave out. It stays known, and so do
@@ -184,6 +190,36 @@ impl Catalog {
                 .during(DOING)?;
         }
         Ok(names)
+    }
+}
+
+fn seen_as(connection: &Connection, id: &RepoId, remote: &RemoteRepository) -> repository::ActiveModel {
+    repository::ActiveModel {
+        id: Set(id.to_string()),
+        connection_id: Set(connection.id.0),
+        full_name: Set(remote.full_name.clone()),
+        private: Set(remote.private),
+        archived: Set(remote.archived),
+        default_branch: Set(remote.default_branch.clone()),
+        state: Set(ACTIVE.to_owned()),
+        gone_at: Set(None),
+        ..Default::default()
+    }
+}
+
+fn first_seen_as(
+    connection: &Connection,
+    host: &str,
+    id: &RepoId,
+    remote: &RemoteRepository,
+    selected: bool,
+) -> repository::ActiveModel {
+    repository::ActiveModel {
+        forge: Set(connection.forge.clone()),
+        host: Set(host.to_owned()),
+        forge_id: Set(remote.forge_id.clone()),
+        selected: Set(selected),
+        ..seen_as(connection, id, remote)
     }
 }
 

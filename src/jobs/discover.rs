@@ -90,6 +90,10 @@ impl<'a> Follow<'a> {
         self.found.requests = survey.requests;
         let ids: Vec<RepoId> = survey.repositories.iter().map(|surveyed| self.id(surveyed)).collect();
         let known = self.services.catalog.known(&ids).await?;
+        let new = ids.iter().zip(&survey.repositories).filter(|(id, _)| !known.contains_key(id));
+        let new = new.map(|(id, surveyed)| (id, &surveyed.repository));
+        let wanted = new.filter(|(_, remote)| self.filter.lets_through(&remote.full_name));
+        self.services.catalog.add_repositories(self.connection, &self.host, wanted, self.select_new).await?;
         for (id, surveyed) in ids.iter().zip(&survey.repositories) {
             if self.filter.lets_through(&surveyed.repository.full_name) {
                 self.found.listed += 1;
@@ -119,7 +123,9 @@ impl<'a> Follow<'a> {
         let listed = |known: &Known| known.connection == connection.id && !known.gone && !known.left_out;
         let same = before.is_some_and(|known| known.remote == *remote && listed(known));
         if !same {
-            catalog.upsert_repository(connection, &self.host, id, remote, self.select_new).await?;
+            if before.is_some() {
+                catalog.upsert_repository(connection, &self.host, id, remote, self.select_new).await?;
+            }
             self.tell_changes(id, surveyed, before).await?;
         }
         let marked = before.and_then(|known| known.mark.clone());

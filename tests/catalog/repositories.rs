@@ -2,11 +2,12 @@
 
 use chrono::{TimeDelta, Utc};
 use refward::catalog::Upserted;
-use refward::domain::{Kind, RepoAddress};
+use refward::domain::{Kind, RepoAddress, RepoId};
 
 use crate::world::{World, connect, list, remote};
 
 on_both_databases! {
+    many_are_added_at_once_and_known_ones_stay_as_they_are,
     a_rename_keeps_the_repository,
     what_is_no_longer_listed_is_gone_until_it_is_listed_again,
     what_is_left_out_is_not_backed_up_and_comes_back_as_it_was,
@@ -128,4 +129,24 @@ async fn errors_stay_until_the_next_success(world: World) {
             .unwrap(),
         []
     );
+}
+
+async fn many_are_added_at_once_and_known_ones_stay_as_they_are(world: World) {
+    let World { catalog, acme, rocket, .. } = &world;
+    let host = acme.host().unwrap();
+    let new: Vec<_> = (0..2500)
+        .map(|nth| {
+            let forge_id = (1_000_000 + nth).to_string();
+            (RepoId::derive("github", &host, &forge_id), remote(&forge_id, &format!("acme/{nth}")))
+        })
+        .collect();
+    let known = catalog.repository(rocket).await.unwrap();
+    let another_view = remote(&known.forge_id, "acme/another-name");
+    let all = new.iter().map(|(id, remote)| (id, remote)).chain([(rocket, &another_view)]);
+    catalog.add_repositories(acme, &host, all, false).await.unwrap();
+
+    assert_eq!(catalog.repository(rocket).await.unwrap(), known);
+    let added = catalog.known(&new.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(added.len(), 2500);
+    assert!(added.values().all(|known| !known.selected && known.connection == acme.id));
 }
