@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set, TryInsertResult};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set, TryInsertResult,
+};
 
 use crate::domain::{ConnectionId, RemoteRepository, RepoId, Result};
 
@@ -34,6 +36,8 @@ pub struct Seen {
     pub id: RepoId,
     pub visibility: Option<String>,
     pub mark: Option<String>,
+    /// Something was pushed: all of it is to be compared, whatever events say.
+    pub changed: bool,
 }
 
 /// What was new about a listed repository.
@@ -154,6 +158,7 @@ impl Catalog {
                 id: Set(seen.id.to_string()),
                 visibility: Set(seen.visibility.clone()),
                 mark: Set(seen.mark.clone()),
+                last_checked_at: if seen.changed { Set(None) } else { NotSet },
                 ..Default::default()
             };
             row.update(&tx).await.during(DOING)?;

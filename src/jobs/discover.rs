@@ -143,7 +143,8 @@ impl<'a> Follow<'a> {
             self.jobs.push(NewJob { kind: job_kind::SYNC_REPO, subject: id.to_string(), priority });
         }
         if told != marked || before.is_none_or(|known| known.visibility != surveyed.visibility) {
-            self.seen.push(Seen { id: id.clone(), visibility: surveyed.visibility.clone(), mark: told });
+            let visibility = surveyed.visibility.clone();
+            self.seen.push(Seen { id: id.clone(), visibility, mark: told, changed: before.is_some() && !as_before });
         }
         Ok(())
     }

@@ -72,6 +72,10 @@ impl Sync<'_> {
         // As precise as the catalog keeps it and people see it: a time that is shown must name its snapshot in the vault, too.
         let (started, clock) = (Utc::now().trunc_subsecs(3), Instant::now());
         let events = self.services.catalog.pending_events(&self.repository.id).await?;
+        if last.is_some() && events.is_empty() && self.lease.priority == Priority::Event && self.is_watched(started) {
+            // The run before has answered the events that asked for this one.
+            return Ok(Outcome::Unchanged(last));
+        }
         let remote = self.services.remote(self.repository, urgency(self.lease.priority)).await?;
         let only = self.hinted_refs(&events, started).filter(|_| last.is_some());
         for _ in 0..LISTINGS {
@@ -100,10 +104,14 @@ impl Sync<'_> {
 
     /// The references to ask for, where asking for all would cost more than the change is worth.
     fn hinted_refs(&self, events: &[PendingEvent], now: DateTime<Utc>) -> Option<Vec<RefName>> {
-        let listed_lately = self.repository.last_checked_at? > now - self.services.settings.sweep.interval;
-        let worth_it = self.repository.refs_total > MANY_REFS && listed_lately;
         let names: Option<Vec<RefName>> = events.iter().map(|event| event.name.clone()).collect();
-        names.filter(|names| worth_it && !names.is_empty() && names.len() <= MAX_HINTS)
+        names.filter(|names| self.is_watched(now) && !names.is_empty() && names.len() <= MAX_HINTS)
+    }
+
+    /// It has many references, and all of them were compared lately.
+    fn is_watched(&self, now: DateTime<Utc>) -> bool {
+        let since = now - self.services.settings.sweep.interval;
+        self.repository.refs_total > MANY_REFS && self.repository.last_checked_at.is_some_and(|at| at > since)
     }
 
     /// The forge gave the very answer that the last snapshot was made from: no need to read every reference.
