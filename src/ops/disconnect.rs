@@ -74,10 +74,16 @@ pub async fn remove(services: &Services, name: &str) -> Result<Disconnected> {
     let apps = inventory::apps(services, &connection).await?;
     let farewell = farewell(services, &connection, &apps).await?;
     let mut by_hand = farewell.by_hand.clone();
+    let mut keys = Vec::new();
+    for (_, app) in &apps {
+        keys.push(services.app_key(app).await);
+    }
+    // Before anything waits for the network: what opens the connection goes at once, whatever happens then.
+    services.catalog.remove_connection(connection.id).await?;
     let (mut uninstalled, mut not_uninstalled) = (Vec::new(), Vec::new());
-    for (installation, app) in &apps {
+    for ((installation, app), key) in apps.iter().zip(keys) {
         let name = &app.facts.name;
-        match uninstall(services, installation, app).await {
+        match uninstall(services, installation, app, key).await {
             Ok(()) => uninstalled.push(name.clone()),
             Err(error) => {
                 tracing::warn!("{name} stays installed: {}", error.for_log());
@@ -87,7 +93,6 @@ pub async fn remove(services: &Services, name: &str) -> Result<Disconnected> {
             }
         }
     }
-    services.catalog.remove_connection(connection.id).await?;
     let text = format!("{} was disconnected, with all that opened it deleted. Its backups stay.", connection.name);
     services.catalog.notify(NewNotice { kind: "connection.removed", connection: None, repo: None, text }).await?;
     for (_, app) in &apps {
@@ -106,11 +111,15 @@ pub fn incomplete(disconnected: &Disconnected) -> Option<Error> {
     (!failed.is_empty()).then_some(error)
 }
 
-async fn uninstall(services: &Services, installation: &StoredInstallation, app: &StoredApp) -> Result<()> {
+async fn uninstall(
+    services: &Services,
+    installation: &StoredInstallation,
+    app: &StoredApp,
+    key: Result<AppKey>,
+) -> Result<()> {
     let forge = services.forge(&app.facts.forge)?;
     let apps = forge.apps().ok_or_else(|| Error::bug("an App of a forge that has none"))?;
-    let key: AppKey = services.app_key(app).await?;
-    apps.uninstall(&key, &installation.forge_id).await?;
+    apps.uninstall(&key?, &installation.forge_id).await?;
     let gone = StoredInstallation { state: InstallationState::Gone, ..installation.clone() };
     services.catalog.put_installation(&gone).await
 }
