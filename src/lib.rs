@@ -14,6 +14,8 @@ pub mod forge;
 
 pub mod services;
 
+pub mod assembly;
+
 pub mod jobs;
 
 pub mod ops;

@@ -11,11 +11,19 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("vault", &["domain", "config"]),
     ("catalog", &["domain", "config"]),
     ("forge", &["domain", "config", "git"]),
-    ("services", &["domain", "config", "git", "vault", "catalog", "forge"]),
-    ("jobs", &["domain", "config", "git", "vault", "catalog", "forge", "services"]),
-    ("ops", &["domain", "config", "git", "vault", "catalog", "forge", "services", "jobs"]),
+    ("notify", &["domain", "config"]),
+    ("services", &["domain", "config", "git", "vault", "catalog", "forge", "notify"]),
+    ("assembly", &["domain", "git", "vault", "services"]),
+    ("jobs", &["domain", "config", "git", "vault", "catalog", "forge", "notify", "services", "assembly"]),
+    ("ops", &["domain", "config", "git", "vault", "catalog", "forge", "notify", "services", "assembly", "jobs"]),
     ("web", &["domain", "config", "ops"]),
-    ("cli", &["domain", "config", "git", "vault", "catalog", "forge", "services", "jobs", "ops", "web"]),
+    (
+        "cli",
+        &[
+            "domain", "config", "git", "vault", "catalog", "forge", "notify", "services", "assembly", "jobs", "ops",
+            "web",
+        ],
+    ),
 ];
 
 #[test]

@@ -31,9 +31,27 @@ pub mod job_kind {
     pub const FOLLOW_APP: &str = "follow_app";
     /// Fetches what an App's webhook could not deliver; the subject is its number.
     pub const CATCH_UP: &str = "catch_up";
+    /// Marks the recovery points of a repository that no rule keeps; the subject is its id.
+    pub const RETAIN: &str = "retain";
+    /// Joins the objects of a repository into fewer; the subject is its id.
+    pub const COMPACT: &str = "compact";
+    /// Deletes what is condemned and past its grace; the subject is [`ALL_OF_IT`].
+    pub const PRUNE: &str = "prune";
+    /// Restores a repository in scratch and compares; the subject is its id.
+    pub const DRILL: &str = "drill";
+    /// Reads a share of the vault to see that it can be read; the subject is [`ALL_OF_IT`].
+    pub const READ_SHARE: &str = "read_share";
+    /// Looks for what people must be told; the subject is [`ALL_OF_IT`].
+    pub const WATCH: &str = "watch";
+    /// Hands waiting notices to a receiver; the subject is its name.
+    pub const DELIVER: &str = "deliver";
+
+    /// The subject of jobs that are about the installation as a whole.
+    pub const ALL_OF_IT: &str = "all";
 
     /// All of them.
-    pub const ALL: &[&str] = &[SYNC_REPO, DISCOVER, FOLLOW_APP, CATCH_UP];
+    pub const ALL: &[&str] =
+        &[SYNC_REPO, DISCOVER, FOLLOW_APP, CATCH_UP, RETAIN, COMPACT, PRUNE, DRILL, READ_SHARE, WATCH, DELIVER];
 }
 
 const READY: &str = "ready";

@@ -263,6 +263,7 @@ fn row(commit: &Commit) -> snapshot::ActiveModel {
         checkpoint: Set(commit.checkpoint),
         head: Set(commit.head.as_ref().map(Head::to_string)),
         lag_ms: Set(commit.lag.map(|lag| i64::try_from(lag.as_millis()).unwrap_or(i64::MAX))),
+        ..Default::default()
     }
 }
 

@@ -11,7 +11,10 @@ use std::time::Duration;
 
 use crate::domain::{Error, Result};
 
-pub use settings::{Database, Deliveries, Git, Http, Keys, Notices, Server, Settings, Sweep, Vault, Workers};
+pub use settings::{
+    Alarms, Compact, Database, Deliveries, Git, Http, Keys, Mail, Notices, Policies, Proof, Prune, Pruner, Server,
+    Settings, Sweep, Vault, Webhook, Workers,
+};
 
 /// The commented defaults, compiled in; `refward init` writes them out.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -69,7 +72,12 @@ impl Settings {
                 *url = format!("{scheme}{}", folder.join(path).display());
             }
         }
-        for path in [&mut self.http.ca_file, &mut self.git.scratch_dir] {
+        for path in [
+            &mut self.http.ca_file,
+            &mut self.git.scratch_dir,
+            &mut self.mail.password_file,
+            &mut self.webhook.secret_file,
+        ] {
             if !path.as_os_str().is_empty() {
                 *path = folder.join(&*path);
             }
@@ -117,7 +125,7 @@ impl Settings {
         shown.database.url = redact(&shown.database.url);
         shown.vault.url = redact(&shown.vault.url);
         shown.http.proxy = redact(&shown.http.proxy);
-        for (name, value) in &mut shown.vault.options {
+        for (name, value) in shown.vault.options.iter_mut().chain(&mut shown.prune.options) {
             if ["key", "secret", "token", "password", "credential", "sas"].iter().any(|word| name.contains(word)) {
                 "(set)".clone_into(value);
             }

@@ -24,6 +24,13 @@ pub struct Settings {
     pub git: Git,
     pub deliveries: Deliveries,
     pub notices: Notices,
+    pub policies: Policies,
+    pub compact: Compact,
+    pub prune: Prune,
+    pub proof: Proof,
+    pub alarms: Alarms,
+    pub mail: Mail,
+    pub webhook: Webhook,
 }
 
 macro_rules! section {
@@ -158,5 +165,88 @@ section! {
     Notices {
         #[serde(with = "humantime_serde")]
         keep: Duration,
+    }
+}
+
+section! {
+    /// `[policies]`
+    Policies {
+        #[serde(with = "humantime_serde")]
+        grace: Duration,
+        approval: bool,
+    }
+}
+
+section! {
+    /// `[compact]`
+    Compact {
+        after: usize,
+        ratio: u64,
+        bytes_per_day: u64,
+    }
+}
+
+/// Who deletes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pruner {
+    /// The service, as one of its jobs.
+    Service,
+    /// A person, or something that a person has set up: `refward prune`.
+    Hand,
+}
+
+section! {
+    /// `[prune]`
+    Prune {
+        by: Pruner,
+        #[serde(with = "humantime_serde")]
+        grace: Duration,
+        options: BTreeMap<String, String>,
+    }
+}
+
+section! {
+    /// `[proof]`
+    Proof {
+        #[serde(with = "humantime_serde")]
+        read_all_within: Duration,
+        drill_bytes: u64,
+        #[serde(with = "humantime_serde")]
+        keep: Duration,
+    }
+}
+
+section! {
+    /// `[alarms]`
+    Alarms {
+        deletions: u64,
+        #[serde(with = "humantime_serde")]
+        lag: Duration,
+        #[serde(with = "humantime_serde")]
+        silence: Duration,
+        free_bytes: u64,
+        hold: bool,
+    }
+}
+
+section! {
+    /// `[mail]`
+    Mail {
+        server: String,
+        username: String,
+        password_file: PathBuf,
+        from: String,
+        to: Vec<String>,
+        severity: String,
+    }
+}
+
+section! {
+    /// `[webhook]`
+    Webhook {
+        url: String,
+        secret_file: PathBuf,
+        severity: String,
     }
 }

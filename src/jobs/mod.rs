@@ -5,24 +5,40 @@
 //! one twice, or after a crash at any point, is harmless. One file per job.
 
 mod catch_up;
+mod compact;
+mod deliver;
 mod discover;
+mod drill;
 mod follow_app;
+mod prune;
 mod quotas;
+mod read_share;
+mod retain;
 mod route;
 mod scheduler;
 mod sync_repo;
+mod watch;
 mod worker;
 
-use crate::catalog::job_kind::{CATCH_UP, DISCOVER, FOLLOW_APP, SYNC_REPO};
+use crate::catalog::job_kind::{
+    ALL_OF_IT, CATCH_UP, COMPACT, DELIVER, DISCOVER, DRILL, FOLLOW_APP, PRUNE, READ_SHARE, RETAIN, SYNC_REPO, WATCH,
+};
 use crate::domain::{AppId, ConnectionId, Error, RepoId, Result};
 
 pub use catch_up::catch_up;
+pub use compact::compact;
+pub use deliver::deliver;
 pub use discover::{Discovered, Filter, discover, groups_of};
+pub use drill::drill;
 pub use follow_app::follow_app;
+pub use prune::prune;
 pub use quotas::{sharing, standing, throttled};
+pub use read_share::read_share;
+pub use retain::retain;
 pub use route::{Incoming, Router};
 pub use scheduler::Scheduler;
 pub use sync_repo::{Outcome, row, sync_repo};
+pub use watch::watch;
 pub use worker::{Workers, run_now};
 
 /// A piece of work.
@@ -36,6 +52,20 @@ pub enum Job {
     FollowApp(AppId),
     /// Fetch what an App's webhook could not deliver.
     CatchUp(AppId),
+    /// Mark the recovery points that no rule keeps.
+    Retain(RepoId),
+    /// Join a repository's objects in the vault into fewer.
+    Compact(RepoId),
+    /// Delete what is condemned and past its grace.
+    Prune,
+    /// Restore in scratch and compare.
+    Drill(RepoId),
+    /// Read a share of the vault.
+    ReadShare,
+    /// Look for what people must be told.
+    Watch,
+    /// Hand waiting notices to the receiver with this name.
+    Deliver(String),
 }
 
 impl Job {
@@ -46,15 +76,24 @@ impl Job {
             Self::Discover(_) => DISCOVER,
             Self::FollowApp(_) => FOLLOW_APP,
             Self::CatchUp(_) => CATCH_UP,
+            Self::Retain(_) => RETAIN,
+            Self::Compact(_) => COMPACT,
+            Self::Prune => PRUNE,
+            Self::Drill(_) => DRILL,
+            Self::ReadShare => READ_SHARE,
+            Self::Watch => WATCH,
+            Self::Deliver(_) => DELIVER,
         }
     }
 
     /// What it is about, in the queue's words.
     pub fn subject(&self) -> String {
         match self {
-            Self::SyncRepo(id) => id.to_string(),
+            Self::SyncRepo(id) | Self::Retain(id) | Self::Compact(id) | Self::Drill(id) => id.to_string(),
             Self::Discover(id) => id.to_string(),
             Self::FollowApp(id) | Self::CatchUp(id) => id.to_string(),
+            Self::Prune | Self::ReadShare | Self::Watch => ALL_OF_IT.to_owned(),
+            Self::Deliver(receiver) => receiver.clone(),
         }
     }
 
@@ -66,6 +105,13 @@ impl Job {
             DISCOVER => subject.parse().map(|id| Self::Discover(ConnectionId(id))).map_err(|_| unknown()),
             FOLLOW_APP => subject.parse().map(|id| Self::FollowApp(AppId(id))).map_err(|_| unknown()),
             CATCH_UP => subject.parse().map(|id| Self::CatchUp(AppId(id))).map_err(|_| unknown()),
+            RETAIN => subject.parse().map(Self::Retain),
+            COMPACT => subject.parse().map(Self::Compact),
+            PRUNE => Ok(Self::Prune),
+            DRILL => subject.parse().map(Self::Drill),
+            READ_SHARE => Ok(Self::ReadShare),
+            WATCH => Ok(Self::Watch),
+            DELIVER => Ok(Self::Deliver(subject.to_owned())),
             _ => Err(unknown()),
         }
     }

@@ -15,7 +15,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::sync_repo::urgency;
-use super::{Job, Outcome, catch_up, discover, follow_app, quotas, sync_repo};
+use super::{
+    Job, Outcome, catch_up, compact, deliver, discover, drill, follow_app, prune, quotas, read_share, retain,
+    sync_repo, watch,
+};
 use crate::catalog::{Lease, Priority};
 use crate::domain::{Error, Kind, Result};
 use crate::services::Services;
@@ -166,6 +169,13 @@ async fn run(services: &Services, lease: &Lease) -> Result<Outcome> {
         }
         Job::FollowApp(app) => follow_app(services, app).await.map(|()| Outcome::Unchanged(None)),
         Job::CatchUp(app) => catch_up(services, app).await.map(|_| Outcome::Unchanged(None)),
+        Job::Retain(repo) => retain(services, &repo).await.map(|()| Outcome::Unchanged(None)),
+        Job::Compact(repo) => compact(services, &repo).await.map(|()| Outcome::Unchanged(None)),
+        Job::Prune => prune(services).await.map(|()| Outcome::Unchanged(None)),
+        Job::Drill(repo) => drill(services, &repo).await.map(|()| Outcome::Unchanged(None)),
+        Job::ReadShare => read_share(services).await.map(|()| Outcome::Unchanged(None)),
+        Job::Watch => watch(services).await.map(|()| Outcome::Unchanged(None)),
+        Job::Deliver(receiver) => deliver(services, &receiver).await.map(|()| Outcome::Unchanged(None)),
     }
 }
 

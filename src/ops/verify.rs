@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::restore::{Source, assemble};
+use crate::assembly::{Source, assemble};
 use crate::catalog::Repository;
 use crate::domain::{Error, Point, Result, Seq};
 use crate::git::{bare, program};

@@ -5,7 +5,8 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use super::{Plan, Progress, Receipt, Source, assemble};
+use super::{Plan, Progress, Receipt, Source};
+use crate::assembly::assemble;
 use crate::domain::{Error, Head, ObjectId, RefName, Result};
 use crate::git::{bare, program};
 

@@ -4,39 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use tempfile::TempDir;
 
+use crate::assembly::Source;
 use crate::catalog::Catalog;
-use crate::domain::{Error, Kind, RepoAddress, RepoId, Result, Seq};
+use crate::domain::{Error, Kind, RepoAddress, RepoId, Result};
 use crate::git::Limits;
 use crate::vault::Vault;
 
 /// Vault objects opened at a time while looking for a name.
 const AT_A_TIME: usize = 16;
-
-/// A repository in the vault.
-pub struct Source {
-    /// The vault.
-    pub vault: Arc<Vault>,
-    /// The repository.
-    pub repo: RepoId,
-    /// What indexing its packs may cost.
-    pub limits: Limits,
-    /// SHA-256 of its objects, where there is a catalog that remembers them. Only it knows the end of the chain.
-    pub known: BTreeMap<Seq, [u8; 32]>,
-}
-
-impl Source {
-    /// A temporary folder that goes when it is dropped.
-    pub(in crate::ops) fn scratch(&self) -> Result<TempDir> {
-        let mut folder = tempfile::Builder::new();
-        let folder = folder.prefix("refward-");
-        let made = self.limits.scratch_dir.as_ref().map_or_else(|| folder.tempdir(), |dir| folder.tempdir_in(dir));
-        made.map_err(|error| {
-            Error::misconfigured(format!("cannot make a scratch folder: {error}")).hint("see `git.scratch_dir`")
-        })
-    }
-}
 
 /// Asks the catalog where there is one, and looks into the vault itself where it does not know.
 pub async fn locate(

@@ -4,7 +4,6 @@
 //! says `force`, and then the plan has named it. Whatever is restored was read through the vault's own checks: signature,
 //! hash chain, pack checksums; a damaged object stops the restore and is named.
 
-mod assemble;
 mod directory;
 mod locate;
 mod plan;
@@ -21,8 +20,8 @@ use crate::vault::{Vault, object_name};
 
 pub use crate::vault::Progress;
 
-pub(super) use assemble::assemble;
-pub use locate::{Source, locate};
+pub use crate::assembly::Source;
+pub use locate::locate;
 pub use plan::{Action, Plan, PlannedRef};
 
 /// What to bring back.

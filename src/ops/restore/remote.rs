@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Plan, Progress, Receipt, Refused, Source, assemble};
+use super::{Plan, Progress, Receipt, Refused, Source};
+use crate::assembly::assemble;
 use crate::domain::{ObjectId, RefName, Result};
 use crate::git::program::{self, Outcome, Refspec};
 use crate::git::{Client, Remote, bare};

@@ -14,7 +14,7 @@ const AT_A_TIME: usize = 8;
 
 /// Reads every snapshot up to `until` into `packs`, an `objects/pack` folder, and checks that each is the one that its
 /// successor was written after; small packs become few. Says how many packs were read.
-pub(in crate::ops) async fn assemble(
+pub async fn assemble(
     source: &Source,
     until: Seq,
     packs: &Path,
