@@ -1,6 +1,7 @@
 //! Webhook deliveries and the events that they report.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict, Query, SelectStatement};
@@ -14,7 +15,7 @@ use crate::domain::{Actor, Change, ConnectionId, DeliveryId, Event, ObjectId, Re
 use super::error::{During, unreadable};
 use super::repositories::{ACTIVE, repo_id};
 use super::tables::{delivery, event, repository};
-use super::values::{bytes, object_id_or_none, time};
+use super::values::{bytes, count, object_id_or_none, time};
 use super::{Catalog, NewJob, PackedBody, insert_all, queue};
 
 /// Kinds of events that a job follows. Others are kept for the jobs to come and never count as waiting.
@@ -64,6 +65,10 @@ pub struct Subscription {
     pub connection: ConnectionId,
     /// It is backed up.
     pub selected: bool,
+    /// A change is a reason to back it up, says its policy.
+    pub on_push: bool,
+    /// How long to wait for more changes.
+    pub coalesce: Duration,
     /// The forge has it, as far as we know.
     pub active: bool,
     /// `OWNER/NAME` as we know it.
@@ -155,18 +160,26 @@ impl Catalog {
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let rows: Vec<(String, i64, bool, String, String)> = repository::Entity::find()
+        let rows: Vec<(String, i64, bool, bool, i64, String, String)> = repository::Entity::find()
             .select_only()
             .columns([repository::Column::Id, repository::Column::ConnectionId, repository::Column::Selected])
+            .columns([repository::Column::OnPush, repository::Column::CoalesceMs])
             .columns([repository::Column::State, repository::Column::FullName])
             .filter(repository::Column::Id.is_in(ids.iter().map(RepoId::as_str)))
             .into_tuple()
             .all(&self.read)
             .await
             .during("looking up repositories")?;
-        let known = rows.into_iter().map(|(id, connection, selected, state, full_name)| {
-            let connection = ConnectionId(connection);
-            Ok((repo_id(&id)?, Subscription { connection, selected, active: state == ACTIVE, full_name }))
+        let known = rows.into_iter().map(|(id, connection, selected, on_push, coalesce, state, full_name)| {
+            let subscription = Subscription {
+                connection: ConnectionId(connection),
+                selected,
+                on_push,
+                coalesce: Duration::from_millis(count(coalesce)),
+                active: state == ACTIVE,
+                full_name,
+            };
+            Ok((repo_id(&id)?, subscription))
         });
         known.collect()
     }

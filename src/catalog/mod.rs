@@ -46,7 +46,7 @@ pub use deliveries::{CONSUMED, EventCount, NewDelivery, NewEvent, PendingEvent, 
 pub use history::JournalEntry;
 pub use installations::{InstallationState, StoredInstallation, StoredRequest};
 pub use notices::{NewNotice, StoredNotice};
-pub use queue::{Job, JobState, Lease, NewJob, Priority, job_kind};
+pub use queue::{DEFAULT_POOL, Job, JobState, Lease, NewJob, Priority, job_kind};
 pub use quotas::StoredQuota;
 pub use rebuild::RestoredRepository;
 pub use repositories::Repository;

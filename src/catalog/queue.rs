@@ -54,6 +54,9 @@ pub mod job_kind {
         &[SYNC_REPO, DISCOVER, FOLLOW_APP, CATCH_UP, RETAIN, COMPACT, PRUNE, DRILL, READ_SHARE, WATCH, DELIVER];
 }
 
+/// Of workers that no setting puts into another one.
+pub const DEFAULT_POOL: &str = "default";
+
 const READY: &str = "ready";
 const RUNNING: &str = "running";
 
@@ -78,7 +81,7 @@ impl Priority {
     }
 }
 
-/// Work to be queued, as soon as possible.
+/// Work to be queued.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NewJob {
     /// What to do.
@@ -87,6 +90,8 @@ pub struct NewJob {
     pub subject: String,
     /// What goes first.
     pub priority: Priority,
+    /// Not before this has passed: what is asked for meanwhile is done with it.
+    pub delay: Duration,
 }
 
 /// Where a job is.
@@ -147,7 +152,9 @@ impl Catalog {
         if subjects.is_empty() {
             return Ok(());
         }
-        let jobs = subjects.iter().map(|subject| NewJob { kind, subject: subject.clone(), priority }).collect();
+        let jobs =
+            subjects.iter().map(|subject| NewJob { kind, subject: subject.clone(), priority, delay: Duration::ZERO });
+        let jobs = jobs.collect();
         let tx = self.begin(DOING).await?;
         enqueue(&tx, jobs).await?;
         tx.commit().await.during(DOING)?;
@@ -164,9 +171,15 @@ impl Catalog {
         self.bell.send_replace(());
     }
 
-    /// Takes the next job that is due, for `lease`.
-    pub async fn claim(&self, holder: &str, lease: Duration) -> Result<Option<Lease>> {
-        self.claim_where("", vec![], holder, lease).await
+    /// Takes the next job that is due, for `lease`, of those that these pools of workers may run. A repository's policy says
+    /// which pool its jobs belong to; everything else belongs to [`DEFAULT_POOL`].
+    pub async fn claim(&self, holder: &str, lease: Duration, pools: &[String]) -> Result<Option<Lease>> {
+        let places: Vec<String> = (0..pools.len()).map(|number| format!("${}", number + 4)).collect();
+        let only = format!(
+            "AND COALESCE((SELECT pool FROM repository WHERE repository.id = job.subject), '{DEFAULT_POOL}') IN ({})",
+            places.join(", ")
+        );
+        self.claim_where(&only, pools.iter().map(Into::into).collect(), holder, lease).await
     }
 
     /// Takes this job if it is due, for `lease`.
@@ -286,8 +299,9 @@ pub(super) async fn enqueue(db: &impl ConnectionTrait, mut jobs: Vec<NewJob>) ->
     jobs.dedup_by(|later, first| (later.kind, &later.subject) == (first.kind, &first.subject));
     let now = now();
     for chunk in jobs.chunks(1000) {
-        let rows =
-            chunk.iter().map(|job| (job.kind.to_owned(), job.subject.clone(), job.priority as i32, now, 0, None));
+        let rows = chunk
+            .iter()
+            .map(|job| (job.kind.to_owned(), job.subject.clone(), job.priority as i32, until(now, job.delay), 0, None));
         insert_ready(db, rows).await.during("queueing jobs")?;
     }
     Ok(())

@@ -107,6 +107,8 @@ impl Catalog {
             .column(repository::Column::Id)
             .filter(repository::Column::Selected.eq(true))
             .filter(repository::Column::State.eq(ACTIVE))
+            // Others wait for their schedule, but for the first time.
+            .filter(repository::Column::OnPush.eq(true).or(repository::Column::LastSeq.eq(0)))
             .filter(repository::Column::ConnectionId.in_subquery(connected))
             .filter(old)
             .filter(not_failed_since)

@@ -14,7 +14,9 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::{Actor, Error, Head, ObjectFormat, RefChange, RefName, RefState, RepoId, Result, Seq, Snapshot};
+use crate::domain::{
+    Actor, Error, Head, Kind, ObjectFormat, RefChange, RefName, RefState, RepoId, Result, Seq, Snapshot,
+};
 
 use super::error::{During, unreadable};
 use super::tables::{current_ref, event, intent, ref_change, repository, snapshot};
@@ -34,6 +36,8 @@ pub struct SyncState {
     pub changes_since_checkpoint: u64,
     /// Of the answer in which the forge listed these references.
     pub fingerprint: Option<[u8; 32]>,
+    /// Counts up when recovery points are dropped, and with them tips that the vault held until then.
+    pub generation: i64,
 }
 
 /// A snapshot as the one after it names it.
@@ -83,6 +87,8 @@ pub struct Intent<'a> {
     pub seq: Seq,
     /// Its record, as JSON, to finish from after a crash.
     pub record: &'a str,
+    /// [`SyncState::generation`] that it was prepared under.
+    pub generation: i64,
 }
 
 impl Catalog {
@@ -111,6 +117,7 @@ impl Catalog {
             records_since_checkpoint: count(row.records_since_checkpoint),
             changes_since_checkpoint: count(row.changes_since_checkpoint),
             fingerprint: row.refs_fingerprint.as_deref().map(sha256).transpose()?,
+            generation: row.generation,
         })
     }
 
@@ -140,12 +147,22 @@ impl Catalog {
 
     /// Announces that a snapshot is about to be written to the vault, and keeps the job for another `length`: one
     /// transaction, because each costs a sync of the disk. `false` when the job was given to another worker meanwhile;
-    /// then nothing is announced.
+    /// then nothing is announced. `Busy` when recovery points were dropped since the snapshot was prepared: it may lean on
+    /// objects that are about to go.
     pub async fn intend(&self, lease: &Lease, length: Duration, intent: Intent<'_>) -> Result<bool> {
         const DOING: &str = "announcing the snapshot";
         let tx = self.begin(DOING).await?;
         if !queue::renew(&tx, lease, length).await? {
             return Ok(false);
+        }
+        // Writes the row, and so locks it, although nothing changes: dropping points does the same first.
+        let still = repository::Entity::update_many()
+            .col_expr(repository::Column::Generation, intent.generation.into())
+            .filter(repository::Column::Id.eq(intent.repo.as_str()))
+            .filter(repository::Column::Generation.eq(intent.generation));
+        if still.exec(&tx).await.during(DOING)?.rows_affected == 0 {
+            let again = Kind::Busy { retry_after: Some(Duration::ZERO) };
+            return Err(Error::new(again, "recovery points were dropped while this one was prepared; starting again"));
         }
         let row = intent::ActiveModel {
             repo_id: Set(intent.repo.to_string()),

@@ -22,6 +22,8 @@ pub struct Known {
     pub remote: RemoteRepository,
     /// By a person's choice, whatever the connection's globs say.
     pub selected: bool,
+    /// A change is a reason to back it up, says its policy.
+    pub on_push: bool,
     pub gone: bool,
     pub left_out: bool,
     pub visibility: Option<String>,
@@ -248,6 +250,7 @@ impl From<repository::Model> for Known {
                 default_branch: row.default_branch,
             },
             selected: row.selected,
+            on_push: row.on_push,
             gone: row.state == GONE,
             left_out: row.state == LEFT_OUT,
             visibility: row.visibility,

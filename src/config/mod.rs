@@ -101,6 +101,9 @@ impl Settings {
         if self.workers.count == 0 {
             return refuse("workers.count", "must be at least 1");
         }
+        if self.workers.pools.is_empty() {
+            return refuse("workers.pools", "must name at least one pool");
+        }
         if self.workers.lease.as_secs() < 5 {
             return refuse("workers.lease", "must be at least 5s, or jobs are taken away while they run");
         }

@@ -110,6 +110,7 @@ section! {
         retry_first: Duration,
         #[serde(with = "humantime_serde")]
         retry_longest: Duration,
+        pools: Vec<String>,
     }
 }
 

@@ -136,11 +136,12 @@ impl<'a> Follow<'a> {
             (Mark::Untold, _) => (None, true),
         };
         let changed = !as_before || before.is_some_and(|known| known.left_out);
-        let selected = before.map_or(self.select_new, |known| known.selected);
-        if selected && (before.is_none() || changed) {
+        let wanted = before.map_or(self.select_new, |known| known.selected && known.on_push);
+        if wanted && (before.is_none() || changed) {
             self.found.changed += usize::from(before.is_some());
             let priority = if before.is_none() { Priority::Event } else { Priority::Sweep };
-            self.jobs.push(NewJob { kind: job_kind::SYNC_REPO, subject: id.to_string(), priority });
+            let delay = Duration::ZERO;
+            self.jobs.push(NewJob { kind: job_kind::SYNC_REPO, subject: id.to_string(), priority, delay });
         }
         if told != marked || before.is_none_or(|known| known.visibility != surveyed.visibility) {
             let visibility = surveyed.visibility.clone();

@@ -77,10 +77,14 @@ impl Router {
             let (repo, standing) = known.place(delivery.forge, &connections, event.repository.as_ref());
             let mut list_again = matches!(event.change, Change::Repository(_) | Change::Access(_));
             match (standing, &event.repository) {
-                (Standing::Listed { selected, renamed }, _) => {
+                (Standing::Listed { sync_after, renamed }, _) => {
                     list_again |= renamed;
-                    let sync = selected && CONSUMED.contains(&event.change.kind());
-                    jobs.extend(repo.iter().filter(|_| sync).map(|id| job(job_kind::SYNC_REPO, id.to_string())));
+                    let sync_after = sync_after.filter(|_| CONSUMED.contains(&event.change.kind()));
+                    jobs.extend(
+                        repo.iter()
+                            .zip(sync_after)
+                            .map(|(id, delay)| NewJob { delay, ..job(job_kind::SYNC_REPO, id.to_string()) }),
+                    );
                 }
                 (Standing::Unlisted, Some(repository)) => {
                     let wanted = connections
@@ -138,14 +142,18 @@ impl Router {
 }
 
 fn job(kind: &'static str, subject: String) -> NewJob {
-    NewJob { kind, subject, priority: Priority::Event }
+    NewJob { kind, subject, priority: Priority::Event, delay: Duration::ZERO }
 }
 
 /// How a repository that an event names stands with the connections that signed the event.
 #[derive(Clone, Copy)]
 enum Standing {
     /// One of them listed it.
-    Listed { selected: bool, renamed: bool },
+    Listed {
+        /// How long to wait before it is backed up; `None`: a change is no reason to.
+        sync_after: Option<Duration>,
+        renamed: bool,
+    },
     /// None of them did, or not lately.
     Unlisted,
 }
@@ -204,7 +212,8 @@ impl Known {
             match self.repositories.get(&id) {
                 Some(known) if known.connection == *signer && known.active => {
                     let renamed = known.full_name != repository.full_name;
-                    return (Some(id), Standing::Listed { selected: known.selected, renamed });
+                    let sync_after = (known.selected && known.on_push).then_some(known.coalesce);
+                    return (Some(id), Standing::Listed { sync_after, renamed });
                 }
                 Some(known) if known.connection != *signer => {}
                 _ => unclaimed = unclaimed.or(Some(id)),

@@ -102,10 +102,10 @@ struct Worker {
 
 impl Worker {
     async fn run(&self) {
-        let length = self.services.settings.workers.lease;
+        let settings = &self.services.settings.workers;
         let mut bell = self.services.catalog.new_jobs();
         while !self.stop.is_cancelled() {
-            match self.services.catalog.claim(&self.name, length).await {
+            match self.services.catalog.claim(&self.name, settings.lease, &settings.pools).await {
                 Ok(Some(claimed)) => {
                     // Failures are logged and queued again there.
                     let work = Box::pin(work(&self.services, &claimed));

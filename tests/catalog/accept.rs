@@ -7,7 +7,7 @@ use refward::domain::{Change, ConnectionId, DeliveryId, Event, Kind, RemoteRepos
 use refward::forge::Signer;
 use refward::ops::accept::{Acceptor, Incoming};
 
-use crate::world::{World, connect, list, name, oid, remote};
+use crate::world::{World, connect, list, name, oid, pools, remote};
 
 on_both_databases! {
     many_at_once_are_stored_and_coalesced,
@@ -104,7 +104,7 @@ async fn events_find_their_repository_and_their_job(world: World) {
         let repository = forge_id.map(|forge_id| remote(forge_id, full_name));
         acceptor.accept(incoming(id, acme.id, repository, change)).await.unwrap();
         let jobs = waiting(catalog).await;
-        while let Some(lease) = catalog.claim("w", std::time::Duration::from_mins(1)).await.unwrap() {
+        while let Some(lease) = catalog.claim("w", std::time::Duration::from_mins(1), &pools()).await.unwrap() {
             catalog.finish(&lease).await.unwrap();
         }
         jobs
@@ -139,7 +139,7 @@ async fn an_unknown_repository_is_looked_for_once(world: World) {
     let unknown = |id| acceptor.accept(incoming(id, acme.id, Some(remote("77", "acme/new")), push()));
     unknown("d1").await.unwrap();
     assert_eq!(waiting(catalog).await, [format!("discover {}", acme.id)]);
-    let lease = catalog.claim("w", std::time::Duration::from_mins(1)).await.unwrap().unwrap();
+    let lease = catalog.claim("w", std::time::Duration::from_mins(1), &pools()).await.unwrap().unwrap();
     catalog.finish(&lease).await.unwrap();
     unknown("d2").await.unwrap();
     assert_eq!(waiting(catalog).await, [] as [&str; 0], "left out by choice");

@@ -1,10 +1,12 @@
 //! Events between webhook and snapshot: what waits, since when, and what is kept.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use refward::catalog::{Catalog, NewDelivery, NewEvent, NewJob, PackedBody, Priority, StoredDelivery, job_kind};
 use refward::domain::{Actor, Change, DeliveryId, Event, RepoId};
 
-use crate::world::{World, change, list, minute, name, oid, seq, snapshot};
+use crate::world::{World, change, list, minute, name, oid, pools, seq, snapshot};
 
 on_both_databases! {
     an_event_waits_until_a_snapshot_answers_it,
@@ -29,7 +31,12 @@ async fn deliver(catalog: &Catalog, id: &str, received_at: DateTime<Utc>, repo: 
         body: PackedBody::new(BODY),
         connection: None,
         events: vec![NewEvent { repo: Some(repo.clone()), event }],
-        jobs: vec![NewJob { kind: job_kind::SYNC_REPO, subject: repo.to_string(), priority: Priority::Event }],
+        jobs: vec![NewJob {
+            kind: job_kind::SYNC_REPO,
+            subject: repo.to_string(),
+            priority: Priority::Event,
+            delay: Duration::ZERO,
+        }],
     };
     assert_eq!(catalog.store(&[delivery]).await.unwrap(), [StoredDelivery::New]);
 }
@@ -92,7 +99,7 @@ async fn status_tells_of_every_repository_at_once(world: World) {
     let World { catalog, acme, rocket, .. } = &world;
     let other = list(catalog, acme, "2", "acme/other").await;
     deliver(catalog, "d1", minute(0), rocket, push()).await;
-    let lease = catalog.claim("w", std::time::Duration::from_mins(1)).await.unwrap().unwrap();
+    let lease = catalog.claim("w", std::time::Duration::from_mins(1), &pools()).await.unwrap().unwrap();
     deliver(catalog, "d2", minute(1), rocket, push()).await;
     catalog.record_error(&other, "the forge is down").await.unwrap();
     catalog.commit(snapshot(&other, 1, vec![], 0)).await.unwrap();

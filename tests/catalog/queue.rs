@@ -7,7 +7,7 @@ use chrono::{TimeDelta, Utc};
 use refward::catalog::job_kind::{DISCOVER, SYNC_REPO};
 use refward::catalog::{Catalog, JobState, Lease, Priority};
 
-use crate::world::World;
+use crate::world::{World, pools};
 
 const LEASE: Duration = Duration::from_mins(1);
 
@@ -29,7 +29,7 @@ async fn wish(catalog: &Catalog, subject: &str) {
 }
 
 async fn claim(catalog: &Catalog, holder: &str) -> Option<Lease> {
-    catalog.claim(holder, LEASE).await.unwrap()
+    catalog.claim(holder, LEASE, &pools()).await.unwrap()
 }
 
 async fn pushes_while_one_runs_are_one_more_run(world: World) {
@@ -88,7 +88,7 @@ async fn racing_workers_never_share_a_subject(world: World) {
 async fn a_silent_workers_job_goes_to_another_who_alone_may_finish_it(world: World) {
     let catalog = &world.catalog;
     wish(catalog, "a").await;
-    let silent = catalog.claim("w1", Duration::ZERO).await.unwrap().unwrap();
+    let silent = catalog.claim("w1", Duration::ZERO, &pools()).await.unwrap().unwrap();
     wish(catalog, "a").await;
     let heir = claim(catalog, "w2").await.unwrap();
     assert_eq!(heir.attempts, 2, "the same job, not the one that waits");
@@ -103,7 +103,7 @@ async fn a_silent_workers_job_goes_to_another_who_alone_may_finish_it(world: Wor
 
     // The same worker, started again under its old name, holds nothing either.
     wish(catalog, "b").await;
-    let before = catalog.claim("w4", Duration::ZERO).await.unwrap().unwrap();
+    let before = catalog.claim("w4", Duration::ZERO, &pools()).await.unwrap().unwrap();
     let after = claim(catalog, "w4").await.unwrap();
     assert!(!catalog.finish(&before).await.unwrap());
     assert!(catalog.finish(&after).await.unwrap());
@@ -112,7 +112,7 @@ async fn a_silent_workers_job_goes_to_another_who_alone_may_finish_it(world: Wor
 async fn a_lease_is_renewed_until_it_has_run_out(world: World) {
     let catalog = &world.catalog;
     wish(catalog, "a").await;
-    let lease = catalog.claim("w1", LEASE).await.unwrap().unwrap();
+    let lease = catalog.claim("w1", LEASE, &pools()).await.unwrap().unwrap();
     assert!(catalog.renew(&lease, Duration::from_millis(50)).await.unwrap());
     tokio::time::sleep(Duration::from_millis(80)).await;
     assert!(!catalog.renew(&lease, LEASE).await.unwrap());

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use refward::catalog::{Intent, LastSnapshot, Priority, RestoredRepository, job_kind};
 use refward::domain::{Actor, Head, Kind, Point, RefChange, RefState, RepoId};
 
-use crate::world::{World, change, list, minute, name, oid, seq, snapshot};
+use crate::world::{World, change, list, minute, name, oid, pools, seq, snapshot};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -121,8 +121,8 @@ async fn known_tips_are_those_of_any_time(world: World) {
 async fn intents_end_with_their_snapshot(world: World) {
     let World { catalog, rocket, .. } = &world;
     catalog.enqueue(job_kind::SYNC_REPO, rocket.as_str(), Priority::Event).await.unwrap();
-    let lease = catalog.claim("me", MINUTE).await.unwrap().unwrap();
-    let intend = |record| catalog.intend(&lease, MINUTE, Intent { repo: rocket, seq: seq(1), record });
+    let lease = catalog.claim("me", MINUTE, &pools()).await.unwrap().unwrap();
+    let intend = |record| catalog.intend(&lease, MINUTE, Intent { repo: rocket, seq: seq(1), record, generation: 0 });
     assert!(intend("first").await.unwrap());
     tokio::time::sleep(std::time::Duration::from_millis(3)).await;
     assert!(intend("second").await.unwrap());
@@ -135,9 +135,9 @@ async fn intents_end_with_their_snapshot(world: World) {
 async fn who_has_lost_the_job_announces_nothing(world: World) {
     let World { catalog, rocket, .. } = &world;
     catalog.enqueue(job_kind::SYNC_REPO, rocket.as_str(), Priority::Event).await.unwrap();
-    let lost = catalog.claim("me", Duration::ZERO).await.unwrap().unwrap();
-    let taken = catalog.claim("another", MINUTE).await.unwrap().unwrap();
-    let intent = |record| Intent { repo: rocket, seq: seq(1), record };
+    let lost = catalog.claim("me", Duration::ZERO, &pools()).await.unwrap().unwrap();
+    let taken = catalog.claim("another", MINUTE, &pools()).await.unwrap().unwrap();
+    let intent = |record| Intent { repo: rocket, seq: seq(1), record, generation: 0 };
     assert!(!catalog.intend(&lost, MINUTE, intent("lost")).await.unwrap());
     assert!(catalog.intend(&taken, MINUTE, intent("taken")).await.unwrap());
     assert_eq!(catalog.intents(rocket, seq(1)).await.unwrap(), ["taken"]);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use refward::catalog::{Catalog, Commit, Connection, ConnectionSettings, NewConnection, NewCredential, Source};
+use refward::catalog::{
+    Catalog, Commit, Connection, ConnectionSettings, DEFAULT_POOL, NewConnection, NewCredential, Source,
+};
 use refward::config;
 use refward::domain::{
     Head, ObjectFormat, ObjectId, RefChange, RefCounts, RefName, RemoteRepository, RepoId, Seq, Snapshot, Trigger,
@@ -19,6 +21,11 @@ pub struct World {
     /// The selected repository `acme/rocket`, number 1 on the forge.
     pub rocket: RepoId,
     _folder: TempDir,
+}
+
+/// Of workers that nobody has sorted.
+pub fn pools() -> Vec<String> {
+    vec![DEFAULT_POOL.to_owned()]
 }
 
 impl World {

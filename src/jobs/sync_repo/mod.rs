@@ -134,7 +134,7 @@ impl Sync<'_> {
         self.refuse_strangers(seq).await?;
         let announced =
             serde_json::to_string(&record).map_err(|error| Error::bug("cannot announce a record").detail(error))?;
-        let intent = Intent { repo: &repository.id, seq, record: &announced };
+        let intent = Intent { repo: &repository.id, seq, record: &announced, generation: found.state.generation };
         // The last moment at which a worker that was taken for dead can still do no harm.
         if !services.catalog.intend(self.lease, services.settings.workers.lease, intent).await? {
             return Err(Error::busy("another worker has taken this job over"));
