@@ -179,46 +179,29 @@ impl Catalog {
             "AND COALESCE((SELECT pool FROM repository WHERE repository.id = job.subject), '{DEFAULT_POOL}') IN ({})",
             places.join(", ")
         );
-        self.claim_where(&only, pools.iter().map(Into::into).collect(), holder, lease).await
+        claim(&self.write, &only, pools.iter().map(Into::into).collect(), holder, lease).await
     }
 
-    /// Takes this job if it is due, for `lease`.
-    pub async fn claim_only(&self, kind: &str, subject: &str, holder: &str, lease: Duration) -> Result<Option<Lease>> {
-        self.claim_where("AND kind = $4 AND subject = $5", vec![kind.into(), subject.into()], holder, lease).await
-    }
-
-    async fn claim_where(
+    /// Asks for a job for somebody who waits, and takes it at once unless another has it: one transaction, because each costs
+    /// a sync of the disk.
+    pub async fn enqueue_and_claim(
         &self,
-        only: &str,
-        wanted: Vec<Value>,
+        kind: &'static str,
+        subject: &str,
         holder: &str,
         lease: Duration,
     ) -> Result<Option<Lease>> {
-        let database = self.write.get_database_backend();
-        let lock = if database == DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
-        // One statement, so that it is atomic on both databases. An abandoned job goes first: until it has run, no other
-        // with its subject can.
-        let sql = format!(
-            "UPDATE job SET state = 'running', holder = $1, lease_until = $2, attempts = attempts + 1, fence = fence + 1
-             WHERE id = COALESCE(
-                 (SELECT id FROM job WHERE state = 'running' AND lease_until <= $3 {only}
-                  ORDER BY lease_until LIMIT 1 {lock}),
-                 (SELECT id FROM job WHERE state = 'ready' AND run_at <= $3 {only}
-                      AND NOT EXISTS (SELECT 1 FROM job AS other WHERE other.state = 'running'
-                                      AND other.kind = job.kind AND other.subject = job.subject)
-                  ORDER BY priority, run_at, id LIMIT 1 {lock}))
-             RETURNING *"
-        );
-        let now = now();
-        let values = [holder.into(), until(now, lease).into(), now.into()].into_iter().chain(wanted);
-        let claim = Statement::from_sql_and_values(database, sql, values);
-        match self.write.query_one_raw(claim).await {
-            Ok(row) => row.map(|row| job::Model::from_query_result(&row, "").map(Lease::from)).transpose(),
-            // PostgreSQL only: the subject began to run between our look and our write.
-            Err(error) if is_duplicate(&error) => Ok(None),
-            Err(error) => Err(error),
+        const DOING: &str = "claiming a job";
+        let (priority, delay) = (Priority::Manual, Duration::ZERO);
+        let tx = self.begin(DOING).await?;
+        enqueue(&tx, vec![NewJob { kind, subject: subject.to_owned(), priority, delay }]).await?;
+        let this = vec![kind.into(), subject.into()];
+        let claimed = claim(&tx, "AND kind = $4 AND subject = $5", this, holder, lease).await?;
+        tx.commit().await.during(DOING)?;
+        if claimed.is_none() {
+            self.ring();
         }
-        .during("claiming a job")
+        Ok(claimed)
     }
 
     /// Keeps the job for another `length` from now. Like all that follow: `false` when the job was given to another worker
@@ -230,8 +213,7 @@ impl Catalog {
 
     /// The job is done.
     pub async fn finish(&self, lease: &Lease) -> Result<bool> {
-        let finished = job::Entity::delete_many().filter(held_by(lease)).exec(&self.write).await;
-        Ok(finished.during("finishing a job")?.rows_affected == 1)
+        finish(&self.write, lease).await
     }
 
     /// The attempt failed; try again at `run_at`. Merged into a younger wish for the same, if there is one.
@@ -277,6 +259,46 @@ impl Catalog {
             .during("listing the jobs")?;
         Ok(rows.into_iter().map(Job::from).collect())
     }
+}
+
+/// Takes a job that meets `only`, a condition over `wanted`, which are bound from $4 on.
+async fn claim(
+    db: &impl ConnectionTrait,
+    only: &str,
+    wanted: Vec<Value>,
+    holder: &str,
+    lease: Duration,
+) -> Result<Option<Lease>> {
+    let database = db.get_database_backend();
+    let lock = if database == DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
+    // One statement, so that it is atomic on both databases. An abandoned job goes first: until it has run, no other
+    // with its subject can.
+    let sql = format!(
+        "UPDATE job SET state = 'running', holder = $1, lease_until = $2, attempts = attempts + 1, fence = fence + 1
+         WHERE id = COALESCE(
+             (SELECT id FROM job WHERE state = 'running' AND lease_until <= $3 {only}
+              ORDER BY lease_until LIMIT 1 {lock}),
+             (SELECT id FROM job WHERE state = 'ready' AND run_at <= $3 {only}
+                  AND NOT EXISTS (SELECT 1 FROM job AS other WHERE other.state = 'running'
+                                  AND other.kind = job.kind AND other.subject = job.subject)
+              ORDER BY priority, run_at, id LIMIT 1 {lock}))
+         RETURNING *"
+    );
+    let now = now();
+    let values = [holder.into(), until(now, lease).into(), now.into()].into_iter().chain(wanted);
+    match db.query_one_raw(Statement::from_sql_and_values(database, sql, values)).await {
+        Ok(row) => row.map(|row| job::Model::from_query_result(&row, "").map(Lease::from)).transpose(),
+        // PostgreSQL only: the subject began to run between our look and our write.
+        Err(error) if is_duplicate(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+    .during("claiming a job")
+}
+
+/// The job is done, within the caller's transaction.
+pub(super) async fn finish(db: &impl ConnectionTrait, lease: &Lease) -> Result<bool> {
+    let finished = job::Entity::delete_many().filter(held_by(lease)).exec(db).await;
+    Ok(finished.during("finishing a job")?.rows_affected == 1)
 }
 
 /// Keeps a job for another `length` within the caller's transaction.

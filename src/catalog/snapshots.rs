@@ -76,6 +76,8 @@ pub struct Commit {
     pub handled_events: Vec<i64>,
     /// Since the oldest of these arrived. `None`: no event asked for it.
     pub lag: Option<Duration>,
+    /// The job that is done with it, in the same transaction, because each costs a sync of the disk.
+    pub finishes: Option<Lease>,
 }
 
 /// A snapshot that is about to be written to the vault.
@@ -227,6 +229,9 @@ pub(super) async fn write(tx: &DatabaseTransaction, commit: Commit, guard: Expr)
     });
     insert_all(tx, journal, 7).await.during(DOING)?;
     mark_handled(tx, &commit.handled_events, Some(commit.snapshot.seq)).await?;
+    if let Some(job) = &commit.finishes {
+        queue::finish(tx, job).await?;
+    }
     Ok(true)
 }
 

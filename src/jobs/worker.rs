@@ -19,7 +19,7 @@ use super::{
     Job, Outcome, catch_up, compact, deliver, discover, drill, follow_app, prune, quotas, read_share, retain,
     sync_repo, watch,
 };
-use crate::catalog::{Lease, Priority};
+use crate::catalog::Lease;
 use crate::domain::{Error, Kind, Result};
 use crate::services::Services;
 
@@ -130,13 +130,11 @@ impl Worker {
 pub async fn run_now(services: &Services, job: &Job) -> Result<Outcome> {
     let name = worker_name();
     let length = services.settings.workers.lease;
-    services.catalog.enqueue(job.kind(), &job.subject(), Priority::Manual).await?;
     loop {
-        if let Some(claimed) = services.catalog.claim_only(job.kind(), &job.subject(), &name, length).await? {
+        if let Some(claimed) = services.catalog.enqueue_and_claim(job.kind(), &job.subject(), &name, length).await? {
             return work(services, &claimed).await;
         }
         tokio::time::sleep(LOOK_AGAIN / 5).await;
-        services.catalog.enqueue(job.kind(), &job.subject(), Priority::Manual).await?;
     }
 }
 
@@ -197,17 +195,15 @@ async fn keep(services: &Services, lease: &Lease) -> Error {
 
 async fn settle(services: &Services, lease: &Lease, failure: Option<&Error>) -> Result<()> {
     let catalog = &services.catalog;
-    let held = match failure {
-        None => catalog.finish(lease).await?,
-        Some(error) => {
-            let (kind, subject) = (&lease.kind, &lease.subject);
-            tracing::warn!(kind, subject, attempts = lease.attempts, "job failed: {}", error.for_log());
-            let pause = pause(services, error, lease.attempts);
-            catalog.retry(lease, Utc::now() + pause, &error.to_string()).await?
-        }
+    let Some(error) = failure else {
+        // Nothing to do where the snapshot's row has ended the job with it.
+        return catalog.finish(lease).await.map(drop);
     };
-    if !held {
-        tracing::info!(kind = lease.kind, subject = lease.subject, "another worker has taken this job over");
+    let (kind, subject) = (&lease.kind, &lease.subject);
+    tracing::warn!(kind, subject, attempts = lease.attempts, "job failed: {}", error.for_log());
+    let pause = pause(services, error, lease.attempts);
+    if !catalog.retry(lease, Utc::now() + pause, &error.to_string()).await? {
+        tracing::info!(kind, subject, "another worker has taken this job over");
     }
     Ok(())
 }

@@ -127,10 +127,8 @@ async fn a_retry_waits_and_is_not_hurried_by_events(world: World) {
     assert_eq!(jobs[0].last_error.as_deref(), Some("the forge is down"));
     wish(catalog, "a").await;
     assert_eq!(claim(catalog, "w").await, None);
-    assert_eq!(catalog.claim_only(SYNC_REPO, "a", "w", LEASE).await.unwrap(), None);
 
-    catalog.enqueue(SYNC_REPO, "a", Priority::Manual).await.unwrap();
-    let lease = catalog.claim_only(SYNC_REPO, "a", "w", LEASE).await.unwrap().unwrap();
+    let lease = catalog.enqueue_and_claim(SYNC_REPO, "a", "w", LEASE).await.unwrap().unwrap();
     assert_eq!(lease.attempts, 2, "still the same trouble");
     assert!(catalog.finish(&lease).await.unwrap());
     wish(catalog, "a").await;

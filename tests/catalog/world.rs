@@ -154,5 +154,6 @@ pub fn snapshot(repo: &RepoId, number: u64, changes: Vec<RefChange>, total: u64)
         checkpoint: false,
         handled_events: vec![],
         lag: None,
+        finishes: None,
     }
 }

@@ -152,7 +152,8 @@ impl Sync<'_> {
             "sealed object written"
         );
         let fingerprint = (!found.listing.partial).then_some(found.listing.fingerprint);
-        let snapshot = recover::commit_row(services, &record, sealed, fingerprint, &found.events).await?;
+        let snapshot =
+            recover::commit_row(services, &record, sealed, fingerprint, &found.events, Some(self.lease)).await?;
         tracing::info!(step = "recorded", repository = repository.full_name, seq = seq.get(), "snapshot complete");
         count(&snapshot, &found.events);
         Ok(Outcome::Written(snapshot))

@@ -3,7 +3,7 @@
 use chrono::Utc;
 
 use super::Sync;
-use crate::catalog::{Commit, PendingEvent};
+use crate::catalog::{Commit, Lease, PendingEvent};
 use crate::domain::{Error, Result, Seq, Snapshot};
 use crate::services::Services;
 use crate::vault::{Record, Sealed};
@@ -38,7 +38,7 @@ impl Sync<'_> {
                 return Err(stranger(next));
             };
             let events = services.catalog.events_of(&record.trigger.deliveries, repo).await?;
-            commit_row(services, &record, sealed, None, &events).await?;
+            commit_row(services, &record, sealed, None, &events, None).await?;
             tracing::info!(repository = record.full_name, seq = next.get(), "finished an interrupted snapshot");
         }
     }
@@ -71,11 +71,13 @@ pub(super) async fn commit_row(
     sealed: Sealed,
     fingerprint: Option<[u8; 32]>,
     events: &[PendingEvent],
+    finishes: Option<&Lease>,
 ) -> Result<Snapshot> {
     let refs_total = record.ledger.kinds.get("refs").map_or(0, |refs| refs.captured);
     let oldest = events.iter().map(|event| event.received_at).min();
     let lag = oldest.map(|oldest| (Utc::now() - oldest).to_std().unwrap_or_default());
-    let commit = Commit { fingerprint, lag, handled_events: super::ids(events), ..row(record, sealed, refs_total) };
+    let (handled_events, finishes) = (super::ids(events), finishes.cloned());
+    let commit = Commit { fingerprint, lag, handled_events, finishes, ..row(record, sealed, refs_total) };
     let snapshot = commit.snapshot.clone();
     services.catalog.commit(commit).await?;
     Ok(snapshot)
@@ -95,5 +97,6 @@ pub fn row(record: &Record, sealed: Sealed, refs_total: u64) -> Commit {
         checkpoint: record.is_checkpoint(),
         handled_events: Vec::new(),
         lag: None,
+        finishes: None,
     }
 }
