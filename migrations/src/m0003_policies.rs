@@ -26,7 +26,9 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for statement in ["DROP INDEX snapshot_leaving", "DROP INDEX repository_next_run"] {
+        for statement in
+            ["DROP INDEX delivery_without_body", "DROP INDEX snapshot_leaving", "DROP INDEX repository_next_run"]
+        {
             manager.get_connection().execute_unprepared(statement).await?;
         }
         for (table, column) in new_columns() {
@@ -54,6 +56,7 @@ const INDEXES: &[&str] = &[
     "CREATE INDEX reading_repository ON reading (repo_id)",
     "CREATE INDEX outbox_waiting ON outbox (receiver, next_at) WHERE state = 'waiting'",
     "CREATE INDEX outbox_notice ON outbox (notice_id)",
+    "CREATE INDEX delivery_without_body ON delivery (received_at) WHERE body IS NULL",
 ];
 
 fn new_columns() -> Vec<(&'static str, ColumnDef)> {

@@ -259,6 +259,35 @@ impl Catalog {
             }
         }
     }
+
+    /// Forgets deliveries that came before `before` and whose bodies are gone already, with their events; says how many. One
+    /// that comes again after that counts as new.
+    pub async fn forget_deliveries(&self, before: DateTime<Utc>) -> Result<u64> {
+        const DOING: &str = "forgetting old deliveries";
+        let mut forgotten = 0;
+        loop {
+            let tx = self.begin(DOING).await?;
+            let old: Vec<i64> = delivery::Entity::find()
+                .select_only()
+                .column(delivery::Column::Id)
+                .filter(delivery::Column::Body.is_null())
+                .filter(delivery::Column::ReceivedAt.lt(before.timestamp_millis()))
+                .limit(BITE)
+                .into_tuple()
+                .all(&tx)
+                .await
+                .during(DOING)?;
+            let events = event::Entity::delete_many().filter(event::Column::DeliveryRow.is_in(old.iter().copied()));
+            events.exec(&tx).await.during(DOING)?;
+            let deliveries = delivery::Entity::delete_many().filter(delivery::Column::Id.is_in(old.iter().copied()));
+            deliveries.exec(&tx).await.during(DOING)?;
+            tx.commit().await.during(DOING)?;
+            forgotten += old.len() as u64;
+            if (old.len() as u64) < BITE {
+                return Ok(forgotten);
+            }
+        }
+    }
 }
 
 const BITE: u64 = 500;

@@ -107,6 +107,9 @@ impl Settings {
         if self.workers.lease.as_secs() < 5 {
             return refuse("workers.lease", "must be at least 5s, or jobs are taken away while they run");
         }
+        if self.deliveries.forget < Duration::from_hours(35 * 24) || self.deliveries.forget < self.deliveries.keep {
+            return refuse("deliveries.forget", "must be at least 35d, and not shorter than `deliveries.keep`");
+        }
         let sweep = &self.sweep;
         let pauses = [sweep.interval, sweep.shortest, sweep.git, sweep.deliveries, sweep.installations];
         if pauses.iter().any(Duration::is_zero) {

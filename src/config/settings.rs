@@ -158,6 +158,8 @@ section! {
     Deliveries {
         #[serde(with = "humantime_serde")]
         keep: Duration,
+        #[serde(with = "humantime_serde")]
+        forget: Duration,
     }
 }
 

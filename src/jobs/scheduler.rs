@@ -74,8 +74,9 @@ async fn enqueue_due(services: &Services, started: DateTime<Utc>) -> Result<()> 
     let syncs = subjects(repositories.into_iter().map(Job::SyncRepo).collect());
     catalog.enqueue_all(job_kind::SYNC_REPO, &syncs, Priority::Sweep).await?;
     let dropped = catalog.forget_bodies(Utc::now() - settings.deliveries.keep).await?;
-    if dropped > 0 {
-        tracing::debug!(dropped, "webhook bodies past their keep");
+    let forgotten = catalog.forget_deliveries(Utc::now() - settings.deliveries.forget).await?;
+    if dropped + forgotten > 0 {
+        tracing::debug!(dropped, forgotten, "webhook bodies and deliveries past their keep");
     }
     catalog.forget_notices(Utc::now() - settings.notices.keep).await?;
     Ok(())

@@ -1,5 +1,6 @@
 //! Events between webhook and snapshot: what waits, since when, and what is kept.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,6 +13,7 @@ on_both_databases! {
     an_event_waits_until_a_snapshot_answers_it,
     only_what_a_job_follows_counts_as_waiting,
     bodies_are_forgotten_once_nothing_waits,
+    deliveries_are_forgotten_after_their_bodies,
     status_tells_of_every_repository_at_once,
 }
 
@@ -93,6 +95,20 @@ async fn bodies_are_forgotten_once_nothing_waits(world: World) {
     catalog.record_unchanged(rocket, None, &waiting, None).await.unwrap();
     assert_eq!(catalog.forget_bodies(before).await.unwrap(), 1);
     assert_eq!(catalog.forget_bodies(minute(10) + TimeDelta::seconds(1)).await.unwrap(), 1);
+}
+
+async fn deliveries_are_forgotten_after_their_bodies(world: World) {
+    let World { catalog, rocket, .. } = &world;
+    deliver(catalog, "with-body", minute(0), rocket, push()).await;
+    deliver(catalog, "old", minute(0), rocket, Change::Issue(1)).await;
+    deliver(catalog, "young", minute(10), rocket, Change::Issue(1)).await;
+    assert_eq!(catalog.forget_bodies(minute(11)).await.unwrap(), 2);
+    assert_eq!(catalog.forget_deliveries(minute(5)).await.unwrap(), 1);
+    let ids = ["with-body", "old", "young"].map(|id| DeliveryId::parse(id).unwrap());
+    let stored = catalog.stored("github", &ids).await.unwrap();
+    assert_eq!(stored, HashSet::from([ids[0].clone(), ids[2].clone()]));
+    assert_eq!(catalog.pending_events(rocket).await.unwrap().len(), 1, "what waits stays");
+    assert_eq!(catalog.event_counts().await.unwrap().iter().map(|kind| kind.total).sum::<i64>(), 2);
 }
 
 async fn status_tells_of_every_repository_at_once(world: World) {
