@@ -6,6 +6,7 @@ mod event;
 mod ids;
 mod object_id;
 mod point;
+pub mod policy;
 mod refs;
 mod repository;
 mod snapshot;
