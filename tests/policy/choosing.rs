@@ -29,7 +29,7 @@ fn chosen(policies: Vec<Policy>, facts: &RepositoryFacts) -> String {
 
 #[test]
 fn what_no_policy_selects_is_under_the_default_one() {
-    insta::assert_snapshot!(chosen(Vec::new(), &facts("acme/api")), @"");
+    insta::assert_snapshot!(chosen(Vec::new(), &facts("acme/api")), @"default: no other policy selects this repository");
     let mut default = Policy::built_in();
     default.description = "mine".into();
     let order = Order::new(vec![default, select("web", "groups = [\"mobile\"]")]).unwrap();
@@ -43,8 +43,8 @@ fn a_policy_that_names_it_comes_before_those_that_it_fits_and_they_are_told() {
         select("web", "groups = [\"web\", \"mobile\"]\nconnections = [\"Work\"]"),
         select("vip", "repositories = [\"ACME/API\"]"),
     ];
-    insta::assert_snapshot!(chosen(policies.clone(), &facts("acme/api")), @"");
-    insta::assert_snapshot!(chosen(policies, &facts("acme/docs")), @"");
+    insta::assert_snapshot!(chosen(policies.clone(), &facts("acme/api")), @"vip: it names this repository; it comes before everything, web, which would apply as well");
+    insta::assert_snapshot!(chosen(policies, &facts("acme/docs")), @"everything: it selects this repository: `*`; it comes before web, which would apply as well");
 }
 
 #[test]

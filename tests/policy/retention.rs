@@ -33,7 +33,12 @@ fn kept(rules: &Retention, points: &[RecoveryPoint], now: DateTime<Utc>) -> Vec<
 fn the_last_ones_stay_whenever_they_were_taken() {
     let points =
         points(&["2020-01-01T00:00:00Z", "2026-11-19T08:00:00Z", "2026-11-20T08:00:00Z", "2026-11-20T09:00:00Z"]);
-    insta::assert_snapshot!(told("last = 2", &points), @"");
+    insta::assert_snapshot!(told("last = 2", &points), @"
+    1 2020-01-01 00:00: no rule
+    2 2026-11-19 08:00: no rule
+    3 2026-11-20 08:00: last 2 of 2
+    4 2026-11-20 09:00: the newest; the newest complete one; last 1 of 2
+    ");
 }
 
 #[test]
@@ -49,14 +54,29 @@ fn the_newest_of_each_day_week_month_and_year_stays() {
         "2026-11-20T11:00:00Z",
         "2026-11-20T11:30:00Z",
     ]);
-    insta::assert_snapshot!(told("hourly = 1\ndaily = 3\nweekly = 3\nmonthly = 3\nyearly = 3", &points), @"");
+    insta::assert_snapshot!(told("hourly = 1\ndaily = 3\nweekly = 3\nmonthly = 3\nyearly = 3", &points), @"
+    1 2024-12-30 10:00: yearly 3 of 3: newest of 2024
+    2 2025-12-31 10:00: monthly 3 of 3: newest of 2025-12; yearly 2 of 3: newest of 2025
+    3 2026-10-31 10:00: monthly 2 of 3: newest of 2026-10
+    4 2026-11-01 10:00: weekly 3 of 3: newest of 2026-W44
+    5 2026-11-15 10:00: daily 3 of 3: newest of 2026-11-15; weekly 2 of 3: newest of 2026-W46
+    6 2026-11-16 10:00: daily 2 of 3: newest of 2026-11-16
+    7 2026-11-20 10:00: no rule
+    8 2026-11-20 11:00: no rule
+    9 2026-11-20 11:30: the newest; the newest complete one; hourly 1 of 1: newest of 2026-11-20 11:00 UTC; daily 1 of 3: newest of 2026-11-20; weekly 1 of 3: newest of 2026-W47; monthly 1 of 3: newest of 2026-11; yearly 1 of 3: newest of 2026
+    ");
 }
 
 #[test]
 fn a_rule_with_a_length_of_time_says_until_when() {
     let points =
         points(&["2026-08-01T12:00:00Z", "2026-11-19T12:00:00Z", "2026-11-20T08:00:00Z", "2026-11-20T12:00:00Z"]);
-    insta::assert_snapshot!(told("within = \"1d\"\ndaily = \"90d\"", &points), @"");
+    insta::assert_snapshot!(told("within = \"1d\"\ndaily = \"90d\"", &points), @"
+    1 2026-08-01 12:00: no rule
+    2 2026-11-19 12:00: daily for 90d: newest of 2026-11-19 until 2027-02-17 12:00
+    3 2026-11-20 08:00: within 1d until 2026-11-21 08:00
+    4 2026-11-20 12:00: the newest; the newest complete one; within 1d; daily for 90d: newest of 2026-11-20
+    ");
 }
 
 #[test]
@@ -74,7 +94,11 @@ fn a_label_keeps_as_long_as_it_is_there() {
     let mut points = points(&["2020-01-01T00:00:00Z", "2020-01-02T00:00:00Z", "2026-11-20T08:00:00Z"]);
     points[0].labels = vec!["before the move".to_owned(), "release".to_owned()];
     points[1].labels = vec!["spare".to_owned()];
-    insta::assert_snapshot!(told("last = 1\nlabels = [\"release\"]", &points), @"");
+    insta::assert_snapshot!(told("last = 1\nlabels = [\"release\"]", &points), @"
+    1 2020-01-01 00:00: label release
+    2 2020-01-02 00:00: no rule
+    3 2026-11-20 08:00: the newest; the newest complete one; last 1 of 1
+    ");
     assert_eq!(kept(&retention("last = 1\nlabels = [\"*\"]"), &points, at("2027-01-01T00:00:00Z")), [1, 2, 3]);
 }
 
@@ -92,8 +116,24 @@ fn incomplete_ones_never_push_a_good_one_out() {
     for nth in [2, 4, 5, 6] {
         points[nth].complete = false;
     }
-    insta::assert_snapshot!(told("daily = 2", &points), @"");
-    insta::assert_snapshot!(told("last = 2", &points), @"");
+    insta::assert_snapshot!(told("daily = 2", &points), @"
+    1 2026-11-15 10:00: no rule
+    2 2026-11-16 10:00: daily 2 of 2: newest of 2026-11-16
+    3 2026-11-17 10:00: daily: incomplete, the newest of 2026-11-17
+    4 2026-11-18 10:00: the newest complete one; daily 1 of 2: newest of 2026-11-18
+    5 2026-11-18 12:00: no rule
+    6 2026-11-19 10:00: daily: incomplete, the newest of 2026-11-19
+    7 2026-11-20 10:00: the newest; daily: incomplete, the newest of 2026-11-20
+    ");
+    insta::assert_snapshot!(told("last = 2", &points), @"
+    1 2026-11-15 10:00: no rule
+    2 2026-11-16 10:00: last 2 of 2
+    3 2026-11-17 10:00: incomplete, among the last 2
+    4 2026-11-18 10:00: the newest complete one; last 1 of 2
+    5 2026-11-18 12:00: incomplete, among the last 2
+    6 2026-11-19 10:00: incomplete, among the last 2
+    7 2026-11-20 10:00: the newest; incomplete, among the last 2
+    ");
 }
 
 #[test]
@@ -114,7 +154,12 @@ fn a_clock_that_jumped_ahead_drops_nothing_and_what_it_stamped_stays() {
     // Also when it was the newest, and when that future has come.
     assert_eq!(kept(&rules, &four[..3], at("2026-11-20T12:00:00Z")), [1, 2, 3]);
     assert_eq!(kept(&rules, &four, at("2046-02-01T00:00:00Z")), [1, 2, 3, 4]);
-    insta::assert_snapshot!(told_in(&rules, &four, at("2026-11-20T12:00:00Z"), Tz::UTC), @"");
+    insta::assert_snapshot!(told_in(&rules, &four, at("2026-11-20T12:00:00Z"), Tz::UTC), @"
+    1 2026-11-18 10:00: within 30d until 2026-12-18 10:00
+    2 2026-11-19 10:00: within 30d until 2026-12-19 10:00
+    3 2046-01-01 00:00: its time is not plausible
+    4 2026-11-20 10:00: the newest; the newest complete one; within 30d
+    ");
 }
 
 #[test]
@@ -130,15 +175,26 @@ fn days_begin_at_midnight_of_the_policys_time_zone() {
     let points = points(&["2026-11-20T01:00:00Z", "2026-11-20T04:00:00Z", "2026-11-20T06:00:00Z"]);
     let rules = retention("daily = 7");
     let now = at("2026-11-21T00:00:00Z");
-    insta::assert_snapshot!(told_in(&rules, &points, now, Tz::America__New_York), @"");
-    insta::assert_snapshot!(told_in(&rules, &points, now, Tz::UTC), @"");
+    insta::assert_snapshot!(told_in(&rules, &points, now, Tz::America__New_York), @"
+    1 2026-11-20 01:00: no rule
+    2 2026-11-20 04:00: daily 2 of 7: newest of 2026-11-19
+    3 2026-11-20 06:00: the newest; the newest complete one; daily 1 of 7: newest of 2026-11-20
+    ");
+    insta::assert_snapshot!(told_in(&rules, &points, now, Tz::UTC), @"
+    1 2026-11-20 01:00: no rule
+    2 2026-11-20 04:00: no rule
+    3 2026-11-20 06:00: the newest; the newest complete one; daily 1 of 7: newest of 2026-11-20
+    ");
 }
 
 #[test]
 fn an_hour_that_comes_twice_is_two_hours() {
     // Berlin put its clocks back on 25 October 2026 at 3:00; both are 2:30 there.
     let points = points(&["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]);
-    insta::assert_snapshot!(told_in(&retention("hourly = 24"), &points, at("2026-10-26T00:00:00Z"), Tz::Europe__Berlin), @"");
+    insta::assert_snapshot!(told_in(&retention("hourly = 24"), &points, at("2026-10-26T00:00:00Z"), Tz::Europe__Berlin), @"
+    1 2026-10-25 00:30: hourly 2 of 24: newest of 2026-10-25 02:00 CEST
+    2 2026-10-25 01:30: the newest; the newest complete one; hourly 1 of 24: newest of 2026-10-25 02:00 CET
+    ");
 }
 
 #[test]

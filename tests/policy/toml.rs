@@ -17,7 +17,25 @@ fn refused(text: &str) -> String {
 
 #[test]
 fn the_built_in_policy_keeps_what_the_documentation_says() {
-    insta::assert_snapshot!(toml::to_string(&Policy::built_in()).unwrap(), @"");
+    insta::assert_snapshot!(toml::to_string(&Policy::built_in()).unwrap(), @r#"
+    name = "default"
+    description = "Everything that no other policy selects"
+    timezone = "UTC"
+    pool = "default"
+    data = ["git"]
+    drill = "30d"
+
+    [select]
+
+    [trigger]
+    on_push = true
+
+    [retention]
+    within = "30d"
+    daily = "90d"
+    weekly = "1y"
+    monthly = "7y"
+    "#);
     Policy::built_in().check().unwrap();
 }
 
@@ -66,14 +84,53 @@ fn a_policy_reads_back_as_it_was_written() {
 
 #[test]
 fn what_makes_no_sense_is_refused_with_what_to_do() {
-    insta::assert_snapshot!(refused("name = \"one\"\n[retention]\ndaily = 0"), @"");
-    insta::assert_snapshot!(refused("name = \"one\"\n[retention]\ndailly = 7"), @"");
-    insta::assert_snapshot!(refused("name = \"one\"\n[retention]\nwithin = \"a while\""), @"");
-    insta::assert_snapshot!(refused("name = \"one\"\n[trigger]\non_push = false"), @"");
-    insta::assert_snapshot!(refused("name = \"one\"\n[trigger]\nschedule = \"0 25 * * *\""), @"");
-    insta::assert_snapshot!(refused("name = \"one\"\ntimezone = \"Berlin\""), @"");
-    insta::assert_snapshot!(refused("name = \"one\"\ndata = [\"git\", \"issues\"]"), @"");
-    insta::assert_snapshot!(refused("name = \"one\"\n[select]\ninclude = [\"[\"]"), @"");
-    insta::assert_snapshot!(refused("name = \"two words\""), @"");
-    insta::assert_snapshot!(refused("name = \"default\"\n[select]\ninclude = [\"*\"]"), @"");
+    insta::assert_snapshot!(refused("name = \"one\"\n[retention]\ndaily = 0"), @r#"
+    the retention would keep nothing
+    say what stays, e.g. `retention.within = "30d"` or `retention.daily = 14`
+    "#);
+    insta::assert_snapshot!(refused("name = \"one\"\n[retention]\ndailly = 7"), @"
+    TOML parse error at line 3, column 1
+      |
+    3 | dailly = 7
+      | ^^^^^^
+    unknown field `dailly`, expected one of `last`, `within`, `hourly`, `daily`, `weekly`, `monthly`, `yearly`, `labels`
+    ");
+    insta::assert_snapshot!(refused("name = \"one\"\n[retention]\nwithin = \"a while\""), @r#"
+    TOML parse error at line 3, column 10
+      |
+    3 | within = "a while"
+      |          ^^^^^^^^^
+    `a while` is not a length of time: write it like 30d, 12h, 6months or 7y
+    "#);
+    insta::assert_snapshot!(refused("name = \"one\"\n[trigger]\non_push = false"), @"
+    the policy would never back anything up
+    set `trigger.on_push = true` or a `trigger.schedule`; `refward repos remove` excludes one
+    ");
+    insta::assert_snapshot!(refused("name = \"one\"\n[trigger]\nschedule = \"0 25 * * *\""), @r#"
+    TOML parse error at line 3, column 12
+      |
+    3 | schedule = "0 25 * * *"
+      |            ^^^^^^^^^^^^
+    `0 25 * * *` is not a schedule: Component error: Number out of bounds.
+    "#);
+    insta::assert_snapshot!(refused("name = \"one\"\ntimezone = \"Berlin\""), @r#"
+    TOML parse error at line 2, column 12
+      |
+    2 | timezone = "Berlin"
+      |            ^^^^^^^^
+    `Berlin` is not a time zone: write an IANA name such as Europe/Berlin or UTC
+    "#);
+    insta::assert_snapshot!(refused("name = \"one\"\ndata = [\"git\", \"issues\"]"), @r#"
+    TOML parse error at line 2, column 8
+      |
+    2 | data = ["git", "issues"]
+      |        ^^^^^^^^^^^^^^^^^
+    `issues` cannot be backed up: `data` knows only "git" so far
+    "#);
+    insta::assert_snapshot!(refused("name = \"one\"\n[select]\ninclude = [\"[\"]"), @"`[` is not a glob: error parsing glob '[': unclosed character class; missing ']'");
+    insta::assert_snapshot!(refused("name = \"two words\""), @"`two words` cannot be the name of a policy: use up to 64 letters, digits, `-`, `_` and `.`");
+    insta::assert_snapshot!(refused("name = \"default\"\n[select]\ninclude = [\"*\"]"), @"
+    the default policy selects everything that no other policy selects
+    make a policy of your own for some repositories: `refward policy create NAME`
+    ");
 }

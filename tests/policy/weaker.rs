@@ -16,8 +16,20 @@ fn told(before: &str, after: &str) -> String {
 fn what_is_kept_shorter_is_told() {
     let before = "[retention]\nlast = 5\nwithin = \"30d\"\ndaily = 90\nweekly = \"1y\"\nmonthly = \"7y\"\nlabels = [\"release\"]";
     let after = "[retention]\nlast = 3\nwithin = \"14d\"\ndaily = \"90d\"\nmonthly = 12";
-    insta::assert_snapshot!(told(before, after), @"");
-    assert_eq!(told(after, before), "daily recovery points: 90 instead of 90d", "90 days need not be within 90 days");
+    insta::assert_snapshot!(told(before, after), @"
+    the last 3 are kept instead of the last 5
+    all recovery points are kept for 14d instead of for 30d
+    daily recovery points: 90d instead of 90
+    weekly recovery points (1y) are not kept any more
+    monthly recovery points: 12 instead of 7y
+    the label `release` keeps nothing any more
+    ");
+    assert_eq!(
+        told("[retention]\ndaily = \"90d\"", "[retention]\ndaily = 90"),
+        "daily recovery points: 90 instead of 90d",
+        "90 days may touch 91 of the calendar"
+    );
+    assert_eq!(told("[retention]\ndaily = \"90d\"", "[retention]\ndaily = 95"), "");
 }
 
 #[test]
@@ -31,9 +43,19 @@ fn what_another_rule_keeps_as_well_is_not_told() {
 
 #[test]
 fn what_is_backed_up_or_proved_less_is_told() {
-    insta::assert_snapshot!(told("", "drill = \"60d\"\n[trigger]\non_push = false\nschedule = \"every 1d\""), @"");
-    insta::assert_snapshot!(told("[trigger]\nschedule = \"0 3 * * *\"", "drill = \"never\"\n[trigger]\ncoalesce = \"5m\"\nschedule = \"0 3 * * 1-5\""), @"");
-    insta::assert_snapshot!(told("[trigger]\nschedule = \"every 6h\"", "timezone = \"Asia/Tokyo\""), @"");
+    insta::assert_snapshot!(told("", "drill = \"60d\"\n[trigger]\non_push = false\nschedule = \"every 1d\""), @"
+    pushes are not backed up as they come
+    a restore is drilled every 60d instead of every 30d
+    ");
+    insta::assert_snapshot!(told("[trigger]\nschedule = \"0 3 * * *\"", "drill = \"never\"\n[trigger]\ncoalesce = \"5m\"\nschedule = \"0 3 * * 1-5\""), @"
+    a push waits 5m for others instead of 0s
+    the schedule is `0 3 * * 1-5` instead of `0 3 * * *`
+    no restore is drilled any more
+    ");
+    insta::assert_snapshot!(told("[trigger]\nschedule = \"every 6h\"", "timezone = \"Asia/Tokyo\""), @"
+    days begin at midnight in Asia/Tokyo instead of UTC: other recovery points are the newest of theirs
+    the schedule `every 6h` ends
+    ");
     let daily = "[trigger]\nschedule = \"0 3 * * *\"";
     assert_eq!(told(daily, "[trigger]\nschedule = \"0 */4 * * *\""), "");
     let elsewhere = format!("timezone = \"Europe/Berlin\"\n{daily}\n[retention]\nlast = 9");
