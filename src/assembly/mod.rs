@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use crate::domain::{Error, RepoId, Result, Seq};
+use crate::domain::{Error, Extent, RepoId, Result};
 use crate::git::Limits;
 use crate::vault::Vault;
 
@@ -22,7 +22,7 @@ pub struct Source {
     /// What indexing its packs may cost.
     pub limits: Limits,
     /// SHA-256 of its objects, where there is a catalog that remembers them. Only it knows the end of the chain.
-    pub known: BTreeMap<Seq, [u8; 32]>,
+    pub known: BTreeMap<Extent, [u8; 32]>,
 }
 
 impl Source {

@@ -5,15 +5,15 @@ use std::path::Path;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::Source;
-use crate::domain::{Error, Result, Seq};
+use crate::domain::{Error, Extent, Result, Seq};
 use crate::git::{self, Joiner};
 use crate::vault::{Parent, Progress, object_name};
 
 /// Vault objects read at a time.
 const AT_A_TIME: usize = 8;
 
-/// Reads every snapshot up to `until` into `packs`, an `objects/pack` folder, and checks that each is the one that its
-/// successor was written after; small packs become few. Says how many packs were read.
+/// Reads every object up to the one that holds `until` into `packs`, an `objects/pack` folder, and checks that each is the
+/// one that its successor follows; small packs become few. Says how many packs were read.
 pub async fn assemble(
     source: &Source,
     until: Seq,
@@ -22,9 +22,10 @@ pub async fn assemble(
 ) -> Result<usize> {
     // Many packs are indexed at a time, so each gets along with one thread.
     let limits = &git::Limits { threads: 1, ..source.limits.clone() };
-    let seqs = (1..=until.get()).filter_map(Seq::new);
-    let reads = stream::iter(seqs).map(|seq| async move {
-        let found = source.vault.extract(&source.repo, seq, packs).await?;
+    let cover = source.vault.cover(&source.repo).await?;
+    let objects = cover.through(until)?;
+    let reads = stream::iter(objects).map(|stored| async move {
+        let found = source.vault.extract(&source.repo, &stored.extent, packs).await?;
         let small = match (&found.pack, &found.index) {
             // Small packs travel without their index. They are taken out of the folder again, to be joined.
             (Some(file), None) => {
@@ -37,27 +38,31 @@ pub async fn assemble(
         Ok::<_, Error>((found, small))
     });
     let mut reads = reads.buffered(AT_A_TIME);
-    let mut previous: Option<Parent> = None;
-    let (mut count, mut joiner) = (0, None);
+    let mut previous: Option<(Extent, Parent)> = None;
+    let (mut done, mut count, mut joiner) = (0, 0, None);
     while let Some((found, small)) = reads.try_next().await? {
-        let seq = found.record.seq;
-        let name = |seq| object_name(&source.repo, seq);
-        if source.known.get(&seq).is_some_and(|sha256| *sha256 != found.sealed.sha256) {
-            return Err(Error::damaged(format!("{} is not the object that was written", name(seq)))
+        let extent = found.record.extent();
+        let name = |extent: &Extent| object_name(&source.repo, extent);
+        if source.known.get(&extent).is_some_and(|sha256| *sha256 != found.sealed.sha256) {
+            return Err(Error::damaged(format!("{} is not the object that was written", name(&extent)))
                 .hint("restore an earlier snapshot by its number: --at SEQ"));
         }
-        if found.record.parent != previous {
-            let before = seq.previous().map(name).unwrap_or_default();
-            return Err(Error::damaged(format!("{} does not follow {before}: one of the two was replaced", name(seq)))
-                .hint("run `refward verify REPO --read-data` to see which"));
+        if found.record.before() != previous.map(|(_, end)| end) {
+            let before = previous.map(|(before, _)| name(&before)).unwrap_or_default();
+            return Err(Error::damaged(format!(
+                "{} does not follow {before}: one of the two was replaced",
+                name(&extent)
+            ))
+            .hint("run `refward verify REPO --read-data` to see which"));
         }
         if let Some(pack) = small {
             let joiner = joiner.get_or_insert_with(|| Joiner::new(packs, found.record.object_format, limits));
             joiner.add(&pack)?;
         }
-        previous = Some(Parent { seq, sealed: found.sealed });
+        previous = Some((extent, found.record.end(found.sealed)));
         count += usize::from(found.pack.is_some());
-        progress(Progress { done: seq.get(), total: until.get() });
+        done += 1;
+        progress(Progress { done, total: objects.len() as u64 });
     }
     joiner.map_or(Ok(()), Joiner::finish)?;
     Ok(count)

@@ -3,6 +3,7 @@
 mod actor;
 mod error;
 mod event;
+mod extent;
 mod ids;
 mod object_id;
 mod point;
@@ -14,6 +15,7 @@ mod snapshot;
 pub use actor::Actor;
 pub use error::{Error, Kind, Result};
 pub use event::{Change, Event};
+pub use extent::{Expected, Extent};
 pub use ids::{AppId, ConnectionId, CredentialId, DeliveryId, RepoId, Seq};
 pub use object_id::{ObjectFormat, ObjectId};
 pub use point::Point;

@@ -34,7 +34,7 @@ pub async fn rebuild(services: &Services, mut each: impl FnMut(&str, usize)) -> 
             forge_id: newest.forge_id.clone(),
             full_name: newest.full_name.clone(),
         };
-        let last = services.vault.hash(&repo, newest.seq).await?;
+        let last = services.vault.hash(&repo, &newest.extent()).await?;
         let commits = commits(&records, last)?;
         each(&known_as.full_name, commits.len());
         report.repositories += 1;
@@ -45,8 +45,12 @@ pub async fn rebuild(services: &Services, mut each: impl FnMut(&str, usize)) -> 
 }
 
 async fn records(vault: &Vault, repo: &RepoId) -> Result<Vec<Record>> {
-    let stored = vault.snapshots(repo).await?;
-    stream::iter(stored).map(|stored| vault.record(repo, stored.seq)).buffered(AT_A_TIME).try_collect().await
+    let stored = vault.cover(repo).await?.live;
+    stream::iter(stored)
+        .map(|stored| async move { vault.record(repo, &stored.extent).await })
+        .buffered(AT_A_TIME)
+        .try_collect()
+        .await
 }
 
 /// Each record tells the fingerprint of the one before it, so only the last object has to be read whole.

@@ -52,7 +52,7 @@ pub async fn verify(
     depth: Depth,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<Verified> {
-    let expected = services.catalog.sealed(&repository.id).await?;
+    let expected = services.catalog.expected(&repository.id).await?;
     let found = services.vault.verify(&repository.id, depth.level, Some(&expected), progress).await?;
     let mut findings: Vec<Problem> = found.into_iter().map(Problem::from).collect();
     let mut drilled = false;

@@ -2,11 +2,13 @@
 //! without this program.
 //!
 //! A snapshot is one sealed object under `repos/ID/SEQ`: a signed [`Record`] and the pack with the objects that are
-//! new. [`Vault::append`] writes it with one create-only write, which is the commit; each record names the hash of the
+//! new. Later many may become one that stands for all of them, made by [`consolidate`]; [`Cover`] tells which count. [`Vault::append`] writes it with one create-only write, which is the commit; each record names the hash of the
 //! object before it. [`Vault::record`] reads the beginning of an object, [`Vault::extract`] all of it,
 //! [`Vault::verify`] proves a chain. What is read is believed only after signature, name and hashes have been checked.
 
 mod chain;
+mod consolidate;
+mod cover;
 mod description;
 mod keys;
 mod layout;
@@ -15,6 +17,7 @@ mod record;
 mod recovery_kit;
 mod seal;
 mod source;
+mod span;
 mod store;
 mod unseal;
 mod upload;
@@ -33,12 +36,16 @@ use uuid::Uuid;
 use crate::config;
 use crate::domain::{Error, Result};
 
-pub use chain::replay;
+pub use crate::domain::{Expected, Extent};
+pub use chain::{Moment, replay};
+pub use consolidate::consolidate;
+pub use cover::{Cover, Stored};
 pub use keys::{CredentialKey, Keys};
 pub use layout::object_name;
-pub use reader::{Extracted, Stored};
+pub use reader::Extracted;
 pub use record::{FORMAT, IndexEntry, PackEntry, Parent, Record, Sealed, checkpoint_due};
 pub use seal::PackSource;
+pub use span::{Held, Moves, Span};
 pub use store::{Store, StoreAbility};
 pub use verify::{Finding, Level, Progress};
 pub use writer::Appended;

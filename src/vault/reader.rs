@@ -1,4 +1,4 @@
-//! Reading snapshots back: lists, records, whole objects.
+//! Reading snapshots back: records, whole objects.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -15,23 +15,14 @@ use super::layout::{self, object_name};
 use super::record::{Record, Sealed};
 use super::source::{Prefix, blocking, fingerprint, read_object};
 use super::unseal::{Expect, Sink, cannot_unpack, read_all, read_record};
-use crate::domain::{Error, RepoId, Result, Seq};
+use crate::domain::{Error, Extent, RepoId, Result};
 
-/// A snapshot's object as the store lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stored {
-    /// Its number.
-    pub seq: Seq,
-    /// Its length.
-    pub bytes: u64,
-}
-
-/// A snapshot laid out in a folder, all of it checked.
+/// An object laid out in a folder, all of it checked.
 #[derive(Debug)]
 pub struct Extracted {
     /// Its record.
     pub record: Record,
-    /// The object as it lies in the store: the child's record must name the same.
+    /// The object as it lies in the store.
     pub sealed: Sealed,
     /// `pack-….pack`, if it has one.
     pub pack: Option<PathBuf>,
@@ -53,29 +44,24 @@ impl Vault {
         Ok(repositories)
     }
 
-    /// A repository's objects by number. Gaps and a missing end are for [`Vault::verify`] to judge.
-    pub async fn snapshots(&self, repo: &RepoId) -> Result<Vec<Stored>> {
-        Ok(snapshots_among(&self.store.files(&layout::repository(repo)).await?))
-    }
-
     /// The length of a stored object; `None` if it is not there. Needs no key.
-    pub async fn stored_bytes(&self, repo: &RepoId, seq: Seq) -> Result<Option<u64>> {
-        Ok(self.store.exists(&object_name(repo, seq)).await?.map(|meta| meta.size))
+    pub async fn stored_bytes(&self, repo: &RepoId, extent: &Extent) -> Result<Option<u64>> {
+        Ok(self.store.exists(&object_name(repo, extent)).await?.map(|meta| meta.size))
     }
 
     /// SHA-256 and length of a stored object. Needs no key, so a sealed deployment can finish what a crash broke off.
-    pub async fn hash(&self, repo: &RepoId, seq: Seq) -> Result<Sealed> {
-        self.fingerprint(&object_name(repo, seq)).await
+    pub async fn hash(&self, repo: &RepoId, extent: &Extent) -> Result<Sealed> {
+        self.fingerprint(&object_name(repo, extent)).await
     }
 
     pub(super) async fn fingerprint(&self, name: &str) -> Result<Sealed> {
         read_object(&self.store, name, fingerprint).await
     }
 
-    /// A snapshot's record, signature checked, from no more of the object than it takes.
-    pub async fn record(&self, repo: &RepoId, seq: Seq) -> Result<Record> {
+    /// An object's record, signature checked, from no more of the object than it takes.
+    pub async fn record(&self, repo: &RepoId, extent: &Extent) -> Result<Record> {
         self.keys.readers()?;
-        let expect = self.expect(repo, seq);
+        let expect = self.expect(repo, extent);
         let mut held = BytesMut::new();
         let mut end = FIRST_READ;
         loop {
@@ -100,9 +86,9 @@ impl Vault {
     }
 
     /// Lays pack and index out in `dir`. Nothing appears there unless every byte of the object has been checked.
-    pub async fn extract(&self, repo: &RepoId, seq: Seq, dir: &Path) -> Result<Extracted> {
+    pub async fn extract(&self, repo: &RepoId, extent: &Extent, dir: &Path) -> Result<Extracted> {
         self.keys.readers()?;
-        let expect = self.expect(repo, seq);
+        let expect = self.expect(repo, extent);
         let (keys, dir, name) = (Arc::clone(&self.keys), dir.to_owned(), expect.name.clone());
         read_object(&self.store, &name, move |source| {
             let mut folder = Folder { dir, files: BTreeMap::new() };
@@ -118,32 +104,25 @@ impl Vault {
         .await
     }
 
-    /// Records in the order of `seqs`, several being read ahead.
+    /// Records in the order of `extents`, several being read ahead.
     pub(super) fn records<'v>(
         &'v self,
         repo: &'v RepoId,
-        seqs: impl Iterator<Item = Seq> + 'v,
-    ) -> impl Stream<Item = (Seq, Result<Record>)> + 'v {
-        stream::iter(seqs).map(move |seq| async move { (seq, self.record(repo, seq).await) }).buffered(READ_AHEAD)
+        extents: impl Iterator<Item = Extent> + 'v,
+    ) -> impl Stream<Item = (Extent, Result<Record>)> + 'v {
+        let read = move |extent| async move { (extent, self.record(repo, &extent).await) };
+        stream::iter(extents).map(read).buffered(READ_AHEAD)
     }
 
-    pub(super) fn expect(&self, repo: &RepoId, seq: Seq) -> Expect {
+    pub(super) fn expect(&self, repo: &RepoId, extent: &Extent) -> Expect {
         Expect {
-            name: object_name(repo, seq),
+            name: object_name(repo, extent),
             vault: self.id(),
             repo: repo.clone(),
-            seq,
+            extent: *extent,
             signers: self.signers.clone(),
         }
     }
-}
-
-/// The snapshots among the files of a repository's folder, by number.
-pub(super) fn snapshots_among(files: &[(String, u64)]) -> Vec<Stored> {
-    let stored = |(name, bytes): &(String, u64)| Some(Stored { seq: layout::seq_of(name)?, bytes: *bytes });
-    let mut snapshots: Vec<_> = files.iter().filter_map(stored).collect();
-    snapshots.sort_by_key(|stored| stored.seq);
-    snapshots
 }
 
 /// Files under temporary names until they are published; what is not goes when this goes.

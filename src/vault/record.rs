@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::span::Span;
 use crate::domain::{
     Error, Head, Ledger, ObjectFormat, ObjectId, RefChange, RefCounts, RefName, RefState, RepoId, Result, Seq,
     Snapshot, Trigger,
@@ -18,7 +19,7 @@ pub const FORMAT: u32 = 1;
 /// make us inflate.
 pub(super) const MAX_RECORD: u64 = 512 << 20;
 
-/// One snapshot without its git objects. Field by field in `FORMAT.md`; unknown fields are ignored on reading.
+/// One snapshot without its git objects, or many (see [`Span`]). Field by field in `FORMAT.md`; unknown fields are ignored on reading.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// [`FORMAT`].
@@ -59,6 +60,9 @@ pub struct Record {
     pub ledger: Ledger,
     /// From asking the forge to sealing.
     pub duration_ms: u64,
+    /// In a consolidated snapshot: what it stands for besides this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
 }
 
 /// The sealed object before this one.
@@ -136,6 +140,11 @@ impl Record {
     /// Tells every reference by itself: a checkpoint does, and so does the first of a chain.
     pub fn is_checkpoint(&self) -> bool {
         self.refs.is_some() || self.parent.is_none()
+    }
+
+    /// Its object tells every reference at each of its recovery points by itself.
+    pub(super) fn tells_all(&self) -> bool {
+        self.told().next().is_some_and(Self::is_checkpoint)
     }
 
     /// As listings show it. `refs_total` is the number of references after it.

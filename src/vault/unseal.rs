@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::record::{MAX_RECORD, PackEntry, Record, Sealed};
 use super::seal::{RECORD, SIGNATURE};
-use crate::domain::{Error, RepoId, Result, Seq};
+use crate::domain::{Error, Extent, RepoId, Result};
 
 /// What an object must be to be believed.
 #[derive(Clone)]
@@ -19,7 +19,7 @@ pub(super) struct Expect {
     pub name: String,
     pub vault: Uuid,
     pub repo: RepoId,
-    pub seq: Seq,
+    pub extent: Extent,
     pub signers: Vec<VerifyingKey>,
 }
 
@@ -100,16 +100,7 @@ impl Expect {
             return Err(self.damaged("was not written by this installation: its signature does not match"));
         }
         let record = Record::from_json(&json, &self.name)?;
-        if record.vault != self.vault || record.repo != self.repo || record.seq != self.seq {
-            return Err(self.damaged(&format!(
-                "is not what its name says: it holds snapshot {} of {} ({})",
-                record.seq, record.full_name, record.repo
-            )));
-        }
-        let follows = record.parent.map(|parent| parent.seq) == record.seq.previous();
-        if !follows {
-            return Err(self.damaged("does not name the snapshot before it as its parent"));
-        }
+        record.fits(self.vault, &self.repo, &self.extent).map_err(|why| self.damaged(&why))?;
         Ok(record)
     }
 

@@ -30,18 +30,19 @@ const CHUNK: usize = 256 << 10;
 const CHUNKS: usize = 4;
 
 impl Vault {
-    /// Seals a record and its contents and writes them under the record's number, unless that is taken.
+    /// Seals a record and its contents and writes them under the name of what it stands for, unless that is taken.
     ///
     /// Until this returns [`Appended::Written`] the vault is unchanged; dropping the future changes nothing either,
     /// except in the instant of the final write, after which [`Vault::hash`] tells what is there.
     pub async fn append(&self, record: &Record, contents: Option<PackSource>) -> Result<Appended> {
-        if record.vault != self.id() || record.parent.map(|parent| parent.seq) != record.seq.previous() {
-            return Err(Error::bug("a snapshot's record does not fit the vault or its place in the chain"));
-        }
+        let extent = record.extent();
+        record
+            .fits(self.id(), &record.repo, &extent)
+            .map_err(|why| Error::bug(format!("the record for {extent} {why}")))?;
         self.keys.signer()?;
         self.still_there().await?;
 
-        let name = object_name(&record.repo, record.seq);
+        let name = object_name(&record.repo, &extent);
         let mut upload = self.store.upload(name.clone(), expected_bytes(record));
         let (chunks, received) = mpsc::channel(CHUNKS);
         let sealing = {
@@ -59,7 +60,7 @@ impl Vault {
             Ok(sealed) => sealed,
             Err(e) => {
                 upload.abort().await;
-                return Err(e.while_doing(format!("sealing snapshot {} of {}", record.seq, record.full_name)));
+                return Err(e.while_doing(format!("sealing {extent} of {}", record.full_name)));
             }
         };
         match upload.finish().await? {

@@ -6,7 +6,7 @@ use refward::domain::{Kind, Seq};
 use refward::vault::{Finding, Level};
 use tempfile::TempDir;
 
-use super::support::{Chain, Place, seq};
+use super::support::{Chain, Place, single};
 
 const PACK: usize = 200_000;
 
@@ -61,7 +61,7 @@ async fn a_flipped_bit_anywhere_is_noticed() {
         assert_eq!(about(&findings), [3], "byte {at}: {findings:?}");
         assert_eq!(findings[0].object, name);
         let out = TempDir::new().unwrap();
-        let error = place.vault.extract(&chain.repo, seq(3), out.path()).await.unwrap_err();
+        let error = place.vault.extract(&chain.repo, &single(3), out.path()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Damaged, "byte {at}: {error}");
         assert!(error.to_string().contains(&name), "{error}");
         assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0, "nothing unproven is left behind");
@@ -81,10 +81,10 @@ async fn a_truncated_object_is_noticed_even_without_reading_it() {
             assert_eq!(about(&verify(&place, &chain, level).await), [3], "{length} bytes, {level:?}");
         }
         let out = TempDir::new().unwrap();
-        let error = place.vault.extract(&chain.repo, seq(3), out.path()).await.unwrap_err();
+        let error = place.vault.extract(&chain.repo, &single(3), out.path()).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Damaged, "{length} bytes: {error}");
         if length < 1000 {
-            assert_eq!(place.vault.record(&chain.repo, seq(3)).await.unwrap_err().kind(), Kind::Damaged);
+            assert_eq!(place.vault.record(&chain.repo, &single(3)).await.unwrap_err().kind(), Kind::Damaged);
         }
     }
 }
@@ -98,7 +98,7 @@ async fn appended_bytes_are_noticed() {
     fs::write(&object, longer).unwrap();
     assert_eq!(about(&verify(&place, &chain, Level::Structure).await), [2]);
     let out = TempDir::new().unwrap();
-    assert_eq!(place.vault.extract(&chain.repo, seq(2), out.path()).await.unwrap_err().kind(), Kind::Damaged);
+    assert_eq!(place.vault.extract(&chain.repo, &single(2), out.path()).await.unwrap_err().kind(), Kind::Damaged);
 }
 
 #[tokio::test]
@@ -109,14 +109,14 @@ async fn swapped_objects_are_noticed() {
     fs::write(&two, fourth).unwrap();
     fs::write(&four, &second).unwrap();
     assert_eq!(about(&verify(&place, &chain, Level::Structure).await), [2, 4]);
-    let error = place.vault.record(&chain.repo, seq(4)).await.unwrap_err();
+    let error = place.vault.record(&chain.repo, &single(4)).await.unwrap_err();
     assert!(error.to_string().contains("is not what its name says: it holds snapshot 2"), "{error}");
 
     let mut other = Chain::new("2");
     other.append_bytes(&place.vault, 1000).await;
     other.append_bytes(&place.vault, 1000).await;
     fs::copy(place.object(&chain.repo, 5), place.object(&other.repo, 2)).unwrap();
-    assert_eq!(place.vault.record(&other.repo, seq(2)).await.unwrap_err().kind(), Kind::Damaged);
+    assert_eq!(place.vault.record(&other.repo, &single(2)).await.unwrap_err().kind(), Kind::Damaged);
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn missing_objects_are_noticed_the_newest_only_by_the_catalog() {
     let findings = verify(&place, &chain, Level::Structure).await;
     assert_eq!(about(&findings), [2]);
     assert_eq!(findings[0].problem, "is missing");
-    let error = place.vault.record(&chain.repo, seq(2)).await.unwrap_err();
+    let error = place.vault.record(&chain.repo, &single(2)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Damaged);
     assert!(error.to_string().contains("0000000002.tar.gz.age is missing"), "{error}");
 
@@ -150,9 +150,9 @@ async fn missing_objects_are_noticed_the_newest_only_by_the_catalog() {
 async fn an_older_copy_put_back_is_noticed_by_its_hash() {
     let (place, chain) = five().await;
     // The same snapshot, written a second time elsewhere with the same keys: valid in itself, yet not the one.
-    let twin = place.vault.record(&chain.repo, seq(3)).await.unwrap();
+    let twin = place.vault.record(&chain.repo, &single(3)).await.unwrap();
     let out = TempDir::new().unwrap();
-    let extracted = place.vault.extract(&chain.repo, seq(3), out.path()).await.unwrap();
+    let extracted = place.vault.extract(&chain.repo, &single(3), out.path()).await.unwrap();
     fs::remove_file(place.object(&chain.repo, 3)).unwrap();
     let pack = fs::read(extracted.pack.unwrap()).unwrap();
     place.vault.append(&twin, Some(super::support::source(&pack, None))).await.unwrap();

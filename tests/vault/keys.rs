@@ -8,7 +8,7 @@ use refward::vault::{CredentialKey, Keys, Level, Vault};
 use secrecy::{ExposeSecret as _, SecretString};
 use tempfile::TempDir;
 
-use super::support::{Chain, Place, key_settings, seq, text};
+use super::support::{Chain, Place, key_settings, seq, single, text};
 
 #[tokio::test]
 async fn secret_files_are_for_their_owner_alone_and_never_overwritten() {
@@ -48,7 +48,7 @@ async fn the_recovery_kit_alone_reads_everything() {
         let vault = Vault::open_reading(&place.settings, &key).await.unwrap();
         assert!(!vault.is_sealed());
         let out = TempDir::new().unwrap();
-        assert!(vault.extract(&chain.repo, seq(1), out.path()).await.unwrap().pack.unwrap().exists());
+        assert!(vault.extract(&chain.repo, &single(1), out.path()).await.unwrap().pack.unwrap().exists());
         let record = chain.record(&vault, &chain.state);
         let error = vault.append(&record, None).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Misconfigured);
@@ -65,12 +65,12 @@ async fn a_sealed_deployment_appends_and_compares_but_cannot_read() {
     let mut chain = Chain::new("1");
     chain.append_bytes(&sealed, 1000).await;
     let last = chain.append_bytes(&sealed, 1000).await;
-    assert_eq!(sealed.hash(&chain.repo, seq(2)).await.unwrap(), last);
+    assert_eq!(sealed.hash(&chain.repo, &single(2)).await.unwrap(), last);
 
     let out = TempDir::new().unwrap();
     let errors = [
-        sealed.record(&chain.repo, seq(1)).await.unwrap_err(),
-        sealed.extract(&chain.repo, seq(1), out.path()).await.unwrap_err(),
+        sealed.record(&chain.repo, &single(1)).await.unwrap_err(),
+        sealed.extract(&chain.repo, &single(1), out.path()).await.unwrap_err(),
         sealed.state_at(&chain.repo, None).await.unwrap_err(),
     ];
     for error in errors {
@@ -86,7 +86,7 @@ async fn a_sealed_deployment_appends_and_compares_but_cannot_read() {
     assert_eq!(findings[0].seq, Some(seq(2)));
     // What the sealed deployment wrote, the recovery key reads.
     let reading = Vault::open_reading(&place.settings, &text(&place.kit())).await.unwrap();
-    assert!(reading.record(&chain.repo, seq(1)).await.is_ok());
+    assert!(reading.record(&chain.repo, &single(1)).await.is_ok());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use refward::domain::{Head, Kind, ObjectFormat, ObjectId, Point, RefState};
 use refward::vault::Appended;
 use tempfile::TempDir;
 
-use super::support::{Chain, Place, fake_pack, pack_entry, seq, sha256, source, time};
+use super::support::{Chain, Place, fake_pack, pack_entry, seq, sha256, single, source, time};
 
 #[tokio::test]
 async fn a_pack_with_its_index_comes_back_byte_for_byte() {
@@ -21,13 +21,13 @@ async fn a_pack_with_its_index_comes_back_byte_for_byte() {
     };
 
     let out = TempDir::new().unwrap();
-    let extracted = place.vault.extract(&chain.repo, seq(1), out.path()).await.unwrap();
+    let extracted = place.vault.extract(&chain.repo, &single(1), out.path()).await.unwrap();
     assert_eq!(extracted.record, record);
     assert_eq!(extracted.sealed, sealed);
     assert_eq!(std::fs::read(extracted.pack.unwrap()).unwrap(), pack);
     assert_eq!(std::fs::read(extracted.index.unwrap()).unwrap(), index);
-    assert_eq!(place.vault.hash(&chain.repo, seq(1)).await.unwrap(), sealed);
-    assert_eq!(place.vault.record(&chain.repo, seq(1)).await.unwrap(), record);
+    assert_eq!(place.vault.hash(&chain.repo, &single(1)).await.unwrap(), sealed);
+    assert_eq!(place.vault.record(&chain.repo, &single(1)).await.unwrap(), record);
     assert_eq!(place.vault.repositories().await.unwrap(), std::slice::from_ref(&chain.repo));
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 2);
 }
@@ -43,7 +43,7 @@ async fn a_one_commit_push_stays_within_its_budget() {
         assert!(sealed.bytes <= length as u64 * 11 / 10 + 2048, "{} bytes for a pack of {length}", sealed.bytes);
     }
     let on_disk = std::fs::metadata(place.object(&chain.repo, 2)).unwrap().len();
-    assert_eq!(on_disk, place.vault.snapshots(&chain.repo).await.unwrap()[1].bytes);
+    assert_eq!(on_disk, place.vault.cover(&chain.repo).await.unwrap().live[1].bytes);
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn a_large_pack_streams_through() {
 
     let out = TempDir::new().unwrap();
     let started = Instant::now();
-    let extracted = place.vault.extract(&chain.repo, seq(1), out.path()).await.unwrap();
+    let extracted = place.vault.extract(&chain.repo, &single(1), out.path()).await.unwrap();
     println!("96 MiB: sealed in {sealing:?}, extracted in {:?}", started.elapsed());
     assert!(std::fs::read(extracted.pack.unwrap()).unwrap() == pack);
     assert_eq!(extracted.sealed, sealed);
@@ -80,7 +80,7 @@ async fn a_record_larger_than_the_first_read_is_read_by_further_ranges() {
     let record = chain.record(&place.vault, &state);
     let sealed = chain.append(&place.vault, record.clone(), None).await;
     assert!(sealed.bytes > 300_000, "{} bytes would fit the first read", sealed.bytes);
-    assert_eq!(place.vault.record(&chain.repo, seq(1)).await.unwrap(), record);
+    assert_eq!(place.vault.record(&chain.repo, &single(1)).await.unwrap(), record);
     let (_, restored) = place.vault.state_at(&chain.repo, None).await.unwrap();
     assert_eq!(restored, state);
 }
@@ -100,7 +100,7 @@ async fn contents_that_are_not_what_the_record_says_are_not_written() {
         assert!(error.to_string().contains("is not the one that its record describes"), "{error}");
     }
     assert_eq!(place.vault.append(&record, None).await.unwrap_err().kind(), Kind::Bug);
-    assert_eq!(place.vault.snapshots(&chain.repo).await.unwrap(), []);
+    assert_eq!(place.vault.cover(&chain.repo).await.unwrap().live, []);
     assert!(place.vault.repositories().await.unwrap().is_empty());
 }
 

@@ -17,7 +17,9 @@ use refward::vault::{Appended, Level, Store, Vault};
 use tempfile::TempDir;
 
 use super::s3::S3;
-use super::support::{Chain, Place, fake_pack, key_settings, pack_entry, seq, source, text, vault_in, vault_settings};
+use super::support::{
+    Chain, Place, fake_pack, key_settings, pack_entry, seq, single, source, text, vault_in, vault_settings,
+};
 
 /// What the rest of the program relies on, of any store.
 async fn contract(vault: &Vault) {
@@ -37,12 +39,12 @@ async fn contract(vault: &Vault) {
     both.sort();
     assert_eq!(vault.repositories().await.unwrap(), both);
 
-    let stored = vault.snapshots(&chain.repo).await.unwrap();
-    assert_eq!(stored.iter().map(|stored| stored.seq.get()).collect::<Vec<_>>(), [1, 2, 3]);
+    let stored = vault.cover(&chain.repo).await.unwrap().live;
+    assert_eq!(stored.iter().map(|stored| stored.extent.to.get()).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(vault.verify(&chain.repo, Level::ReadData(1.0), Some(&chain.written), &|_| {}).await.unwrap(), []);
     let out = TempDir::new().unwrap();
     for at in 1..=3 {
-        let extracted = vault.extract(&chain.repo, seq(at), out.path()).await.unwrap();
+        let extracted = vault.extract(&chain.repo, &single(at), out.path()).await.unwrap();
         assert_eq!(fs::metadata(extracted.pack.unwrap()).unwrap().len(), extracted.record.pack.unwrap().bytes);
     }
     for length in [1000, 20 << 20] {
@@ -53,9 +55,9 @@ async fn contract(vault: &Vault) {
         taken.pack = Some(pack_entry(&pack, chain.format, None));
         assert_eq!(vault.append(&taken, Some(source(&pack, None))).await.unwrap(), Appended::Occupied);
     }
-    assert_eq!(vault.hash(&chain.repo, seq(2)).await.unwrap().sha256, chain.written[1].1);
-    assert_eq!(vault.record(&chain.repo, seq(9)).await.unwrap_err().kind(), Kind::Damaged);
-    assert_eq!(vault.snapshots(&Chain::new("3").repo).await.unwrap(), []);
+    assert_eq!(vault.hash(&chain.repo, &single(2)).await.unwrap().sha256, chain.written[1].sha256);
+    assert_eq!(vault.record(&chain.repo, &single(9)).await.unwrap_err().kind(), Kind::Damaged);
+    assert_eq!(vault.cover(&Chain::new("3").repo).await.unwrap().live, []);
 }
 
 #[tokio::test]
@@ -76,7 +78,7 @@ async fn s3_keeps_the_contract() {
     contract(&place.vault).await;
     assert!(s3.dir.path().join("bucket/some/prefix/vault.json").is_file());
     let vault = Vault::open_reading(&place.settings, &text(&place.kit())).await.unwrap();
-    assert!(vault.record(&Chain::new("1").repo, seq(1)).await.is_ok());
+    assert!(vault.record(&Chain::new("1").repo, &single(1)).await.is_ok());
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use refward::config;
-use refward::domain::{Head, Ledger, ObjectFormat, ObjectId, RefState, RepoId, Seq, Trigger};
+use refward::domain::{Expected, Extent, Head, Ledger, ObjectFormat, ObjectId, RefState, RepoId, Seq, Trigger};
 use refward::vault::{Appended, FORMAT, IndexEntry, Keys, PackEntry, PackSource, Parent, Record, Sealed, Store, Vault};
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
@@ -43,7 +43,7 @@ impl Place {
     }
 
     pub fn object(&self, repo: &RepoId, seq: u64) -> PathBuf {
-        self.root().join(refward::vault::object_name(repo, Seq::new(seq).unwrap()))
+        self.root().join(refward::vault::object_name(repo, &single(seq)))
     }
 
     pub async fn reopened(&self) -> refward::domain::Result<Vault> {
@@ -73,6 +73,10 @@ pub fn text(path: &Path) -> SecretString {
 
 pub fn seq(number: u64) -> Seq {
     Seq::new(number).unwrap()
+}
+
+pub fn single(number: u64) -> Extent {
+    Extent::single(seq(number))
 }
 
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -118,7 +122,7 @@ pub struct Chain {
     pub format: ObjectFormat,
     pub last: Option<(Seq, Sealed)>,
     pub state: RefState,
-    pub written: Vec<(Seq, [u8; 32])>,
+    pub written: Vec<Expected>,
 }
 
 impl Chain {
@@ -161,6 +165,7 @@ impl Chain {
             pack: None,
             ledger: Ledger::default(),
             duration_ms: 80,
+            span: None,
         }
     }
 
@@ -171,7 +176,7 @@ impl Chain {
         self.state.apply(&record.changes);
         self.state.head = record.head;
         self.last = Some((record.seq, sealed));
-        self.written.push((record.seq, sealed.sha256));
+        self.written.push(Expected { extent: Extent::single(record.seq), sha256: sealed.sha256 });
         sealed
     }
 

@@ -45,7 +45,7 @@ async fn of_many_writers_of_one_number_exactly_one_writes() {
         let outcomes = futures_util::future::join_all(writers).await;
         let written: Vec<_> = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Appended::Written(_))).collect();
         assert_eq!(written.len(), 1, "{outcomes:?}");
-        let record = place.vault.record(&chain.repo, super::support::seq(1)).await.unwrap();
+        let record = place.vault.record(&chain.repo, &super::support::single(1)).await.unwrap();
         assert_eq!(record.duration_ms, written[0].0);
         let entries = fs::read_dir(place.object(&chain.repo, 1).parent().unwrap()).unwrap().count();
         assert_eq!(entries, 1, "nothing but the snapshot is left");
@@ -127,7 +127,7 @@ async fn a_full_disk_is_told_and_leaves_nothing_behind() {
         let error = place.vault.append(&record, Some(source(&pack, None))).await.unwrap_err();
         assert!(matches!(error.kind(), Kind::Busy { .. }), "{}", error.for_log());
         assert!(error.to_string().contains("no space left in"), "{error}");
-        assert_eq!(place.vault.snapshots(&chain.repo).await.unwrap().len(), 1);
+        assert_eq!(place.vault.cover(&chain.repo).await.unwrap().live.len(), 1);
         let files = run(Command::new("find").arg(place.root()).args(["-type", "f"]));
         assert_eq!(files.lines().count(), 3, "{files}");
     }
@@ -141,7 +141,7 @@ async fn a_full_target_is_not_taken_for_damage() {
     let place = Place::new().await;
     let mut chain = Chain::new("1");
     chain.append_bytes(&place.vault, 3 << 20).await;
-    let error = place.vault.extract(&chain.repo, super::support::seq(1), disk.path()).await.unwrap_err();
+    let error = place.vault.extract(&chain.repo, &super::support::single(1), disk.path()).await.unwrap_err();
     assert!(matches!(error.kind(), Kind::Busy { .. }), "{}", error.for_log());
     assert_eq!(fs::read_dir(disk.path()).unwrap().count(), 0);
 }
@@ -159,7 +159,7 @@ async fn a_read_only_disk_is_told() {
     let error = place.vault.append(&record, None).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured, "{}", error.for_log());
     assert!(error.to_string().contains("does not permit it"), "{error}");
-    assert!(place.vault.record(&chain.repo, super::support::seq(1)).await.is_ok(), "reading still works");
+    assert!(place.vault.record(&chain.repo, &super::support::single(1)).await.is_ok(), "reading still works");
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn an_interrupted_append_changes_nothing() {
     record.pack = Some(pack_entry(&pack, chain.format, None));
     let appending = place.vault.append(&record, Some(source(&pack, None)));
     assert!(tokio::time::timeout(std::time::Duration::from_millis(60), appending).await.is_err());
-    assert_eq!(place.vault.snapshots(&chain.repo).await.unwrap(), []);
+    assert_eq!(place.vault.cover(&chain.repo).await.unwrap().live, []);
     chain.append_bytes(&place.vault, 1000).await;
 }
 

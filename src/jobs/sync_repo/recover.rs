@@ -4,7 +4,7 @@ use chrono::Utc;
 
 use super::Sync;
 use crate::catalog::{Commit, Lease, PendingEvent};
-use crate::domain::{Error, Result, Seq, Snapshot};
+use crate::domain::{Error, Extent, Result, Seq, Snapshot};
 use crate::services::Services;
 use crate::vault::{Record, Sealed};
 
@@ -26,12 +26,14 @@ impl Sync<'_> {
                 return Ok(last);
             }
             adopting = true;
-            if services.vault.stored_bytes(repo, next).await?.is_none() {
+            let object = Extent::single(next);
+            if services.vault.stored_bytes(repo, &object).await?.is_none() {
+                self.refuse_consolidated(next).await?;
                 return Ok(last);
             }
-            let sealed = services.vault.hash(repo, next).await?;
+            let sealed = services.vault.hash(repo, &object).await?;
             let record = if !services.vault.is_sealed() {
-                services.vault.record(repo, next).await?
+                services.vault.record(repo, &object).await?
             } else if intents.len() == 1 {
                 read_intent(&intents.remove(0))?
             } else {
@@ -46,10 +48,23 @@ impl Sync<'_> {
     /// Where we cannot read what is in the vault, an intent must mean that nothing was there when it was made.
     pub(super) async fn refuse_strangers(&self, seq: Seq) -> Result<()> {
         let vault = &self.services.vault;
-        if vault.is_sealed() && vault.stored_bytes(&self.repository.id, seq).await?.is_some() {
+        if vault.is_sealed() && vault.stored_bytes(&self.repository.id, &Extent::single(seq)).await?.is_some() {
             return Err(stranger(seq));
         }
         Ok(())
+    }
+
+    /// What was consolidated has been in a catalog once: this one is older, or new.
+    async fn refuse_consolidated(&self, seq: Seq) -> Result<()> {
+        let cover = self.services.vault.cover(&self.repository.id).await?;
+        match cover.live.iter().find(|stored| stored.extent.to >= seq) {
+            None => Ok(()),
+            Some(stored) => Err(Error::misconfigured(format!(
+                "the vault holds {} of {}, and the catalog knows nothing of number {seq}",
+                stored.extent, self.repository.full_name
+            ))
+            .hint("run `refward catalog rebuild`: the catalog is older than the vault")),
+        }
     }
 }
 

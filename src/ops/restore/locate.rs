@@ -24,13 +24,14 @@ pub async fn locate(
     super::refuse_sealed(&vault)?;
     if let Some(catalog) = catalog {
         match catalog.resolve(address).await {
-            Ok(repository) if repository.last_seq.is_none() && vault.snapshots(&repository.id).await?.is_empty() => {
+            Ok(repository) if repository.last_seq.is_none() && vault.cover(&repository.id).await?.end().is_none() => {
                 return Err(
                     Error::not_found(format!("there is no backup of {address} yet")).hint("`refward backup` takes one")
                 );
             }
             Ok(repository) => {
-                let known = catalog.sealed(&repository.id).await?.into_iter().collect();
+                let expected = catalog.expected(&repository.id).await?;
+                let known = expected.iter().map(|object| (object.extent, object.sha256)).collect();
                 return Ok(Source { vault, repo: repository.id, limits, known });
             }
             Err(error) if error.kind() != Kind::NotFound => return Err(error),
@@ -44,9 +45,8 @@ pub async fn locate(
 async fn search(vault: &Vault, address: &RepoAddress) -> Result<RepoId> {
     let repos = vault.repositories().await?;
     let named = stream::iter(repos).map(|repo| async move {
-        let newest = vault.snapshots(&repo).await?.last().map(|stored| stored.seq);
-        let record = match newest {
-            Some(seq) => Some(vault.record(&repo, seq).await?),
+        let record = match vault.cover(&repo).await?.live.last() {
+            Some(newest) => Some(vault.record(&repo, &newest.extent).await?),
             None => None,
         };
         Ok::<_, Error>((repo, record))

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::domain::{Error, Kind, Point, RefName, Result, Seq};
 use crate::git;
-use crate::vault::{Vault, object_name};
+use crate::vault::{Moment, Vault, object_name};
 
 pub use crate::vault::Progress;
 
@@ -86,8 +86,7 @@ pub struct Refused {
 /// Says what [`run`] would do; changes nothing.
 pub async fn plan(source: &Source, request: &Restore, client: &git::Client) -> Result<Plan> {
     not_shortened(source, request.at).await?;
-    let (seq, state) = source.vault.state_at(&source.repo, request.at).await?;
-    let record = source.vault.record(&source.repo, seq).await?;
+    let Moment { record, state } = source.vault.moment(&source.repo, request.at).await?;
     let now = match &request.target {
         Target::Directory { dir, .. } => directory::refs_of(dir).await?,
         Target::Remote { remote, .. } => remote::refs_of(client, remote).await?,
@@ -101,15 +100,14 @@ pub async fn plan(source: &Source, request: &Restore, client: &git::Client) -> R
 
 /// A chain proves everything but its end: without this an older state would pass for the newest.
 async fn not_shortened(source: &Source, at: Option<Point>) -> Result<()> {
-    let Some(newest) = source.known.keys().next_back() else { return Ok(()) };
-    let stored = source.vault.snapshots(&source.repo).await?;
-    let there = |seq: Seq| stored.iter().any(|stored| stored.seq == seq);
+    let Some(newest) = source.known.keys().max_by_key(|extent| extent.to) else { return Ok(()) };
     let wanted = match at {
-        Some(Point::Seq(seq)) if source.known.contains_key(&seq) => seq,
-        Some(Point::Seq(_)) => return Ok(()),
-        Some(Point::Time(_)) | None => *newest,
+        Some(Point::Seq(seq)) => source.known.keys().find(|extent| extent.contains(seq)),
+        Some(Point::Time(_)) | None => Some(newest),
     };
-    if there(wanted) {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let cover = source.vault.cover(&source.repo).await?;
+    if cover.live.iter().any(|stored| stored.extent.contains(wanted.to)) {
         return Ok(());
     }
     Err(Error::damaged(format!("{} is missing from the vault", object_name(&source.repo, wanted)))
@@ -118,7 +116,7 @@ async fn not_shortened(source: &Source, at: Option<Point>) -> Result<()> {
 
 /// Carries a plan out. Stops if the target has moved since the plan was made.
 ///
-/// `progress` counts the snapshots that have been read.
+/// `progress` counts the vault's objects that have been read.
 pub async fn run(
     source: &Source,
     request: &Restore,
