@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "vault/consolidated.rs"]
+mod consolidated;
 #[path = "vault/damage.rs"]
 mod damage;
 #[path = "vault/keys.rs"]

@@ -12,6 +12,9 @@ use super::error::{During, unreadable};
 use super::tables::fact;
 use super::values::now;
 
+/// Why nothing may leave the vault for the time being: `{"why": …}`.
+pub const RETENTION_PAUSED: &str = "retention_paused";
+
 impl Catalog {
     /// The fact with this name, if there is one.
     pub async fn fact<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {

@@ -45,6 +45,7 @@ pub use body::PackedBody;
 pub use connections::{Connection, ConnectionSettings, Listing, NewConnection, Survey};
 pub use credentials::{NewCredential, Source, StoredCredential};
 pub use deliveries::{CONSUMED, EventCount, NewDelivery, NewEvent, PendingEvent, StoredDelivery, Subscription};
+pub use facts::RETENTION_PAUSED;
 pub use history::JournalEntry;
 pub use installations::{InstallationState, StoredInstallation, StoredRequest};
 pub use notices::{NewNotice, StoredNotice};

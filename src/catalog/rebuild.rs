@@ -9,7 +9,8 @@ use super::Catalog;
 use super::error::During;
 use super::repositories::GONE;
 use super::snapshots::{self, Commit};
-use super::tables::{connection, current_ref, intent, ref_change, repository, snapshot};
+use super::spans::{self, StoredSpan};
+use super::tables::{connection, current_ref, intent, ref_change, repository, snapshot, span};
 use super::values::{column, now};
 
 /// A repository as a record in the vault names it.
@@ -27,9 +28,15 @@ pub struct RestoredRepository {
 
 impl Catalog {
     /// Replaces everything about the repository's snapshots by what the vault holds, all or nothing. `snapshots` come in
-    /// the order of their numbers. A repository that is not known is added as gone: a connection that lists it makes it
-    /// active again.
-    pub async fn rebuild(&self, known_as: &RestoredRepository, repo: &RepoId, snapshots: Vec<Commit>) -> Result<()> {
+    /// the order of their numbers, which may have gaps. A repository that is not known is added as gone: a connection that
+    /// lists it makes it active again.
+    pub async fn rebuild(
+        &self,
+        known_as: &RestoredRepository,
+        repo: &RepoId,
+        snapshots: Vec<Commit>,
+        spans: &[StoredSpan],
+    ) -> Result<()> {
         const DOING: &str = "rebuilding a repository's history";
         let tx = self.begin(DOING).await?;
         let known = repository::Entity::find_by_id(repo.as_str()).one(&tx).await.during(DOING)?;
@@ -44,6 +51,9 @@ impl Catalog {
                 return Err(Error::bug(format!("{DOING}: snapshot {seq} is out of order")));
             }
         }
+        for span in spans {
+            spans::put(&tx, repo, span).await?;
+        }
         tx.commit().await.during(DOING)
     }
 }
@@ -51,6 +61,7 @@ impl Catalog {
 async fn forget(tx: &DatabaseTransaction, repo: &RepoId) -> Result<(), DbErr> {
     let id = repo.as_str();
     snapshot::Entity::delete_many().filter(snapshot::Column::RepoId.eq(id)).exec(tx).await?;
+    span::Entity::delete_many().filter(span::Column::RepoId.eq(id)).exec(tx).await?;
     intent::Entity::delete_many().filter(intent::Column::RepoId.eq(id)).exec(tx).await?;
     ref_change::Entity::delete_many().filter(ref_change::Column::RepoId.eq(id)).exec(tx).await?;
     current_ref::Entity::delete_many().filter(current_ref::Column::RepoId.eq(id)).exec(tx).await?;

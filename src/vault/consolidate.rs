@@ -21,61 +21,65 @@ pub fn consolidate(
     before: Option<&RefState>,
     pack: Option<PackEntry>,
 ) -> Result<Record> {
-    let (first, last) =
-        objects.first().zip(objects.last()).ok_or_else(|| Error::bug("nothing was to be consolidated"))?;
+    let mut points = Vec::<Held>::new();
+    let after = tell(objects, drop, before, |Held { record, sealed }, state| {
+        // The first one tells everything, so that this object needs no other.
+        let refs = points.is_empty().then(|| state.refs.clone());
+        points.push(Held { record: Record { refs, pack: None, ..record }, sealed });
+    })?;
+    let own = points.pop().ok_or_else(|| Error::bug("a consolidated snapshot needs a recovery point"))?;
+    let (Some(first), Some(last)) = (objects.first(), objects.last()) else { return Err(untold()) };
+    let end = last.record.end(last.sealed);
+    let extent = Extent { from: first.record.extent().from, to: end.seq, rewriting };
+    let before = first.record.before();
+    let span = Span { extent, before, end: end.sealed, sealed: own.sealed, points, after };
+    Ok(Record { span: Some(span), pack, ..own.record })
+}
+
+/// Goes through the recovery points of neighbours, oldest first, without those in `drop`. Hands over each with what moved
+/// since the one before it, and every reference after it; returns what moved after the last. Arguments and errors are
+/// those of [`consolidate`].
+pub fn tell(
+    objects: &[Held],
+    drop: &BTreeSet<Seq>,
+    before: Option<&RefState>,
+    mut each: impl FnMut(Held, &RefState),
+) -> Result<Moves> {
     for pair in objects.windows(2) {
         neighbours(&pair[0], &pair[1])?;
     }
     let mut state = before.cloned();
-    let (mut kept, mut pending) = (Vec::<Held>::new(), Moves::default());
+    let mut pending = Moves::default();
     for object in objects {
-        for Held { record, sealed } in object.record.points(object.sealed) {
-            state = replay(state, &record);
-            let moves = mem::take(&mut pending).then(record.moves());
+        for Held { mut record, sealed } in object.record.points(object.sealed) {
+            let after = replay(state, &record).ok_or_else(untold)?;
+            let moves = mem::take(&mut pending).then(Moves::of(&record));
             if drop.contains(&record.seq) {
                 pending = moves;
-                continue;
+            } else {
+                record.changes = moves.changes;
+                record.trigger.actors = moves.actors;
+                each(Held { record, sealed }, &after);
             }
-            let refs = if kept.is_empty() { Some(state.as_ref().ok_or_else(unknown)?.refs.clone()) } else { None };
-            let mut record = Record { refs, pack: None, changes: moves.changes, ..record };
-            record.trigger.actors = moves.actors;
-            kept.push(Held { record, sealed });
+            state = Some(after);
         }
-        if let Some(span) = &object.record.span {
-            if let Some(state) = &mut state {
-                state.apply(&span.after.changes);
-            }
+        if let (Some(span), Some(state)) = (&object.record.span, &mut state) {
+            state.apply(&span.after.changes);
             pending = pending.then(span.after.clone());
         }
     }
-    let own = kept.pop().ok_or_else(|| Error::bug("a consolidated snapshot needs a recovery point"))?;
-    let end = last.record.end(last.sealed);
-    let span = Span {
-        extent: Extent { from: first.record.extent().from, to: end.seq, rewriting },
-        before: first.record.before(),
-        end: end.sealed,
-        sealed: own.sealed,
-        points: kept,
-        after: pending,
-    };
-    Ok(Record { span: Some(span), pack, ..own.record })
+    Ok(pending)
 }
 
 fn neighbours(one: &Held, next: &Held) -> Result<()> {
     if next.record.before() == Some(one.record.end(one.sealed)) {
         return Ok(());
     }
-    let (one, next) = (one.record.extent(), next.record.extent());
-    Err(Error::damaged(format!("{next} cannot be consolidated with {one}: they do not follow from each other"))
-        .hint("run `refward verify REPO --read-data` to see which was replaced"))
+    let (name, one, next) = (&one.record.full_name, one.record.extent(), next.record.extent());
+    Err(Error::damaged(format!("the chain of {name} breaks between {one} and {next}"))
+        .hint("run `refward verify` to see what is missing or was replaced"))
 }
 
-fn unknown() -> Error {
-    Error::bug("a consolidated snapshot needs the references before it")
-}
-
-impl Record {
-    fn moves(&self) -> Moves {
-        Moves { changes: self.changes.clone(), actors: self.trigger.actors.clone() }
-    }
+fn untold() -> Error {
+    Error::bug("recovery points were to be told without the references before them")
 }

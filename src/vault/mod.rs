@@ -24,8 +24,9 @@ mod upload;
 mod verify;
 mod writer;
 
+use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use age::x25519::Recipient;
 use chrono::Utc;
@@ -34,11 +35,11 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::config;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, RepoId, Result};
 
 pub use crate::domain::{Expected, Extent};
 pub use chain::{Moment, replay};
-pub use consolidate::consolidate;
+pub use consolidate::{consolidate, tell};
 pub use cover::{Cover, Stored};
 pub use keys::{CredentialKey, Keys};
 pub use layout::object_name;
@@ -63,6 +64,8 @@ pub struct Vault {
     recipients: Vec<Recipient>,
     signers: Vec<VerifyingKey>,
     index_from: u64,
+    /// Repositories whose end was looked up before the first append of this process.
+    followed: Mutex<HashSet<RepoId>>,
 }
 
 impl Vault {
@@ -118,7 +121,7 @@ impl Vault {
     /// [`Vault::open`] in a given store.
     pub async fn open_in(store: Store, index_from: u64, keys: Keys) -> Result<Self> {
         let Description { vault, recipients, signers } = Description::open(&store, &keys).await?;
-        Ok(Self { store, keys: Arc::new(keys), id: vault, recipients, signers, index_from })
+        Ok(Self { store, keys: Arc::new(keys), id: vault, recipients, signers, index_from, followed: Mutex::default() })
     }
 
     /// The vault's id, which every record carries.

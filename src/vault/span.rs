@@ -48,6 +48,11 @@ pub struct Moves {
 }
 
 impl Moves {
+    /// What a record tells.
+    pub(super) fn of(record: &Record) -> Self {
+        Self { changes: record.changes.clone(), actors: record.trigger.actors.clone() }
+    }
+
     /// Nothing moved.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()

@@ -1,7 +1,7 @@
 //! Appending: one snapshot, one object, one write.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::mpsc;
@@ -14,14 +14,14 @@ use super::seal::{PackSource, seal};
 use super::source::blocking;
 use super::store::Created;
 use super::upload::Upload;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, RepoId, Result, Seq};
 
 /// What became of an append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
     /// The snapshot is in the vault and durable.
     Written(Sealed),
-    /// Another object holds this number; it was left alone.
+    /// Another object holds this number, or stands for it; it was left alone.
     Occupied,
 }
 
@@ -41,6 +41,9 @@ impl Vault {
             .map_err(|why| Error::bug(format!("the record for {extent} {why}")))?;
         self.keys.signer()?;
         self.still_there().await?;
+        if extent.is_single() && self.is_history(&record.repo, record.seq).await? {
+            return Ok(Appended::Occupied);
+        }
 
         let name = object_name(&record.repo, &extent);
         let mut upload = self.store.upload(name.clone(), expected_bytes(record));
@@ -70,6 +73,21 @@ impl Vault {
             Created::Occupied if self.holds(&name, sealed).await? => Ok(Appended::Written(sealed)),
             Created::Occupied => Ok(Appended::Occupied),
         }
+    }
+
+    /// Consolidated snapshots take numbers whose own names are free again: a catalog that was set back to an older copy
+    /// would have them written anew, behind what stands for them. One look per process is enough, since after it nobody
+    /// but this chain's writer adds numbers.
+    async fn is_history(&self, repo: &RepoId, seq: Seq) -> Result<bool> {
+        let followed = || self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        if followed().contains(repo) {
+            return Ok(false);
+        }
+        let history = self.cover(repo).await?.end().is_some_and(|end| end >= seq);
+        if !history {
+            followed().insert(repo.clone());
+        }
+        Ok(history)
     }
 
     async fn holds(&self, name: &str, sealed: Sealed) -> Result<bool> {

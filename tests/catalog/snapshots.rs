@@ -158,16 +158,16 @@ async fn the_history_is_rebuilt_from_the_vault(world: World) {
         full_name: full_name.into(),
     };
     catalog.commit(snapshot(rocket, 1, vec![change("wrong", None, Some(5))], 1)).await.unwrap();
-    catalog.rebuild(&known_as("1", "acme/rocket"), rocket, chain(rocket)).await.unwrap();
+    catalog.rebuild(&known_as("1", "acme/rocket"), rocket, chain(rocket), &[]).await.unwrap();
     let (last, state) = catalog.refs_at(rocket, None).await.unwrap();
     assert_eq!((last, state.refs), (seq(2), BTreeMap::from([(name("main"), oid(2))])));
     assert_eq!(catalog.journal(rocket, Some(&name("wrong"))).await.unwrap(), []);
     assert!(!catalog.repository(rocket).await.unwrap().gone);
 
     let orphan = RepoId::derive("github", "github.com", "7");
-    catalog.rebuild(&known_as("7", "acme/lost"), &orphan, chain(&orphan)).await.unwrap();
+    catalog.rebuild(&known_as("7", "acme/lost"), &orphan, chain(&orphan), &[]).await.unwrap();
     let another = RepoId::derive("github", "github.com", "8");
-    catalog.rebuild(&known_as("8", "acme/another"), &another, chain(&another)).await.unwrap();
+    catalog.rebuild(&known_as("8", "acme/another"), &another, chain(&another), &[]).await.unwrap();
     let seen = catalog.repository(&orphan).await.unwrap();
     assert!(seen.gone && seen.selected);
     assert_eq!(seen.last_seq, Some(seq(2)));
@@ -179,7 +179,7 @@ async fn the_history_is_rebuilt_from_the_vault(world: World) {
 
     let mut shuffled = chain(rocket);
     shuffled.reverse();
-    assert!(catalog.rebuild(&known_as("1", "acme/rocket"), rocket, shuffled).await.is_err());
+    assert!(catalog.rebuild(&known_as("1", "acme/rocket"), rocket, shuffled, &[]).await.is_err());
     assert_eq!(catalog.last_seq(rocket).await.unwrap(), Some(seq(2)), "all or nothing");
 }
 

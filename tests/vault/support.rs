@@ -8,10 +8,13 @@ use std::process::{Command, Stdio};
 use chrono::{DateTime, TimeDelta, Utc};
 use refward::config;
 use refward::domain::{Expected, Extent, Head, Ledger, ObjectFormat, ObjectId, RefState, RepoId, Seq, Trigger};
-use refward::vault::{Appended, FORMAT, IndexEntry, Keys, PackEntry, PackSource, Parent, Record, Sealed, Store, Vault};
+use refward::vault::{
+    Appended, FORMAT, Held, IndexEntry, Keys, PackEntry, PackSource, Parent, Record, Sealed, Store, Vault,
+};
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// A vault with everything around it; gone on drop.
 pub struct Place {
@@ -142,9 +145,14 @@ impl Chain {
 
     /// The record that would come next, leading to `state`.
     pub fn record(&self, vault: &Vault, state: &RefState) -> Record {
+        self.record_in(vault.id(), state)
+    }
+
+    /// [`Self::record`], without a vault at hand.
+    pub fn record_in(&self, vault: Uuid, state: &RefState) -> Record {
         Record {
             format: FORMAT,
-            vault: vault.id(),
+            vault,
             repo: self.repo.clone(),
             seq: self.next(),
             forge: "github".into(),
@@ -178,6 +186,15 @@ impl Chain {
         self.last = Some((record.seq, sealed));
         self.written.push(Expected { extent: Extent::single(record.seq), sha256: sealed.sha256 });
         sealed
+    }
+
+    /// Takes `record` for the newest without writing it.
+    pub fn pretend(&mut self, record: &Record) -> Held {
+        let sealed = Sealed { sha256: sha256(&record.seq.get().to_le_bytes()), bytes: 1000 + record.seq.get() };
+        self.state.apply(&record.changes);
+        self.state.head.clone_from(&record.head);
+        self.last = Some((record.seq, sealed));
+        Held { record: record.clone(), sealed }
     }
 
     /// Appends a snapshot with an incompressible pack of `length` bytes that moves `refs/heads/main`.

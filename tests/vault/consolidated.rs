@@ -1,0 +1,223 @@
+//! One object for many snapshots: whatever was kept is as it was, for every reader.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use refward::domain::{Actor, Head, Kind, ObjectId, RefName, RefState, Seq};
+use refward::vault::{Held, consolidate, replay};
+use uuid::Uuid;
+
+use super::support::{Chain, seq, sha256};
+
+/// What happens between two snapshots: to each of a few references its new value, if it moves.
+#[derive(Clone, Debug)]
+struct Step {
+    moves: Vec<Option<Option<u8>>>,
+    forced: bool,
+    detached: bool,
+    checkpoint: bool,
+    told_by: Option<u8>,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let moves = proptest::collection::vec(proptest::option::weighted(0.4, proptest::option::of(0_u8..3)), 4);
+    let step = (moves, any::<bool>(), any::<bool>(), any::<bool>(), proptest::option::of(0_u8..3)).prop_map(
+        |(moves, forced, detached, checkpoint, told_by)| Step { moves, forced, detached, checkpoint, told_by },
+    );
+    proptest::collection::vec(step, 3..20)
+}
+
+fn id(number: u8) -> ObjectId {
+    ObjectId::from_raw(&sha256(&[number])[..20]).unwrap()
+}
+
+fn name(number: usize) -> RefName {
+    format!("refs/heads/b{number}").parse().unwrap()
+}
+
+/// The objects of a chain in which all this happened.
+fn chain(steps: &[Step]) -> Vec<Held> {
+    let mut chain = Chain::new("1");
+    let told = |step: &Step| {
+        let mut state = chain.state.clone();
+        state.head = Some(if step.detached { Head::Detached(id(0)) } else { Head::Symbolic(name(0)) });
+        for (at, to) in step.moves.iter().enumerate() {
+            match to {
+                None => {}
+                Some(None) => drop(state.refs.remove(&name(at))),
+                Some(Some(to)) => drop(state.refs.insert(name(at), id(*to))),
+            }
+        }
+        let mut record = chain.record_in(Uuid::nil(), &state);
+        record.changes.iter_mut().for_each(|change| change.forced = step.forced);
+        record.refs = step.checkpoint.then(|| state.refs.clone());
+        let actors = record
+            .changes
+            .iter()
+            .filter_map(|change| Some((change.name.clone(), Actor(format!("person {}", step.told_by?)))));
+        record.trigger.actors = actors.collect();
+        chain.pretend(&record)
+    };
+    steps.iter().map(told).collect()
+}
+
+/// What an independent reader makes of the objects: every state, going by each point's changes alone.
+fn states(objects: &[Held]) -> BTreeMap<Seq, RefState> {
+    let mut state = None;
+    let mut states = BTreeMap::new();
+    for (index, object) in objects.iter().enumerate() {
+        if index > 0 {
+            assert_eq!(object.record.before(), Some(objects[index - 1].record.end(objects[index - 1].sealed)));
+        }
+        for Held { record, .. } in object.record.points(object.sealed) {
+            for change in &record.changes {
+                let before = state.as_ref().and_then(|state: &RefState| state.refs.get(&change.name).copied());
+                assert_eq!(change.old, before, "{} at {}", change.name, record.seq);
+                assert_ne!(change.old, change.new);
+            }
+            state = replay(state, &record);
+            let after = state.clone().unwrap();
+            if let Some(refs) = &record.refs {
+                assert_eq!(*refs, after.refs);
+            }
+            states.insert(record.seq, after);
+        }
+        if let (Some(span), Some(state)) = (&object.record.span, &mut state) {
+            state.apply(&span.after.changes);
+        }
+    }
+    states
+}
+
+/// `objects` with those from `range` as one.
+fn joined(objects: &[Held], range: std::ops::Range<usize>, drop: &BTreeSet<Seq>, rewriting: u32) -> Vec<Held> {
+    let before = states(&objects[..range.start]).pop_last().map(|(_, state)| state);
+    // The state before a range is the one at its end, which may be later than the last point.
+    let before = before.map(|mut state| {
+        if let Some(span) = range.start.checked_sub(1).and_then(|last| objects[last].record.span.as_ref()) {
+            state.apply(&span.after.changes);
+        }
+        state
+    });
+    let record = consolidate(&objects[range.clone()], drop, rewriting, before.as_ref(), None).unwrap();
+    let object = Held { record, sealed: objects[range.start].sealed };
+    objects[..range.start].iter().cloned().chain([object]).chain(objects[range.end..].iter().cloned()).collect()
+}
+
+/// A range of at least two of `length`, and which of its numbers are dropped; never all.
+fn cut(
+    length: usize,
+    from: prop::sample::Index,
+    to: prop::sample::Index,
+    drops: &[bool],
+) -> (std::ops::Range<usize>, BTreeSet<Seq>) {
+    let from = from.index(length - 1);
+    let to = from + 2 + to.index(length - from - 1);
+    let mut drop: BTreeSet<Seq> = (from..to).filter(|at| drops[*at]).filter_map(|at| Seq::new(at as u64 + 1)).collect();
+    if drop.len() == to - from {
+        drop.pop_first();
+    }
+    (from..to, drop)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn what_is_kept_is_what_it_was_and_the_chain_goes_on(
+        steps in steps(),
+        from in any::<prop::sample::Index>(), to in any::<prop::sample::Index>(),
+        drops in proptest::collection::vec(any::<bool>(), 20),
+    ) {
+        let objects = chain(&steps);
+        let (range, drop) = cut(objects.len(), from, to, &drops);
+        let joined = joined(&objects, range.clone(), &drop, 1);
+        let mut expected = states(&objects);
+        expected.retain(|seq, _| !drop.contains(seq));
+        prop_assert_eq!(states(&joined), expected);
+
+        let span = &joined[range.start].record;
+        let first = span.points(joined[range.start].sealed).remove(0);
+        prop_assert!(first.record.refs.is_some(), "one object tells every state in it");
+        for Held { record, sealed } in span.points(joined[range.start].sealed) {
+            let original = &objects[usize::try_from(record.seq.get()).unwrap() - 1];
+            prop_assert_eq!(sealed, original.sealed);
+            prop_assert_eq!((record.parent, record.time, &record.head), (original.record.parent, original.record.time, &original.record.head));
+        }
+        prop_assert_eq!(serde_json::from_str::<refward::vault::Record>(&serde_json::to_string(span).unwrap()).unwrap(), span.clone());
+    }
+
+    #[test]
+    fn in_one_step_or_in_many_the_result_is_the_same(
+        steps in steps(),
+        middle in any::<prop::sample::Index>(),
+        early in proptest::collection::vec(any::<bool>(), 20), late in proptest::collection::vec(any::<bool>(), 20),
+    ) {
+        let objects = chain(&steps);
+        let middle = 1 + middle.index(objects.len() - 1);
+        let (end, of) = (objects.len(), |at: usize| seq(at as u64 + 1));
+        // One of each half is always kept.
+        let keep = |at: &usize| *at != middle - 1 && *at != end - 1;
+        let dropped = |flags: &[bool]| (0..end).filter(keep).filter(|at| flags[*at]).map(of).collect::<BTreeSet<_>>();
+        let (early, late) = (dropped(&early), dropped(&late));
+        let all: BTreeSet<_> = early.union(&late).copied().collect();
+
+        let at_once = joined(&objects, 0..end, &all, 1);
+        let halves = joined(&joined(&objects, middle..end, &early, 1), 0..middle, &early, 1);
+        let in_steps = joined(&halves, 0..2, &late, 2);
+        prop_assert_eq!(states(&at_once), states(&in_steps));
+        let facts = |objects: &[Held]| {
+            let record = &objects[0].record;
+            let span = record.span.clone().unwrap();
+            let moves = record.points(objects[0].sealed).into_iter().map(|held| {
+                let names = held.record.changes.iter().map(|change| (change.name.clone(), change.old, change.new));
+                (held.record.seq, names.collect::<Vec<_>>())
+            });
+            (record.before(), record.end(objects[0].sealed), span.sealed, moves.collect::<Vec<_>>())
+        };
+        prop_assert_eq!(facts(&at_once), facts(&in_steps));
+    }
+}
+
+#[test]
+fn what_came_back_to_where_it_was_did_not_move() {
+    let step = |to: Option<u8>, forced| Step {
+        moves: vec![Some(to)],
+        forced,
+        detached: false,
+        checkpoint: false,
+        told_by: Some(1),
+    };
+    let objects = chain(&[step(Some(0), false), step(Some(1), true), step(Some(0), false), step(Some(2), false)]);
+    let told = |drop: &[u64]| {
+        let drop = drop.iter().copied().map(seq).collect();
+        let record = consolidate(&objects, &drop, 1, None, None).unwrap();
+        let points = record.points(objects[0].sealed);
+        points.into_iter().map(|held| (held.record.seq.get(), held.record.changes)).collect::<Vec<_>>()
+    };
+    let moves = told(&[2]);
+    assert_eq!(moves.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), [1, 3, 4]);
+    assert_eq!(moves[1].1, [], "there and back");
+    let moves = told(&[3]);
+    assert_eq!((moves[1].1[0].forced, moves[2].1[0].forced), (true, false));
+    let moves = told(&[2, 3]);
+    assert_eq!((moves[1].1[0].old, moves[1].1[0].new), (Some(id(0)), Some(id(2))));
+}
+
+#[test]
+fn what_does_not_belong_together_is_not_made_one() {
+    let step = Step { moves: vec![Some(Some(1))], forced: false, detached: false, checkpoint: false, told_by: None };
+    let objects = chain(&[step.clone(), step.clone(), step]);
+    let nothing = BTreeSet::new();
+    let all = [1, 2, 3].into_iter().map(seq).collect();
+    assert_eq!(consolidate(&objects, &all, 1, None, None).unwrap_err().kind(), Kind::Bug);
+    assert_eq!(consolidate(&[], &nothing, 1, None, None).unwrap_err().kind(), Kind::Bug);
+    assert_eq!(consolidate(&objects[1..], &nothing, 1, None, None).unwrap_err().kind(), Kind::Bug);
+
+    let gap = [objects[0].clone(), objects[2].clone()];
+    let mut replaced = objects.clone();
+    replaced[0].sealed.bytes += 1;
+    for broken in [&gap[..], &replaced] {
+        assert_eq!(consolidate(broken, &nothing, 1, None, None).unwrap_err().kind(), Kind::Damaged);
+    }
+}
