@@ -131,7 +131,7 @@ impl Record {
             .all(|Held { record, .. }| here(record) && record.span.is_none() && record.pack.is_none());
         let ascending = self.told().is_sorted_by(|a, b| a.seq < b.seq);
         let within = self.told().all(|record| extent.contains(record.seq));
-        let whole = self.told().next().is_some_and(Self::is_checkpoint);
+        let whole = self.told().next().is_some_and(|first| first.refs.is_some());
         let ends = self.seq < extent.to || (span.end == span.sealed && span.after.is_empty());
         if !extent.is_single() && plain && ascending && within && whole && ends {
             return Ok(());

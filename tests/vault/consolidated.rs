@@ -1,13 +1,15 @@
 //! One object for many snapshots: whatever was kept is as it was, for every reader.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
+use chrono::TimeDelta;
 use proptest::prelude::*;
-use refward::domain::{Actor, Head, Kind, ObjectId, RefName, RefState, Seq};
-use refward::vault::{Held, consolidate, replay};
+use refward::domain::{Actor, Expected, Extent, Head, Kind, ObjectId, Point, RefName, RefState, Seq};
+use refward::vault::{Appended, Held, Level, Parent, Span, consolidate, replay};
 use uuid::Uuid;
 
-use super::support::{Chain, seq, sha256};
+use super::support::{Chain, Place, consolidated, fake_pack, pack_entry, seq, sha256, single, source, time};
 
 /// What happens between two snapshots: to each of a few references its new value, if it moves.
 #[derive(Clone, Debug)]
@@ -220,4 +222,179 @@ fn what_does_not_belong_together_is_not_made_one() {
     for broken in [&gap[..], &replaced] {
         assert_eq!(consolidate(broken, &nothing, 1, None, None).unwrap_err().kind(), Kind::Damaged);
     }
+}
+
+/// A chain of twelve in a vault; every reference after each of them.
+async fn twelve() -> (Place, Chain, Vec<RefState>) {
+    let place = Place::new().await;
+    let mut chain = Chain::new("1");
+    let mut states = Vec::new();
+    for _ in 0..12 {
+        chain.append_bytes(&place.vault, 5000).await;
+        states.push(chain.state.clone());
+    }
+    (place, chain, states)
+}
+
+/// 1 to 4 in one, 5 to 8 in one twice over, of which 4, 5 and 8 were not kept, and 9 to 12 as they were taken.
+async fn consolidated_twelve() -> (Place, Chain, Vec<RefState>, Vec<Expected>) {
+    let (place, chain, states) = twelve().await;
+    let (vault, repo) = (&place.vault, &chain.repo);
+    let pack = fake_pack(7000, 1);
+    let mut expected = vec![consolidated(vault, repo, (1, 4), &[4], Some(&pack)).await];
+    consolidated(vault, repo, (5, 8), &[5], Some(&pack)).await;
+    expected.push(consolidated(vault, repo, (5, 8), &[8], Some(&pack)).await);
+    expected.extend(chain.written[8..].iter().copied());
+    (place, chain, states, expected)
+}
+
+async fn delete_superseded(place: &Place, chain: &Chain) {
+    for stored in place.vault.cover(&chain.repo).await.unwrap().superseded {
+        fs::remove_file(place.object_of(&chain.repo, &stored.extent)).unwrap();
+    }
+}
+
+async fn findings(place: &Place, chain: &Chain, expected: &[Expected]) -> Vec<(String, String)> {
+    let found = place.vault.verify(&chain.repo, Level::ReadData(1.0), Some(expected), &|_| {}).await.unwrap();
+    let short = |object: &str| object.rsplit('/').next().unwrap().trim_end_matches(".tar.gz.age").to_owned();
+    found.into_iter().map(|finding| (short(&finding.object), finding.problem)).collect()
+}
+
+#[tokio::test]
+async fn every_moment_that_was_kept_is_found_and_the_chain_is_sound() {
+    let (place, mut chain, mut states, mut expected) = consolidated_twelve().await;
+    let repo = chain.repo.clone();
+    for round in ["beside what they stand for", "alone"] {
+        for at in [1, 2, 3, 6, 7, 9, 10, 11, 12] {
+            let state = &states[usize::try_from(at).unwrap() - 1];
+            let moment = time(at);
+            for point in [Point::Seq(seq(at)), Point::Time(moment), Point::Time(moment + TimeDelta::seconds(59))] {
+                let found = place.vault.state_at(&repo, Some(point)).await.unwrap();
+                assert_eq!(found, (seq(at), state.clone()), "{round}, {point:?}");
+            }
+        }
+        for (dropped, told) in [(4, "3 and 6"), (5, "3 and 6"), (8, "7 and 9")] {
+            let error = place.vault.moment(&repo, Some(Point::Seq(seq(dropped)))).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::NotFound);
+            assert!(error.to_string().contains(&format!("beside it are {told}")), "{round}: {error}");
+            let (before, _) = place.vault.state_at(&repo, Some(Point::Time(time(dropped)))).await.unwrap();
+            assert!(told.starts_with(&before.to_string()), "the newest that is not younger: {before}");
+        }
+        assert_eq!(findings(&place, &chain, &expected).await, [], "{round}");
+        delete_superseded(&place, &chain).await;
+    }
+    let cover = place.vault.cover(&repo).await.unwrap();
+    assert_eq!((cover.live.len(), cover.superseded.len()), (6, 0));
+
+    chain.append_bytes(&place.vault, 5000).await;
+    states.push(chain.state.clone());
+    expected.extend(chain.written.last());
+    assert_eq!(place.vault.state_at(&repo, None).await.unwrap(), (seq(13), states[12].clone()));
+    assert_eq!(findings(&place, &chain, &expected).await, []);
+    // Everything in one, by way of what was consolidated before.
+    expected = vec![consolidated(&place.vault, &repo, (1, 13), &[1, 2], None).await];
+    delete_superseded(&place, &chain).await;
+    assert_eq!(findings(&place, &chain, &expected).await, []);
+    for at in [3, 7, 12, 13] {
+        let state = states[usize::try_from(at).unwrap() - 1].clone();
+        assert_eq!(place.vault.state_at(&repo, Some(Point::Seq(seq(at)))).await.unwrap(), (seq(at), state));
+    }
+}
+
+#[tokio::test]
+async fn what_happens_to_a_consolidated_snapshot_is_noticed() {
+    let (place, chain, _, expected) = consolidated_twelve().await;
+    let (first, second) = (expected[0].extent, expected[1].extent);
+    let object = |extent: &Extent| place.object_of(&chain.repo, extent);
+    let original = fs::read(object(&first)).unwrap();
+    let name = "0000000001-0000000004.1";
+
+    for at in [300, 2000, original.len() - 1] {
+        let mut changed = original.clone();
+        changed[at] ^= 1;
+        fs::write(object(&first), changed).unwrap();
+        let found = findings(&place, &chain, &expected).await;
+        assert_eq!(found.iter().map(|(object, _)| &object[..]).collect::<Vec<_>>(), [name], "byte {at}: {found:?}");
+    }
+    // As long as what it stands for is there, only the catalog knows that it was.
+    fs::remove_file(object(&first)).unwrap();
+    assert_eq!(findings(&place, &chain, &expected).await, [(name.to_owned(), "is missing".to_owned())]);
+    assert_eq!(findings(&place, &chain, &[]).await, []);
+    delete_superseded(&place, &chain).await;
+    for seq in 1..=4 {
+        fs::remove_file(place.object(&chain.repo, seq)).unwrap();
+    }
+    assert_eq!(findings(&place, &chain, &expected).await, [(name.to_owned(), "is missing".to_owned())]);
+    let told = "is missing, and so are all up to 4".to_owned();
+    assert_eq!(findings(&place, &chain, &[]).await, [("0000000001".to_owned(), told)]);
+    let error = place.vault.moment(&chain.repo, None).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Damaged);
+    assert!(error.to_string().contains("0000000001.tar.gz.age is missing from the vault"), "{error}");
+
+    // Another's name, a later rewriting that never was.
+    for wrong in [first, Extent { rewriting: 9, ..second }] {
+        fs::copy(object(&second), object(&wrong)).unwrap();
+        let error = place.vault.record(&chain.repo, &wrong).await.unwrap_err();
+        assert!(error.to_string().contains("is not what its name says: it holds snapshots 5 to 8"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn beside_a_consolidated_snapshot_an_exchanged_neighbour_is_noticed() {
+    let (place, chain, _, expected) = consolidated_twelve().await;
+    let twin = place.vault.record(&chain.repo, &single(9)).await.unwrap();
+    let (pack, mut other) = (fake_pack(5000, 99), twin.clone());
+    other.pack = Some(pack_entry(&pack, chain.format, None));
+    other.parent.as_mut().unwrap().sealed.bytes += 1;
+    fs::remove_file(place.object(&chain.repo, 9)).unwrap();
+    place.vault.append(&other, Some(source(&pack, None))).await.unwrap();
+    let told = findings(&place, &chain, &expected).await;
+    assert!(
+        told.contains(&("0000000009".to_owned(), "does not follow from the object before it".to_owned())),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_number_that_something_stands_for_is_not_written_again() {
+    let (place, chain, ..) = consolidated_twelve().await;
+    delete_superseded(&place, &chain).await;
+    // A catalog from before the consolidation, in a process of its own.
+    let vault = place.reopened().await.unwrap();
+    let again = |seq| {
+        let mut record = chain.record(&vault, &chain.state);
+        record.seq = seq;
+        record.parent = record.parent.map(|parent| Parent { seq: seq.previous().unwrap(), ..parent });
+        record
+    };
+    for taken in [2, 8, 9, 12] {
+        assert_eq!(vault.append(&again(seq(taken)), None).await.unwrap(), Appended::Occupied, "{taken}");
+    }
+    assert!(matches!(vault.append(&again(seq(13)), None).await.unwrap(), Appended::Written(_)));
+}
+
+#[tokio::test]
+async fn a_record_that_contradicts_itself_is_not_written() {
+    let (place, chain, _) = twelve().await;
+    let mut objects = Vec::new();
+    for written in &chain.written[..3] {
+        let record = place.vault.record(&chain.repo, &written.extent).await.unwrap();
+        objects.push(Held { record, sealed: place.vault.hash(&chain.repo, &written.extent).await.unwrap() });
+    }
+    let sound = consolidate(&objects, &BTreeSet::new(), 1, None, None).unwrap();
+    let spoiled: [fn(&mut Span); 6] = [
+        |span| span.points[0].record.refs = None,
+        |span| span.points.reverse(),
+        |span| span.points[1].record.vault = Uuid::nil(),
+        |span| span.extent.to = seq(2),
+        |span| span.extent.rewriting = 0,
+        |span| span.end.bytes += 1,
+    ];
+    for (case, spoil) in spoiled.into_iter().enumerate() {
+        let mut record = sound.clone();
+        spoil(record.span.as_mut().unwrap());
+        let error = place.vault.append(&record, None).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Bug, "case {case}");
+    }
+    assert!(matches!(place.vault.append(&sound, None).await.unwrap(), Appended::Written(_)));
 }

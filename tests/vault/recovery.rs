@@ -1,10 +1,11 @@
 //! The vault is open: age, tar, git, jq and openssl read it without us.
 
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use refward::domain::ObjectFormat;
 
-use super::support::{Chain, Origin, Place, git, refs, run};
+use super::support::{Chain, Origin, Place, consolidated, git, merged_pack, refs, run};
 
 #[tokio::test]
 async fn recover_sh_restores_every_moment_with_ordinary_tools() {
@@ -66,6 +67,60 @@ async fn recover_sh_restores_every_moment_with_ordinary_tools() {
             assert_eq!(git(&target, &["rev-parse", "--show-object-format"]), format.name());
         }
     }
+}
+
+fn recover_sh(key: PathBuf, repo: &Path, target: &Path, at: u64) -> Output {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/vault/recover.sh");
+    Command::new("sh").arg(script).arg(key).arg(repo).arg(target).arg(at.to_string()).output().unwrap()
+}
+
+#[tokio::test]
+async fn recover_sh_restores_whatever_was_kept_from_consolidated_snapshots() {
+    let place = Place::new().await;
+    let origin = Origin::new(ObjectFormat::Sha1);
+    let mut chain = Chain::new("1");
+    let mut states = Vec::new();
+    for step in 1..=9 {
+        origin.commit("a.txt", format!("{step}").as_bytes());
+        origin.git(&["branch", &format!("topic-{step}")]);
+        if step % 3 == 0 {
+            origin.git(&["branch", "-D", &format!("topic-{}", step - 1)]);
+        }
+        origin.back_up(&place.vault, &mut chain, step == 4, step == 5).await;
+        states.push(origin.state());
+    }
+    let (vault, repo) = (&place.vault, &chain.repo);
+    let packed = async |range| merged_pack(vault, repo, ObjectFormat::Sha1, range).await;
+    consolidated(vault, repo, (3, 4), &[3], Some(&packed((3, 4)).await)).await;
+    consolidated(vault, repo, (1, 4), &[1, 4], Some(&packed((1, 4)).await)).await;
+    consolidated(vault, repo, (5, 7), &[7], Some(&packed((5, 7)).await)).await;
+
+    let folder = place.root().join("repos").join(repo.as_str());
+    let all_kept_and_told = |round: &str| {
+        for at in [2, 5, 6, 8, 9] {
+            let target = place.dir.path().join(format!("{round}-{at}.git"));
+            let output = recover_sh(place.kit(), &folder, &target, at);
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let state = &states[usize::try_from(at).unwrap() - 1];
+            assert_eq!(refs(&target), state.refs, "{round}, snapshot {at}");
+        }
+        for (dropped, before) in [(3, 2), (4, 2), (7, 6), (10, 9)] {
+            let output = recover_sh(place.kit(), &folder, &place.dir.path().join(format!("{round}-none.git")), dropped);
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(!output.status.success());
+            assert!(
+                told.contains(&format!("snapshot {dropped} was not kept: the one before it is {before}")),
+                "{told}"
+            );
+            std::fs::remove_dir_all(place.dir.path().join(format!("{round}-none.git"))).unwrap();
+        }
+    };
+    all_kept_and_told("beside what they stand for");
+    for stored in vault.cover(repo).await.unwrap().superseded {
+        std::fs::remove_file(place.object_of(repo, &stored.extent)).unwrap();
+    }
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 4);
+    all_kept_and_told("alone");
 }
 
 #[tokio::test]

@@ -46,7 +46,11 @@ impl Place {
     }
 
     pub fn object(&self, repo: &RepoId, seq: u64) -> PathBuf {
-        self.root().join(refward::vault::object_name(repo, &single(seq)))
+        self.object_of(repo, &single(seq))
+    }
+
+    pub fn object_of(&self, repo: &RepoId, extent: &Extent) -> PathBuf {
+        self.root().join(refward::vault::object_name(repo, extent))
     }
 
     pub async fn reopened(&self) -> refward::domain::Result<Vault> {
@@ -207,6 +211,53 @@ impl Chain {
         record.pack = Some(pack_entry(&pack, self.format, None));
         self.append(vault, record, Some(source(&pack, None))).await
     }
+}
+
+/// Makes one object of those from `from` to `to`, as compaction does, with `pack` for all of theirs.
+pub async fn consolidated(
+    vault: &Vault,
+    repo: &RepoId,
+    (from, to): (u64, u64),
+    drop: &[u64],
+    pack: Option<&[u8]>,
+) -> Expected {
+    let cover = vault.cover(repo).await.unwrap();
+    let range = seq(from)..=seq(to);
+    let mut objects = Vec::new();
+    for stored in cover.live.iter().filter(|stored| range.contains(&stored.extent.from)) {
+        let record = vault.record(repo, &stored.extent).await.unwrap();
+        objects.push(Held { record, sealed: vault.hash(repo, &stored.extent).await.unwrap() });
+    }
+    let there = cover.live.iter().map(|stored| stored.extent);
+    let same = there.filter(|extent| (extent.from, extent.to) == (seq(from), seq(to)));
+    let rewriting = 1 + same.map(|extent| extent.rewriting).max().unwrap_or(0);
+    let before = vault.state_before(repo, seq(from)).await.unwrap();
+    let drop = drop.iter().copied().map(seq).collect();
+    let entry = pack.map(|pack| pack_entry(pack, objects[0].record.object_format, None));
+    let record = refward::vault::consolidate(&objects, &drop, rewriting, before.as_ref(), entry).unwrap();
+    assert_eq!(record.extent(), Extent { from: seq(from), to: seq(to), rewriting });
+    let appended = vault.append(&record, pack.map(|pack| source(pack, None))).await.unwrap();
+    let Appended::Written(sealed) = appended else { panic!("{} was there already", record.extent()) };
+    Expected { extent: record.extent(), sha256: sealed.sha256 }
+}
+
+/// All objects of the packs in the live objects from `from` to `to`, in one pack.
+pub async fn merged_pack(vault: &Vault, repo: &RepoId, format: ObjectFormat, (from, to): (u64, u64)) -> Vec<u8> {
+    let dir = TempDir::new().unwrap();
+    git(dir.path(), &["init", "--quiet", "--bare", &format!("--object-format={format}")]);
+    let packs = dir.path().join("objects/pack");
+    for stored in vault.cover(repo).await.unwrap().live {
+        if (seq(from)..=seq(to)).contains(&stored.extent.from) {
+            let found = vault.extract(repo, &stored.extent, &packs).await.unwrap();
+            if let (Some(pack), None) = (found.pack, found.index) {
+                git(dir.path(), &["index-pack", pack.to_str().unwrap()]);
+            }
+        }
+    }
+    let script = "for idx in objects/pack/*.idx; do git show-index < $idx; done | cut -d ' ' -f 2 | sort -u |
+        git pack-objects --quiet merged";
+    let name = run(Command::new("sh").args(["-e", "-c", script]).current_dir(dir.path()));
+    std::fs::read(dir.path().join(format!("merged-{name}.pack"))).unwrap()
 }
 
 /// A repository made with git.
