@@ -25,7 +25,8 @@ pub fn consolidate(
     let after = tell(objects, drop, before, |Held { record, sealed }, state| {
         // The first one tells everything, so that this object needs no other.
         let refs = points.is_empty().then(|| state.refs.clone());
-        points.push(Held { record: Record { refs, pack: None, ..record }, sealed });
+        let packed = record.came_with();
+        points.push(Held { record: Record { refs, packed, pack: None, ..record }, sealed });
     })?;
     let own = points.pop().ok_or_else(|| Error::bug("a consolidated snapshot needs a recovery point"))?;
     let (Some(first), Some(last)) = (objects.first(), objects.last()) else { return Err(untold()) };

@@ -44,7 +44,7 @@ pub use cover::{Cover, Stored};
 pub use keys::{CredentialKey, Keys};
 pub use layout::object_name;
 pub use reader::Extracted;
-pub use record::{FORMAT, IndexEntry, PackEntry, Parent, Record, Sealed, checkpoint_due};
+pub use record::{FORMAT, IndexEntry, PackEntry, Packed, Parent, Record, Sealed, checkpoint_due};
 pub use seal::PackSource;
 pub use span::{Held, Moves, Span};
 pub use store::{Store, StoreAbility};

@@ -60,6 +60,9 @@ pub struct Record {
     pub ledger: Ledger,
     /// From asking the forge to sealing.
     pub duration_ms: u64,
+    /// In a consolidated snapshot: the pack that this came with, whose objects are in that of the whole range now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packed: Option<Packed>,
     /// In a consolidated snapshot: what it stands for besides this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub span: Option<Span>,
@@ -100,6 +103,15 @@ pub struct PackEntry {
     /// The index beside it; `None` where the pack is small enough to be indexed again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<IndexEntry>,
+}
+
+/// A pack that is part of another one now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    /// Its length.
+    pub bytes: u64,
+    /// Objects in it.
+    pub objects: u64,
 }
 
 /// The index of a pack.
@@ -147,16 +159,23 @@ impl Record {
         self.told().next().is_some_and(Self::is_checkpoint)
     }
 
+    /// The pack that it came with, wherever that is now.
+    pub(super) fn came_with(&self) -> Option<Packed> {
+        let own = self.pack.as_ref().filter(|_| self.span.is_none());
+        self.packed.or(own.map(|pack| Packed { bytes: pack.bytes, objects: pack.objects }))
+    }
+
     /// As listings show it. `refs_total` is the number of references after it.
     pub fn snapshot(&self, sealed: Sealed, refs_total: u64) -> Snapshot {
+        let packed = self.came_with();
         Snapshot {
             seq: self.seq,
             time: self.time,
             trigger: self.trigger.clone(),
             complete: self.ledger.complete(),
             refs: RefCounts::of(&self.changes, refs_total),
-            objects: self.pack.as_ref().map_or(0, |pack| pack.objects),
-            pack_bytes: self.pack.as_ref().map_or(0, |pack| pack.bytes),
+            objects: packed.map_or(0, |pack| pack.objects),
+            pack_bytes: packed.map_or(0, |pack| pack.bytes),
             stored_bytes: sealed.bytes,
             duration: std::time::Duration::from_millis(self.duration_ms),
         }

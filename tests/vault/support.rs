@@ -177,6 +177,7 @@ impl Chain {
             pack: None,
             ledger: Ledger::default(),
             duration_ms: 80,
+            packed: None,
             span: None,
         }
     }

@@ -186,6 +186,7 @@ impl Sync<'_> {
             pack: found.pack.as_ref().map(|pack| pack_entry(pack, &self.services.vault)).transpose()?,
             ledger: ledger(total, listing),
             duration_ms: u64::try_from(found.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
+            packed: None,
             span: None,
         })
     }
