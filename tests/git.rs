@@ -15,6 +15,8 @@ mod index;
 mod join;
 #[path = "git/local.rs"]
 mod local;
+#[path = "git/repack.rs"]
+mod repack;
 #[path = "git/repository.rs"]
 mod repository;
 #[path = "git/server.rs"]

@@ -1,13 +1,14 @@
 //! Running `git`: found once, checked once, always in the same clean environment.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
 use base64::Engine;
 use secrecy::ExposeSecret;
 use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
@@ -124,20 +125,20 @@ impl Git {
         Ok(self)
     }
 
+    /// A setting for this run alone.
+    pub fn setting(mut self, key: &str, value: &str) -> Self {
+        self.set(key, value);
+        self
+    }
+
     fn set(&mut self, key: &str, value: &str) {
         self.settings.push((key.to_owned(), Zeroizing::new(value.to_owned())));
     }
 
     /// Runs it, with `input` as its standard input.
     pub async fn output(mut self, input: Option<Vec<u8>>) -> Result<Output> {
-        self.command.env("GIT_CONFIG_COUNT", self.settings.len().to_string());
-        for (number, (key, value)) in self.settings.iter().enumerate() {
-            self.command.env(format!("GIT_CONFIG_KEY_{number}"), key);
-            self.command.env(format!("GIT_CONFIG_VALUE_{number}"), value.as_str());
-        }
         self.command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-        let failed = |error| Error::misconfigured("git cannot be run").detail(error);
-        let mut child = self.command.spawn().map_err(failed)?;
+        let mut child = self.spawn()?;
         let stdin = child.stdin.take();
         let feed = async {
             if let (Some(mut stdin), Some(input)) = (stdin, input) {
@@ -146,12 +147,23 @@ impl Git {
             }
         };
         let ((), output) = tokio::join!(feed, child.wait_with_output());
-        let output = output.map_err(failed)?;
-        Ok(Output {
-            status: output.status,
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        Ok(Output::from(output.map_err(failed)?))
+    }
+
+    /// Runs it from one file to another: for lists that are too long for memory.
+    pub async fn filter(mut self, input: Option<File>, output: File) -> Result<Output> {
+        self.command.stdin(input.map_or_else(Stdio::null, Stdio::from)).stdout(output);
+        let output = self.spawn()?.wait_with_output().await;
+        Ok(Output::from(output.map_err(failed)?))
+    }
+
+    fn spawn(&mut self) -> Result<Child> {
+        self.command.env("GIT_CONFIG_COUNT", self.settings.len().to_string());
+        for (number, (key, value)) in self.settings.iter().enumerate() {
+            self.command.env(format!("GIT_CONFIG_KEY_{number}"), key);
+            self.command.env(format!("GIT_CONFIG_VALUE_{number}"), value.as_str());
+        }
+        self.command.spawn().map_err(failed)
     }
 
     /// Runs it and expects success.
@@ -164,11 +176,25 @@ impl Git {
     }
 }
 
+fn failed(error: std::io::Error) -> Error {
+    Error::misconfigured("git cannot be run").detail(error)
+}
+
 /// What a run left.
 pub(super) struct Output {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
+}
+
+impl From<std::process::Output> for Output {
+    fn from(output: std::process::Output) -> Self {
+        Self {
+            status: output.status,
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
 }
 
 impl Output {

@@ -6,12 +6,14 @@
 mod command;
 mod push;
 mod refs;
+mod repack;
 
 use std::path::{Path, PathBuf};
 
 pub use command::{Net, version};
 pub use push::{Outcome, Pushed, Refspec, push};
 pub use refs::{RefUpdate, refs, update_refs};
+pub use repack::{join, keep};
 
 use command::Git;
 
