@@ -7,6 +7,7 @@
 
 mod apps;
 mod body;
+mod compaction;
 mod connect;
 mod connections;
 mod credentials;
@@ -42,6 +43,7 @@ use error::During;
 
 pub use apps::{AppFacts, AppSecret, Permissions, StoredApp};
 pub use body::PackedBody;
+pub use compaction::{Condemned, Drop};
 pub use connections::{Connection, ConnectionSettings, Listing, NewConnection, Survey};
 pub use credentials::{NewCredential, Source, StoredCredential};
 pub use deliveries::{CONSUMED, EventCount, NewDelivery, NewEvent, PendingEvent, StoredDelivery, Subscription};

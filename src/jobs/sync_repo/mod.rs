@@ -273,7 +273,8 @@ fn parent(last: LastSnapshot) -> Parent {
     Parent { seq: last.seq, sealed: Sealed { sha256: last.sha256, bytes: last.bytes } }
 }
 
-fn pack_entry(pack: &Pack, vault: &Vault) -> Result<PackEntry> {
+/// How a record names a pack.
+pub(super) fn pack_entry(pack: &Pack, vault: &Vault) -> Result<PackEntry> {
     let index = vault.wants_index(pack.bytes()).then(|| index_entry(pack)).transpose()?;
     let (checksum, sha256) = (pack.checksum(), pack.sha256());
     Ok(PackEntry { checksum, bytes: pack.bytes(), objects: pack.objects(), sha256, index })
@@ -290,7 +291,8 @@ fn index_entry(pack: &Pack) -> Result<IndexEntry> {
     }
 }
 
-fn pack_source(pack: &Pack, entry: &PackEntry) -> PackSource {
+/// What the vault seals of it.
+pub(super) fn pack_source(pack: &Pack, entry: &PackEntry) -> PackSource {
     PackSource {
         pack: Box::new(pack.reader()),
         index: entry.index.is_some().then(|| Box::new(pack.index()) as Box<dyn std::io::Read + Send>),

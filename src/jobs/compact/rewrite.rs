@@ -1,0 +1,164 @@
+//! Making one consolidated snapshot of several objects.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::Path;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use super::{Compaction, Plan};
+use crate::catalog::{Drop, StoredSpan};
+use crate::domain::{Actor, Error, Extent, Head, ObjectId, RefChange, RefState, Result, Seq};
+use crate::git::{self, Pack, bare, program};
+use crate::jobs::sync_repo::{pack_entry, pack_source};
+use crate::vault::{Appended, Held, Record, consolidate, object_name};
+
+/// Objects read from the vault at a time.
+const AT_A_TIME: usize = 4;
+
+impl Compaction<'_> {
+    /// Writes it. What it stands for stays as it is.
+    pub(super) async fn rewrite(&self, plan: &Plan) -> Result<()> {
+        let scratch = self.source.scratch()?;
+        let folder = scratch.path().join("objects.git");
+        let objects = self.gather(plan, &folder).await?;
+        let told: BTreeSet<Seq> =
+            objects.iter().flat_map(|object| object.record.points(object.sealed)).map(|held| held.record.seq).collect();
+        let gone: BTreeSet<Seq> =
+            told.iter().filter(|seq| plan.leaving.contains(seq) || !plan.points.contains(seq)).copied().collect();
+        let before = self.state_before(plan, &objects).await?;
+        let rewriting = plan.extent.rewriting;
+        let joined = consolidate(&objects, &gone, rewriting, before.as_ref(), None)?;
+        if !plan.leaving.is_empty() {
+            self.drop_from_catalog(plan, &told, &joined).await?;
+        }
+        let (format, limits) = (joined.object_format, &self.source.limits);
+        let pack = if gone.is_empty() {
+            program::join(&folder, format, limits).await?
+        } else {
+            program::keep(&folder, &tips(&joined), format, limits).await?
+        };
+        drop(scratch);
+        let entry = pack.as_ref().map(|pack| pack_entry(pack, &self.services.vault)).transpose()?;
+        let record = Record { pack: entry, ..joined };
+        self.append(&record, pack.as_ref()).await
+    }
+
+    /// Lays the objects' packs out in a bare repository, each on its own, so that git looks for deltas between them.
+    async fn gather(&self, plan: &Plan, folder: &Path) -> Result<Vec<Held>> {
+        let (vault, repo) = (&self.services.vault, &self.repository.id);
+        let known = self.services.catalog.expected(repo).await?;
+        bare::create(folder, &self.format(plan).await?)?;
+        let packs = &folder.join("objects/pack");
+        let limits = &git::Limits { threads: 1, ..self.source.limits.clone() };
+        let extents: Vec<Extent> = plan.objects.iter().map(|stored| stored.extent).collect();
+        let reads = stream::iter(extents).map(|extent| async move {
+            let found = vault.extract(repo, &extent, packs).await?;
+            if let (Some(file), None) = (&found.pack, &found.index) {
+                let pack = git::read_pack(file, found.record.object_format, limits).await?;
+                write_index(&pack, &file.with_extension("idx"))?;
+            }
+            Ok::<_, Error>(Held { record: found.record, sealed: found.sealed })
+        });
+        let objects: Vec<Held> = reads.buffered(AT_A_TIME).try_collect().await?;
+        for (stored, object) in plan.objects.iter().zip(&objects) {
+            let expected = known.iter().find(|known| known.extent == stored.extent);
+            if expected.is_some_and(|known| known.sha256 != object.sealed.sha256) {
+                return Err(Error::damaged(format!("{} is not the object that was written", object_name(repo, &stored.extent)))
+                    .hint("run `refward verify REPO --read-data`"));
+            }
+        }
+        Ok(objects)
+    }
+
+    async fn format(&self, plan: &Plan) -> Result<RefState> {
+        let record = self.services.vault.record(&self.repository.id, &plan.objects[0].extent).await?;
+        Ok(RefState { object_format: record.object_format, ..RefState::default() })
+    }
+
+    /// Every reference before the range, where its first object does not tell.
+    async fn state_before(&self, plan: &Plan, objects: &[Held]) -> Result<Option<RefState>> {
+        let first = &objects[0].record;
+        if first.span.is_some() || first.is_checkpoint() {
+            return Ok(None);
+        }
+        self.services.vault.state_before(&self.repository.id, plan.extent.from).await
+    }
+
+    async fn drop_from_catalog(&self, plan: &Plan, told: &BTreeSet<Seq>, joined: &Record) -> Result<()> {
+        let follows_a_gap = |seq: &Seq| told.range(..seq).next_back().is_some_and(|before| plan.leaving.contains(before));
+        let earlier = joined.span.iter().flat_map(|span| &span.points).map(|held| &held.record);
+        let moves = earlier.chain([joined]).filter(|record| follows_a_gap(&record.seq)).map(|record| {
+            let actor = |change: &RefChange| -> Option<Actor> { record.trigger.actors.get(&change.name).cloned() };
+            (record.seq, record.changes.iter().map(|change| (change.clone(), actor(change))).collect())
+        });
+        let (repo, last, before) = (&self.repository.id, plan.last, plan.before);
+        let what = Drop { repo, last, points: &plan.leaving, before, moves: moves.collect() };
+        self.services.catalog.drop_points(what).await?;
+        tracing::info!(repository = self.repository.full_name, points = plan.leaving.len(), "recovery points dropped");
+        Ok(())
+    }
+
+    async fn append(&self, record: &Record, pack: Option<&Pack>) -> Result<()> {
+        let source = pack.zip(record.pack.as_ref()).map(|(pack, entry)| pack_source(pack, entry));
+        match self.services.vault.append(record, source).await? {
+            Appended::Written(sealed) => {
+                let (repository, bytes) = (&self.repository.full_name, sealed.bytes);
+                tracing::info!(step = "joined", repository, bytes, "{} written together", record.extent());
+                metrics::counter!("refward_rewritten_bytes_total").increment(sealed.bytes);
+                Ok(())
+            }
+            // Whoever wrote it was taken for dead, as we may be now: the next run takes it over.
+            Appended::Occupied => Err(Error::busy("another worker has joined the same snapshots")),
+        }
+    }
+
+    /// Records a consolidated snapshot, having read it whole from the store. What it must hold was made sure of before it
+    /// was sealed: the signature covers the hash of the pack, and the pack was compared with what it was made from.
+    pub(super) async fn take_over(&self, extent: &Extent) -> Result<()> {
+        let (vault, repo) = (&self.services.vault, &self.repository.id);
+        let scratch = self.source.scratch()?;
+        let found = vault.extract(repo, extent, scratch.path()).await?;
+        drop(scratch);
+        let points = found.record.points(found.sealed).len();
+        let pack = found.record.pack.as_ref();
+        let span = StoredSpan {
+            extent: *extent,
+            sha256: found.sealed.sha256,
+            stored_bytes: found.sealed.bytes,
+            pack_bytes: pack.map_or(0, |pack| pack.bytes),
+            objects: pack.map_or(0, |pack| pack.objects),
+            points: u32::try_from(points).unwrap_or(u32::MAX),
+        };
+        let cover = vault.cover(repo).await?;
+        if !cover.live.iter().any(|stored| stored.extent == *extent) {
+            return Err(Error::busy("another worker has joined more meanwhile"));
+        }
+        let within = |other: &Extent| extent.from <= other.from && other.to <= extent.to;
+        let superseded = cover.superseded.iter().filter(|stored| within(&stored.extent));
+        let superseded: Vec<(String, u64)> =
+            superseded.map(|stored| (object_name(repo, &stored.extent), stored.bytes)).collect();
+        self.services.catalog.consolidated(repo, &span, &superseded).await
+    }
+}
+
+fn write_index(pack: &Pack, path: &Path) -> Result<()> {
+    let written = File::create_new(path).and_then(|mut file| std::io::copy(&mut pack.index(), &mut file));
+    let failed = |error| Error::misconfigured(format!("cannot write {}: {error}", path.display()));
+    written.map(drop).map_err(failed)
+}
+
+/// Whatever a reference pointed at in any of its points. Each of them brings all that it reaches.
+fn tips(record: &Record) -> Vec<ObjectId> {
+    let earlier = record.span.iter().flat_map(|span| &span.points).map(|held| &held.record);
+    let mut tips = BTreeSet::new();
+    for record in earlier.chain([record]) {
+        tips.extend(record.refs.iter().flatten().map(|(_, id)| *id));
+        tips.extend(record.changes.iter().filter_map(|change| change.new));
+        tips.extend(record.head.iter().filter_map(|head| match head {
+            Head::Detached(id) => Some(*id),
+            Head::Symbolic(_) => None,
+        }));
+    }
+    tips.into_iter().collect()
+}
