@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, PaginatorTrait,
-    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set, Statement,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, QueryTrait, Set, Statement,
 };
 use serde_json::json;
 
@@ -83,9 +83,7 @@ impl Catalog {
         let values = [column(after).into(), before.into(), column(limit).into()];
         let found = Statement::from_sql_and_values(self.read.get_database_backend(), sql, values);
         let rows = self.read.query_all_raw(found).await.during(DOING)?;
-        rows.iter()
-            .map(|row| row.try_get_by_index::<String>(0).during(DOING)?.parse())
-            .collect()
+        rows.iter().map(|row| row.try_get_by_index::<String>(0).during(DOING)?.parse()).collect()
     }
 
     /// Points that no rule keeps since then at the latest. None while a hold stands; never one with a label.
@@ -100,11 +98,8 @@ impl Catalog {
 
     /// Remembers that the points leaving since `before` are not worth dropping.
     pub async fn put_off_dropping(&self, repo: &RepoId, before: DateTime<Utc>) -> Result<()> {
-        let row = fact::ActiveModel {
-            name: Set(looked_at(repo)),
-            value: Set(json!({})),
-            at: Set(before.timestamp_millis()),
-        };
+        let row =
+            fact::ActiveModel { name: Set(looked_at(repo)), value: Set(json!({})), at: Set(before.timestamp_millis()) };
         let anew = OnConflict::column(fact::Column::Name).update_column(fact::Column::At).to_owned();
         let insert = fact::Entity::insert(row).on_conflict(anew);
         self.write.execute(&insert.into_query()).await.map(drop).during("putting off dropping points")
@@ -251,9 +246,8 @@ impl Catalog {
 }
 
 async fn held(db: &impl ConnectionTrait, repo: &RepoId) -> Result<bool> {
-    let standing = hold::Entity::find()
-        .filter(hold::Column::RepoId.eq(repo.as_str()))
-        .filter(hold::Column::LiftedAt.is_null());
+    let standing =
+        hold::Entity::find().filter(hold::Column::RepoId.eq(repo.as_str())).filter(hold::Column::LiftedAt.is_null());
     Ok(standing.count(db).await.during("looking for holds")? > 0)
 }
 

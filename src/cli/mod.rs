@@ -12,6 +12,7 @@ mod history;
 mod init;
 mod notices;
 mod output;
+mod prune;
 mod repos;
 mod restore;
 mod serve;
@@ -100,6 +101,8 @@ enum Command {
     Notices(notices::Args),
     /// Prove that backups are whole.
     Verify(verify::Args),
+    /// Delete what no recovery point needs any more, once its grace is over.
+    Prune(prune::Args),
     /// Tend the database.
     #[command(subcommand)]
     Catalog(catalog::Command),
@@ -180,6 +183,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Status => status::run(context).await,
         Command::Notices(args) => notices::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
+        Command::Prune(args) => prune::run(context, args).await,
         Command::Catalog(command) => catalog::run(context, command).await,
     }
 }

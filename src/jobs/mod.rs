@@ -26,12 +26,12 @@ use crate::catalog::job_kind::{
 use crate::domain::{AppId, ConnectionId, Error, RepoId, Result};
 
 pub use catch_up::catch_up;
-pub use compact::compact;
+pub use compact::{compact, due as compaction_due};
 pub use deliver::deliver;
 pub use discover::{Discovered, Filter, discover, groups_of};
 pub use drill::drill;
 pub use follow_app::follow_app;
-pub use prune::prune;
+pub use prune::{Pruned, Sentence, prune, prune_now, sentences};
 pub use quotas::{sharing, standing, throttled};
 pub use read_share::read_share;
 pub use retain::retain;

@@ -14,6 +14,7 @@ pub mod history;
 pub mod inventory;
 pub mod notices;
 pub mod pair;
+pub mod prune;
 pub mod rebuild;
 pub mod repos;
 pub mod restore;

@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use super::Vault;
 use super::cover::{Cover, Stored};
 use super::record::Record;
-use crate::domain::{Error, Point, RefState, RepoId, Result, Seq};
+use crate::domain::{Error, Extent, Point, RefState, RepoId, Result, Seq};
 
 /// Brings `state` to what it is after `record`. `None` in, `None` out, unless the record tells everything.
 pub fn replay(state: Option<RefState>, record: &Record) -> Option<RefState> {
@@ -80,7 +80,8 @@ impl Vault {
     /// Every reference after these neighbours: back to the newest that tells everything, then forth again.
     async fn state_after(&self, repo: &RepoId, objects: &[Stored]) -> Result<Option<RefState>> {
         let mut since = Vec::new();
-        let mut records = std::pin::pin!(self.records(repo, objects.iter().rev().map(|stored| stored.extent)));
+        let extents: Vec<Extent> = objects.iter().rev().map(|stored| stored.extent).collect();
+        let mut records = std::pin::pin!(self.records(repo, extents.into_iter()));
         while let Some((_, record)) = records.next().await {
             let record = record?;
             let tells_all = record.tells_all();

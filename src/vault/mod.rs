@@ -19,6 +19,7 @@ mod seal;
 mod source;
 mod span;
 mod store;
+mod trash;
 mod unseal;
 mod upload;
 mod verify;
@@ -48,6 +49,7 @@ pub use record::{FORMAT, IndexEntry, PackEntry, Packed, Parent, Record, Sealed, 
 pub use seal::PackSource;
 pub use span::{Held, Moves, Span};
 pub use store::{Store, StoreAbility};
+pub use trash::{Doomed, Shredder, TrashList};
 pub use verify::{Finding, Level, Progress};
 pub use writer::Appended;
 

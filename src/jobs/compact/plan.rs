@@ -95,7 +95,6 @@ mod tests {
         (live, rewritten)
     }
 
-
     proptest! {
         #[test]
         fn each_object_is_far_larger_than_the_one_after_it(

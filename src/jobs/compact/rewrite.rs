@@ -64,8 +64,11 @@ impl Compaction<'_> {
         for (stored, object) in plan.objects.iter().zip(&objects) {
             let expected = known.iter().find(|known| known.extent == stored.extent);
             if expected.is_some_and(|known| known.sha256 != object.sealed.sha256) {
-                return Err(Error::damaged(format!("{} is not the object that was written", object_name(repo, &stored.extent)))
-                    .hint("run `refward verify REPO --read-data`"));
+                return Err(Error::damaged(format!(
+                    "{} is not the object that was written",
+                    object_name(repo, &stored.extent)
+                ))
+                .hint("run `refward verify REPO --read-data`"));
             }
         }
         Ok(objects)
@@ -86,7 +89,8 @@ impl Compaction<'_> {
     }
 
     async fn drop_from_catalog(&self, plan: &Plan, told: &BTreeSet<Seq>, joined: &Record) -> Result<()> {
-        let follows_a_gap = |seq: &Seq| told.range(..seq).next_back().is_some_and(|before| plan.leaving.contains(before));
+        let follows_a_gap =
+            |seq: &Seq| told.range(..seq).next_back().is_some_and(|before| plan.leaving.contains(before));
         let earlier = joined.span.iter().flat_map(|span| &span.points).map(|held| &held.record);
         let moves = earlier.chain([joined]).filter(|record| follows_a_gap(&record.seq)).map(|record| {
             let actor = |change: &RefChange| -> Option<Actor> { record.trigger.actors.get(&change.name).cloned() };
