@@ -8,6 +8,7 @@
 mod support;
 
 mod faults {
+    mod compaction;
     mod crash;
     mod database;
     mod disk;

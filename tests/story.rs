@@ -6,6 +6,8 @@ mod support;
 
 #[path = "story/apps.rs"]
 mod apps;
+#[path = "story/compaction.rs"]
+mod compaction;
 #[path = "story/connect.rs"]
 mod connect;
 #[path = "story/continuity.rs"]
