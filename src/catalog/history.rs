@@ -204,6 +204,11 @@ fn entry(row: ref_change::Model, times: &[(i64, i64)]) -> Result<JournalEntry> {
     })
 }
 
+fn labels(column: Option<serde_json::Value>) -> Result<Vec<String>> {
+    let labels = column.map(serde_json::from_value).transpose();
+    labels.map(Option::unwrap_or_default).map_err(|error| unreadable("the labels of a snapshot", error))
+}
+
 fn seq(number: i64) -> Result<Seq> {
     Seq::new(count(number)).ok_or_else(|| unreadable("a snapshot's number", number))
 }
@@ -232,6 +237,8 @@ impl TryFrom<snapshot::Model> for Snapshot {
             pack_bytes: count(row.pack_bytes),
             stored_bytes: count(row.stored_bytes),
             duration: Duration::from_millis(count(row.duration_ms)),
+            labels: labels(row.labels)?,
+            leaving_at: row.leaving_at.map(time),
         })
     }
 }

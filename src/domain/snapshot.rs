@@ -109,6 +109,12 @@ pub struct Snapshot {
     /// From asking the forge to the commit in the vault.
     #[serde(rename = "duration_ms", with = "millis")]
     pub duration: Duration,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// Since when no rule keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaving_at: Option<DateTime<Utc>>,
 }
 
 mod millis {

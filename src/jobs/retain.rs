@@ -1,10 +1,100 @@
-//! Marks the recovery points of a repository that no rule keeps.
+//! Marks the recovery points of a repository that no rule keeps. What is marked goes later, by others; until then it can be
+//! restored, and stays if a rule keeps it again.
 
-use crate::domain::{RepoId, Result};
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use super::policies;
+use crate::catalog::{NewNotice, Repository};
+use crate::domain::policy::{Policy, RecoveryPoint, Verdict, Why};
+use crate::domain::{RepoId, Result, Seq, Snapshot};
 use crate::services::Services;
 
-/// Marks the recovery points of a repository that no rule keeps.
-#[expect(clippy::unused_async, reason = "to be built")]
-pub async fn retain(_services: &Services, _repo: &RepoId) -> Result<()> {
+/// The fact that stops retention everywhere, until a person has looked.
+pub const PAUSED: &str = "retention_paused";
+
+/// People are told of a look that marks at least so many.
+const MANY: u64 = 100;
+
+/// What is to become of a repository's recovery points.
+pub struct Judged {
+    /// The policy that applies.
+    pub policy: Policy,
+    /// Why it does.
+    pub why: Why,
+    /// Why nothing goes, whatever the rules say; `None`: the rules decide.
+    pub spared: Option<String>,
+    /// All, the oldest first.
+    pub points: Vec<(Snapshot, Verdict)>,
+}
+
+impl Judged {
+    /// Those that no rule keeps.
+    pub fn dropped(&self) -> BTreeSet<Seq> {
+        let dropped = self.points.iter().filter(|(_, verdict)| self.spared.is_none() && !verdict.kept());
+        dropped.map(|(point, _)| point.seq).collect()
+    }
+}
+
+/// Marks what no rule keeps, and unmarks what is kept again.
+pub async fn retain(services: &Services, repo: &RepoId) -> Result<()> {
+    let (catalog, now) = (&services.catalog, Utc::now());
+    let repository = catalog.repository(repo).await?;
+    let judged = judge(services, &repository, now).await?;
+    let dropped = judged.dropped();
+    let leaving = judged.points.iter().filter(|(point, _)| point.leaving_at.is_some()).map(|(point, _)| point.seq);
+    let kept_again: Vec<Seq> = leaving.filter(|seq| !dropped.contains(seq)).collect();
+    catalog.unmark_leaving(repo, &kept_again).await?;
+    let dropped: Vec<Seq> = dropped.into_iter().collect();
+    let marked = catalog.mark_leaving(repo, &dropped, now).await?;
+    if marked >= MANY {
+        let text = format!(
+            "{marked} recovery points of {} are kept by no rule of the policy {} any more; they go after {}.",
+            repository.full_name,
+            judged.policy.name,
+            humantime_serde::re::humantime::format_duration(services.settings.prune.grace)
+        );
+        let (connection, repo) = (Some(repository.connection_id), Some(repo.clone()));
+        catalog.notify(NewNotice { kind: "retention.marked", connection, repo, text }).await?;
+    }
     Ok(())
+}
+
+/// What the policy says of a repository's recovery points at a moment. Changes nothing.
+pub async fn judge(services: &Services, repository: &Repository, now: DateTime<Utc>) -> Result<Judged> {
+    let snapshots = services.catalog.snapshots(&repository.id).await?;
+    let (policy, why) = policies::policy_of(services, repository).await?;
+    let points: Vec<RecoveryPoint> = snapshots
+        .iter()
+        .map(|snapshot| RecoveryPoint {
+            seq: snapshot.seq,
+            time: snapshot.time,
+            complete: snapshot.complete,
+            labels: snapshot.labels.clone(),
+        })
+        .collect();
+    let verdicts = policy.retention.judge(&points, now, policy.timezone.0);
+    let spared = spared(services, repository).await?;
+    Ok(Judged { policy, why, spared, points: snapshots.into_iter().zip(verdicts).collect() })
+}
+
+/// Why nothing of a repository goes. What the forge or a person took away from us is not ours to thin out.
+async fn spared(services: &Services, repository: &Repository) -> Result<Option<String>> {
+    let catalog = &services.catalog;
+    if let Some(hold) = catalog.holds(Some(&repository.id)).await?.first() {
+        return Ok(Some(format!("a hold by {}: {}", hold.actor, hold.reason)));
+    }
+    if catalog.fact::<serde_json::Value>(PAUSED).await?.is_some() {
+        return Ok(Some("retention is paused; `refward forget --resume` lets it go on".to_owned()));
+    }
+    let connected = policies::connected(services).await?.contains(&repository.connection_id);
+    Ok(match repository {
+        _ if !connected => Some("its connection was removed"),
+        repository if repository.gone => Some("it is no longer on the forge"),
+        repository if repository.left_out => Some("the connection's globs leave it out"),
+        repository if !repository.selected => Some("it is not backed up"),
+        _ => None,
+    }
+    .map(str::to_owned))
 }

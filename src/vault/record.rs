@@ -178,6 +178,8 @@ impl Record {
             pack_bytes: packed.map_or(0, |pack| pack.bytes),
             stored_bytes: sealed.bytes,
             duration: std::time::Duration::from_millis(self.duration_ms),
+            labels: Vec::new(),
+            leaving_at: None,
         }
     }
 

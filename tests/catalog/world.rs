@@ -144,6 +144,8 @@ pub fn snapshot(repo: &RepoId, number: u64, changes: Vec<RefChange>, total: u64)
             pack_bytes: 400,
             stored_bytes: 500 + number,
             duration: Duration::from_millis(80),
+            labels: Vec::new(),
+            leaving_at: None,
         },
         sealed: [u8::try_from(number).unwrap_or(255); 32],
         changes,

@@ -210,6 +210,18 @@ impl fmt::Display for Reason {
     }
 }
 
+impl fmt::Display for Retention {
+    /// `last 5, within 30d, daily 90d, label release`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rules = Vec::new();
+        rules.extend((self.last > 0).then(|| format!("last {}", self.last)));
+        rules.extend(self.window().map(|within| format!("within {within}")));
+        rules.extend(self.by_calendar().iter().map(|(stretch, many)| format!("{} {many}", stretch.rule())));
+        rules.extend(self.labels.iter().map(|label| format!("label {label}")));
+        f.write_str(&rules.join(", "))
+    }
+}
+
 impl Retention {
     pub(super) fn none() -> Self {
         Self {

@@ -37,6 +37,20 @@ impl Default for Trigger {
     }
 }
 
+impl fmt::Display for Trigger {
+    /// `on push; 0 3 * * *`, `30s after a push; every 6h`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.on_push, self.coalesce.is_zero()) {
+            (false, _) => {}
+            (true, true) => f.write_str("on push")?,
+            (true, false) => write!(f, "{} after a push", self.coalesce)?,
+        }
+        let Some(schedule) = &self.schedule else { return Ok(()) };
+        let and = if self.on_push { "; " } else { "" };
+        write!(f, "{and}{schedule}")
+    }
+}
+
 impl Trigger {
     pub(super) fn check(&self) -> Result<()> {
         if !self.on_push && self.schedule.is_none() {

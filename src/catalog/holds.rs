@@ -1,0 +1,110 @@
+//! Holds: as long as one stands, nothing of the repository goes.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{RepoId, Result};
+
+use super::Catalog;
+use super::error::During;
+use super::repositories::repo_id;
+use super::tables::hold::{self, Column};
+use super::values::{now, time};
+
+/// Whose hold it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldKind {
+    /// A person's.
+    Legal,
+    /// Ours, because of an alarm.
+    Alarm,
+}
+
+/// A hold on a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Its number.
+    pub id: i64,
+    /// Of which repository.
+    pub repo: RepoId,
+    /// Whose.
+    pub kind: HoldKind,
+    /// Why.
+    pub reason: String,
+    /// Who placed it.
+    pub actor: String,
+    /// When.
+    pub created_at: DateTime<Utc>,
+    /// When it was lifted; `None`: it stands.
+    pub lifted_at: Option<DateTime<Utc>>,
+    /// By whom.
+    pub lifted_by: Option<String>,
+}
+
+impl Catalog {
+    /// From now on nothing of the repository goes. What was leaving stays.
+    pub async fn place_hold(&self, repo: &RepoId, kind: HoldKind, reason: &str, actor: &str) -> Result<i64> {
+        let row = hold::ActiveModel {
+            repo_id: Set(repo.to_string()),
+            kind: Set(if kind == HoldKind::Legal { "legal" } else { "alarm" }.to_owned()),
+            reason: Set(reason.to_owned()),
+            actor: Set(actor.to_owned()),
+            created_at: Set(now()),
+            ..Default::default()
+        };
+        Ok(row.insert(&self.write).await.during("placing a hold")?.id)
+    }
+
+    /// The holds that stand, on one repository or on all, the oldest first.
+    pub async fn holds(&self, on: Option<&RepoId>) -> Result<Vec<Hold>> {
+        let mut standing = hold::Entity::find().filter(Column::LiftedAt.is_null());
+        if let Some(repo) = on {
+            standing = standing.filter(Column::RepoId.eq(repo.as_str()));
+        }
+        let rows = standing.order_by_asc(Column::Id).all(&self.read).await.during("reading the holds")?;
+        rows.into_iter().map(hold).collect()
+    }
+
+    /// The repositories with a hold that stands.
+    pub async fn held(&self) -> Result<HashSet<RepoId>> {
+        let ids: Vec<String> = hold::Entity::find()
+            .select_only()
+            .column(Column::RepoId)
+            .distinct()
+            .filter(Column::LiftedAt.is_null())
+            .into_tuple()
+            .all(&self.read)
+            .await
+            .during("reading the holds")?;
+        ids.iter().map(|id| repo_id(id)).collect()
+    }
+
+    /// Lifts all holds of a repository; says how many stood.
+    pub async fn lift_holds(&self, repo: &RepoId, by: &str) -> Result<u64> {
+        let lifted = hold::Entity::update_many()
+            .col_expr(Column::LiftedAt, now().into())
+            .col_expr(Column::LiftedBy, by.into())
+            .filter(Column::RepoId.eq(repo.as_str()))
+            .filter(Column::LiftedAt.is_null())
+            .exec(&self.write)
+            .await;
+        Ok(lifted.during("lifting a hold")?.rows_affected)
+    }
+}
+
+fn hold(row: hold::Model) -> Result<Hold> {
+    Ok(Hold {
+        id: row.id,
+        repo: repo_id(&row.repo_id)?,
+        kind: if row.kind == "legal" { HoldKind::Legal } else { HoldKind::Alarm },
+        reason: row.reason,
+        actor: row.actor,
+        created_at: time(row.created_at),
+        lifted_at: row.lifted_at.map(time),
+        lifted_by: row.lifted_by,
+    })
+}

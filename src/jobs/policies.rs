@@ -1,0 +1,211 @@
+//! What policies mean for repositories: which applies to which, when each runs next, and changes whose time has come.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Job, groups_of};
+use crate::catalog::{AppliedPolicy, ConnectionSettings, NewNotice, PolicyChange, Priority, Repository, job_kind};
+use crate::domain::policy::{Order, Policy, RepositoryFacts, Why};
+use crate::domain::{ConnectionId, RepoId, Result};
+use crate::services::Services;
+
+/// Scheduled backups that one look enqueues at most; the rest follow at the next.
+const BATCH: u64 = 2_000;
+
+/// All repositories are judged anew this often, whether or not anything happened.
+const JUDGE_AGAIN: TimeDelta = TimeDelta::days(1);
+
+/// All policies, ready to be asked.
+pub async fn order(services: &Services) -> Result<Order> {
+    Order::new(services.catalog.policies().await?)
+}
+
+/// Every repository that we know, as selections look at it.
+pub async fn facts(services: &Services) -> Result<Vec<(Repository, RepositoryFacts)>> {
+    let settings = settings(services).await?;
+    let repositories = services.catalog.repositories().await?.into_iter();
+    repositories.map(|repository| facts_of(&settings, &repository).map(|facts| (repository, facts))).collect()
+}
+
+/// The policy that applies to a repository, and why.
+pub async fn policy_of(services: &Services, repository: &Repository) -> Result<(Policy, Why)> {
+    let order = order(services).await?;
+    let choice = order.choose(&facts_of(&settings(services).await?, repository)?);
+    Ok((choice.policy.clone(), choice.why))
+}
+
+/// The labels of the credentials that a repository's policy allows; `None`: all that are switched on.
+pub async fn credentials_for(services: &Services, repository: &Repository) -> Result<Option<Vec<String>>> {
+    let (policy, _) = policy_of(services, repository).await?;
+    Ok(Some(policy.credentials).filter(|labels| !labels.is_empty()))
+}
+
+/// Looks up which policy applies to each repository, and keeps what it says where others look. To be called after any
+/// change of policies, connections or repositories; where nothing has changed nothing is written.
+pub async fn assign(services: &Services) -> Result<()> {
+    let (order, now) = (order(services).await?, Utc::now());
+    let applied = services.catalog.applied_policies().await?;
+    let (mut differing, mut moved) = (Vec::new(), Vec::new());
+    for (repository, facts) in facts(services).await? {
+        let policy = order.choose(&facts).policy;
+        let before = applied.get(&repository.id);
+        let next = next_run(policy, &repository.id, before.and_then(|before| before.next_run_at), now);
+        let wanted = AppliedPolicy {
+            policy: Some(policy.name.clone()),
+            on_push: policy.trigger.on_push,
+            coalesce_ms: i64::try_from(policy.trigger.coalesce.duration().as_millis()).unwrap_or(i64::MAX),
+            pool: Some(policy.pool.clone()).filter(|pool| pool != "default"),
+            next_run_at: next,
+        };
+        if before != Some(&wanted) {
+            if before.is_some_and(|before| before.policy.is_some() && before.policy != wanted.policy) {
+                moved.push(Job::Retain(repository.id.clone()).subject());
+            }
+            differing.push((repository.id, wanted));
+        }
+    }
+    if !differing.is_empty() {
+        services.catalog.put_applied_policies(&differing).await?;
+    }
+    services.catalog.enqueue_all(job_kind::RETAIN, &moved, Priority::Sweep).await
+}
+
+/// By a policy's schedule. What is due and was not started yet stays due.
+fn next_run(
+    policy: &Policy,
+    id: &RepoId,
+    planned: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let schedule = policy.trigger.schedule.as_ref()?;
+    match planned {
+        Some(planned) if planned <= now => Some(planned),
+        _ => schedule.next_run(now, anchor(id), policy.timezone.0),
+    }
+}
+
+/// Spreads what runs `every 6h` over these six hours, every repository always at its own moment.
+fn anchor(id: &RepoId) -> DateTime<Utc> {
+    let digits = u32::from_str_radix(&id.as_str()[..8], 16).unwrap_or_default();
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(digits.into())
+}
+
+/// Enqueues the backups that schedules ask for now, and moves the schedules on. A run that was missed, because nothing ran
+/// here, is made up for once.
+pub async fn enqueue_scheduled(services: &Services) -> Result<()> {
+    let now = Utc::now();
+    let due = services.catalog.scheduled_runs(now, BATCH).await?;
+    if due.is_empty() {
+        return Ok(());
+    }
+    let subjects: Vec<String> = due.iter().map(|(id, _)| Job::SyncRepo(id.clone()).subject()).collect();
+    services.catalog.enqueue_all(job_kind::SYNC_REPO, &subjects, Priority::Sweep).await?;
+    let order = order(services).await?;
+    let facts: HashMap<RepoId, RepositoryFacts> =
+        facts(services).await?.into_iter().map(|(repository, facts)| (repository.id, facts)).collect();
+    for (id, was) in due {
+        let policy = facts.get(&id).map(|facts| order.choose(facts).policy);
+        let next = policy.and_then(|policy| next_run(policy, &id, None, now));
+        services.catalog.put_next_run(&id, was, next).await?;
+    }
+    Ok(())
+}
+
+/// When all repositories were last judged.
+#[derive(Serialize, Deserialize)]
+struct JudgedAt {
+    at: DateTime<Utc>,
+}
+
+/// Once a day, enqueues a look at what every repository keeps.
+pub async fn enqueue_retention(services: &Services) -> Result<()> {
+    const FACT: &str = "retention_judged";
+    let (catalog, now) = (&services.catalog, Utc::now());
+    let last: Option<JudgedAt> = catalog.fact(FACT).await?;
+    // A clock that was set back must not put it off.
+    if last.is_some_and(|last| (now - JUDGE_AGAIN..=now).contains(&last.at)) {
+        return Ok(());
+    }
+    judge_all(services).await?;
+    catalog.put_fact(FACT, &JudgedAt { at: now }).await
+}
+
+/// Lets the changes of policies act whose time has come and which are approved where that is asked for.
+pub async fn settle(services: &Services) -> Result<()> {
+    let now = Utc::now();
+    let waiting = services.catalog.waiting_changes().await?;
+    let due: Vec<_> = waiting
+        .into_iter()
+        .filter(|change| change.effective_at <= now && !needs_approval(services, change))
+        .collect();
+    if due.is_empty() {
+        return Ok(());
+    }
+    for change in due {
+        match services.catalog.apply_change(&change).await {
+            Ok(true) => tell(services, "policy.applied", format!("{} acts now.", describe(&change))).await?,
+            Ok(false) => {}
+            Err(error) if error.kind().is_transient() => return Err(error),
+            Err(error) => {
+                services.catalog.decide_change(change.id, "refward", true).await?;
+                tell(services, "policy.refused", format!("{} does not act: {error}.", describe(&change))).await?;
+            }
+        }
+    }
+    assign(services).await?;
+    judge_all(services).await
+}
+
+/// A second person is asked for, and has not approved it.
+pub fn needs_approval(services: &Services, change: &PolicyChange) -> bool {
+    services.settings.policies.approval && change.decided_by.is_none()
+}
+
+/// Enqueues a look at what every repository keeps.
+pub async fn judge_all(services: &Services) -> Result<()> {
+    let all = services.catalog.repositories_to_judge().await?;
+    let subjects: Vec<String> = all.into_iter().map(|id| Job::Retain(id).subject()).collect();
+    services.catalog.enqueue_all(job_kind::RETAIN, &subjects, Priority::Sweep).await
+}
+
+fn describe(change: &PolicyChange) -> String {
+    let what = match (change.edit.kind(), change.edit.policy()) {
+        (_, "*") => "a new order of the policies".to_owned(),
+        ("delete", name) => format!("the deletion of the policy {name}"),
+        ("create", name) => format!("the new policy {name}"),
+        (_, name) => format!("the change of the policy {name}"),
+    };
+    format!("Change {}, {what}, asked for by {},", change.id, change.actor)
+}
+
+async fn tell(services: &Services, kind: &'static str, text: String) -> Result<()> {
+    services.catalog.notify(NewNotice { kind, connection: None, repo: None, text }).await
+}
+
+/// The settings of connections that are not removed.
+async fn settings(services: &Services) -> Result<HashMap<ConnectionId, ConnectionSettings>> {
+    let connections = services.catalog.connections().await?;
+    Ok(connections.into_iter().map(|connection| (connection.id, connection.settings)).collect())
+}
+
+fn facts_of(
+    settings: &HashMap<ConnectionId, ConnectionSettings>,
+    repository: &Repository,
+) -> Result<RepositoryFacts> {
+    let groups = settings.get(&repository.connection_id).map(|settings| groups_of(settings, &repository.full_name));
+    Ok(RepositoryFacts {
+        id: repository.id.clone(),
+        connection: repository.connection.clone(),
+        full_name: repository.full_name.clone(),
+        groups: groups.transpose()?.unwrap_or_default(),
+        archived: repository.archived,
+        private: repository.private,
+    })
+}
+
+/// The connections that are not removed.
+pub(super) async fn connected(services: &Services) -> Result<HashSet<ConnectionId>> {
+    Ok(services.catalog.connections().await?.into_iter().map(|connection| connection.id).collect())
+}
