@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, Func, Query};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter,
-    QueryOrder, QuerySelect, Set,
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    Set,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -226,7 +226,8 @@ impl Catalog {
     /// The changes that wait, the oldest first.
     pub async fn waiting_changes(&self) -> Result<Vec<PolicyChange>> {
         let waiting = policy_change::Column::State.eq(ChangeState::Waiting.word());
-        let rows = policy_change::Entity::find().filter(waiting).order_by_asc(policy_change::Column::Id).all(&self.read);
+        let rows =
+            policy_change::Entity::find().filter(waiting).order_by_asc(policy_change::Column::Id).all(&self.read);
         rows.await.during("reading the changes that wait")?.into_iter().map(PolicyChange::try_from).collect()
     }
 

@@ -265,7 +265,8 @@ async fn advance(tx: &DatabaseTransaction, commit: &Commit, guard: Expr) -> Resu
 }
 
 fn row(commit: &Commit) -> snapshot::ActiveModel {
-    let Snapshot { seq, time, trigger, complete, refs, objects, pack_bytes, stored_bytes, duration, .. } = &commit.snapshot;
+    let Snapshot { seq, time, trigger, complete, refs, objects, pack_bytes, stored_bytes, duration, .. } =
+        &commit.snapshot;
     snapshot::ActiveModel {
         repo_id: Set(commit.repo.to_string()),
         seq: Set(column(seq.get())),

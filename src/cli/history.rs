@@ -32,12 +32,12 @@ pub(super) async fn snapshots(context: &Context, args: SnapshotsArgs) -> Result<
     let catalog = context.catalog().await?;
     let snapshots = history::snapshots(&catalog, &args.repo).await?;
     output::print(context.json, &snapshots, |snapshots| {
-        let header = ["seq", "time (UTC)", "why", "refs", "changed", "objects", "received", "stored", "complete"];
+        let header = ["seq", "time (UTC)", "why", "refs", "changed", "objects", "received", "stored", "complete", ""];
         output::table(header, snapshots.iter().map(snapshot_row), "No snapshots yet.")
     })
 }
 
-fn snapshot_row(snapshot: &Snapshot) -> [String; 9] {
+fn snapshot_row(snapshot: &Snapshot) -> [String; 10] {
     let refs = &snapshot.refs;
     let mut changed = format!("+{} ~{} -{}", refs.created, refs.updated, refs.deleted);
     if refs.forced > 0 {
@@ -53,7 +53,14 @@ fn snapshot_row(snapshot: &Snapshot) -> [String; 9] {
         output::bytes(snapshot.pack_bytes),
         output::bytes(snapshot.stored_bytes),
         if snapshot.complete { "yes" } else { "PARTIAL" }.to_owned(),
+        remarks(snapshot),
     ]
+}
+
+/// What it is called, and that it is leaving.
+fn remarks(snapshot: &Snapshot) -> String {
+    let leaving = snapshot.leaving_at.map(|since| format!("leaving since {}", output::time(since)));
+    snapshot.labels.iter().cloned().chain(leaving).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) async fn refs(context: &Context, args: RefsArgs) -> Result<()> {

@@ -8,15 +8,19 @@ mod connect;
 mod connections;
 mod credentials;
 pub mod demo;
+mod forget;
 mod history;
+mod hold;
 mod init;
 mod notices;
 mod output;
 mod prune;
+mod policy;
 mod repos;
 mod restore;
 mod serve;
 mod status;
+mod tag;
 mod verify;
 
 use std::path::PathBuf;
@@ -89,6 +93,16 @@ enum Command {
     Backup(backup::Args),
     /// Bring a repository back: into a folder or onto a git server.
     Restore(restore::Args),
+    /// What is backed up, when, how long it stays: policies, why which applies, and every change of one.
+    #[command(subcommand)]
+    Policy(policy::Command),
+    /// Let go what no rule keeps, or say what would go and why everything else stays.
+    Forget(forget::Args),
+    /// Keep everything of a repository, whatever the rules say, until the hold is lifted.
+    #[command(subcommand)]
+    Hold(hold::Command),
+    /// Call a snapshot something, so that a policy can keep it by that.
+    Tag(tag::Args),
     /// The snapshots of a repository.
     Snapshots(history::SnapshotsArgs),
     /// The references of a repository at a moment.
@@ -177,6 +191,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Repos(command) => repos::run(context, command).await,
         Command::Backup(args) => backup::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,
+        Command::Policy(command) => policy::run(context, command).await,
+        Command::Forget(args) => forget::run(context, args).await,
+        Command::Hold(command) => hold::run(context, command).await,
+        Command::Tag(args) => tag::run(context, args).await,
         Command::Snapshots(args) => history::snapshots(context, args).await,
         Command::Refs(args) => history::refs(context, args).await,
         Command::Journal(args) => history::journal(context, args).await,

@@ -141,6 +141,12 @@ impl Settings {
     }
 }
 
+/// Who runs this program, as the operating system has it: for the record, not as a proof.
+pub fn user() -> String {
+    let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+    named.unwrap_or_else(|| "unknown".to_owned())
+}
+
 impl Http {
     /// The variables that every program of a company network honours, unless the file says otherwise.
     fn fill_from_environment(&mut self) {

@@ -73,12 +73,7 @@ pub async fn assign(services: &Services) -> Result<()> {
 }
 
 /// By a policy's schedule. What is due and was not started yet stays due.
-fn next_run(
-    policy: &Policy,
-    id: &RepoId,
-    planned: Option<DateTime<Utc>>,
-    now: DateTime<Utc>,
-) -> Option<DateTime<Utc>> {
+fn next_run(policy: &Policy, id: &RepoId, planned: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let schedule = policy.trigger.schedule.as_ref()?;
     match planned {
         Some(planned) if planned <= now => Some(planned),
@@ -136,10 +131,8 @@ pub async fn enqueue_retention(services: &Services) -> Result<()> {
 pub async fn settle(services: &Services) -> Result<()> {
     let now = Utc::now();
     let waiting = services.catalog.waiting_changes().await?;
-    let due: Vec<_> = waiting
-        .into_iter()
-        .filter(|change| change.effective_at <= now && !needs_approval(services, change))
-        .collect();
+    let due: Vec<_> =
+        waiting.into_iter().filter(|change| change.effective_at <= now && !needs_approval(services, change)).collect();
     if due.is_empty() {
         return Ok(());
     }
@@ -190,10 +183,7 @@ async fn settings(services: &Services) -> Result<HashMap<ConnectionId, Connectio
     Ok(connections.into_iter().map(|connection| (connection.id, connection.settings)).collect())
 }
 
-fn facts_of(
-    settings: &HashMap<ConnectionId, ConnectionSettings>,
-    repository: &Repository,
-) -> Result<RepositoryFacts> {
+fn facts_of(settings: &HashMap<ConnectionId, ConnectionSettings>, repository: &Repository) -> Result<RepositoryFacts> {
     let groups = settings.get(&repository.connection_id).map(|settings| groups_of(settings, &repository.full_name));
     Ok(RepositoryFacts {
         id: repository.id.clone(),

@@ -58,8 +58,9 @@ pub async fn set(services: &Services, name: &str, set: &[(String, String)], aske
     let before = named(services, name).await?;
     let after = assignments(names.to_names(before.clone()), set)?;
     if after.name != before.name {
-        return Err(Error::bad_request("a policy keeps its name")
-            .hint("create another one, and delete this one afterwards"));
+        return Err(
+            Error::bad_request("a policy keeps its name").hint("create another one, and delete this one afterwards")
+        );
     }
     submit(services, PolicyEdit::Set { before: Box::new(before), after: Box::new(after) }, asked).await
 }
@@ -94,6 +95,10 @@ pub async fn assign(
     after.select.repositories.extend(ids.iter().filter(|id| !before.select.repositories.contains(id)).cloned());
     let edit = PolicyEdit::Set { before: Box::new(before), after: Box::new(after) };
     let mut submitted = vec![submit(services, edit, asked).await?];
+    if submitted[0].state == "waiting" {
+        // Until then they are where they were.
+        return Ok(submitted);
+    }
     for other in policies::order(services).await?.policies() {
         if other.name.eq_ignore_ascii_case(name) || !other.select.repositories.iter().any(|id| ids.contains(id)) {
             continue;
@@ -130,8 +135,7 @@ pub(super) async fn submit(services: &Services, edit: PolicyEdit, asked: Asked<'
         other => other,
     };
     let order = policies::order(services).await?;
-    let facts: Vec<RepositoryFacts> =
-        policies::facts(services).await?.into_iter().map(|(_, facts)| facts).collect();
+    let facts: Vec<RepositoryFacts> = policies::facts(services).await?.into_iter().map(|(_, facts)| facts).collect();
     let outlook = Outlook::of(&edit, &order, &facts)?;
     match &edit {
         PolicyEdit::Create(policy) => {

@@ -40,9 +40,9 @@ pub async fn export(services: &Services, wanted: &[String]) -> Result<String> {
     for name in wanted {
         super::named(services, name).await?;
     }
-    let exported = order.policies().filter(|policy| {
-        wanted.is_empty() || wanted.iter().any(|name| name.eq_ignore_ascii_case(&policy.name))
-    });
+    let exported = order
+        .policies()
+        .filter(|policy| wanted.is_empty() || wanted.iter().any(|name| name.eq_ignore_ascii_case(&policy.name)));
     let file = File { policy: exported.cloned().map(|policy| names.to_names(policy)).collect() };
     toml::to_string(&file).map_err(|error| Error::bug("cannot write the policies").detail(error))
 }
@@ -70,10 +70,12 @@ async fn run(services: &Services, wanted: &[Policy], asked: Asked<'_>) -> Result
     let mut submitted = Vec::new();
     for policy in wanted {
         let order = policies::order(services).await?;
-        let after = Box::new(policy.clone());
         let edit = match find(&order, &policy.name) {
-            Some(before) => PolicyEdit::Set { before: Box::new(before.clone()), after },
-            None => PolicyEdit::Create(after),
+            Some(before) => {
+                let after = Policy { name: before.name.clone(), ..policy.clone() };
+                PolicyEdit::Set { before: Box::new(before.clone()), after: Box::new(after) }
+            }
+            None => PolicyEdit::Create(Box::new(policy.clone())),
         };
         submitted.push(submit(services, edit, asked).await?);
     }
@@ -123,8 +125,9 @@ pub(super) fn assignments(mut policy: Policy, set: &[(String, String)]) -> Resul
         let mut document = json(&policy)?;
         put(&mut document, key, value(key, text));
         policy = serde_json::from_value(document).map_err(|error| {
-            Error::bad_request(format!("`{key}={text}`: {error}"))
-                .hint("the keys are those of `refward policy export`, e.g. retention.daily, trigger.schedule, select.include")
+            Error::bad_request(format!("`{key}={text}`: {error}")).hint(
+                "the keys are those of `refward policy export`, e.g. retention.daily, trigger.schedule, select.include",
+            )
         })?;
     }
     policy.check()?;
@@ -139,7 +142,9 @@ fn value(key: &str, text: &str) -> Option<Value> {
     let literal = toml::from_str::<BTreeMap<String, Value>>(&format!("value = {text}"));
     let literal = literal.ok().and_then(|mut table| table.remove("value"));
     Some(match literal {
-        Some(value @ (Value::Array(_) | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_))) => value,
+        Some(value @ (Value::Array(_) | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_))) => {
+            value
+        }
         _ if LISTS.contains(&key) => text.split(',').map(|one| Value::from(one.trim())).collect(),
         _ => Value::from(text),
     })

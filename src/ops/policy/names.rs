@@ -38,8 +38,9 @@ impl Names {
 
     fn id(&self, name: &str) -> Option<String> {
         let address: RepoAddress = name.parse().ok()?;
-        let in_connection =
-            |known: &&Repository| address.connection.as_ref().is_none_or(|of| of.eq_ignore_ascii_case(&known.connection));
+        let in_connection = |known: &&Repository| {
+            address.connection.as_ref().is_none_or(|of| of.eq_ignore_ascii_case(&known.connection))
+        };
         let named = |known: &&Repository| known.full_name.eq_ignore_ascii_case(&address.full_name);
         let mut found: Vec<&Repository> = self.0.iter().filter(named).filter(in_connection).collect();
         // A name can be used again after its repository was deleted or renamed away.

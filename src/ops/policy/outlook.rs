@@ -72,7 +72,10 @@ fn applied(edit: &PolicyEdit, before: &Order) -> Vec<Policy> {
     match edit {
         PolicyEdit::Create(policy) => policies.push((**policy).clone()),
         PolicyEdit::Set { before, after } => {
-            policies.iter_mut().filter(|policy| policy.name == before.name).for_each(|policy| *policy = (**after).clone());
+            policies
+                .iter_mut()
+                .filter(|policy| policy.name == before.name)
+                .for_each(|policy| *policy = (**after).clone());
         }
         PolicyEdit::Delete(gone) => policies.retain(|policy| policy.name != gone.name),
         PolicyEdit::Order { after, .. } => {
