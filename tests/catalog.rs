@@ -30,6 +30,7 @@ mod catalog {
     mod connections;
     mod credentials;
     mod events;
+    mod policies;
     mod queue;
     mod repositories;
     mod snapshots;
