@@ -11,6 +11,7 @@ pub mod vault;
 
 pub mod catalog;
 pub mod forge;
+pub mod notify;
 
 pub mod services;
 

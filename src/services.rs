@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use crate::catalog::{
-    AppSecret, Catalog, Connection, InstallationState, Repository, Source, StoredApp, StoredCredential,
+    AppSecret, Catalog, Connection, InstallationState, Repository, Source, StoredApp, StoredCredential, Subscriber,
 };
 use crate::config::{self, Settings};
 use crate::domain::{AppId, ConnectionId, Error, Result};
 use crate::forge::quota::{Quotas, Urgency};
 use crate::forge::{self, Access, AppKey, Credential, CredentialKind, Forge, Net, Place, Role};
 use crate::git;
+use crate::notify;
 use crate::vault::{CredentialKey, Keys, Vault};
 
 /// What a role of the service works with.
@@ -28,6 +29,8 @@ pub struct Services {
     pub forges: Vec<Arc<dyn Forge>>,
     /// What is left of the forges' limits.
     pub quotas: Quotas,
+    /// The one HTTP client.
+    pub http: reqwest::Client,
 }
 
 impl Services {
@@ -37,12 +40,12 @@ impl Services {
         let keys = Keys::load(&settings.keys)?;
         let credentials = CredentialKey::load(&settings.keys.credentials)?;
         let vault = Vault::open(&settings.vault, keys).await?;
-        let catalog = Catalog::connect(&settings.database).await?;
+        let catalog = Catalog::connect(&settings.database).await?.telling(subscribers(&settings));
         let git = git::Client::new(http.clone(), &git_limits(&settings.git));
-        let net = Net { http, quotas: Quotas::default() };
+        let net = Net { http: http.clone(), quotas: Quotas::default() };
         let quotas = net.quotas.clone();
         let forges = forge::ALL.iter().map(|(_, make)| Arc::from(make(net.clone()))).collect();
-        Ok(Arc::new(Self { settings, catalog, vault: Arc::new(vault), git, credentials, forges, quotas }))
+        Ok(Arc::new(Self { settings, catalog, vault: Arc::new(vault), git, credentials, forges, quotas, http }))
     }
 
     /// The forge with this slug.
@@ -148,6 +151,11 @@ impl Services {
                 .hint("connect the owner again: refward connect --help")
         })
     }
+}
+
+fn subscribers(settings: &Settings) -> Vec<Subscriber> {
+    let configured = notify::configured(settings).into_iter();
+    configured.map(|(receiver, severity)| Subscriber { receiver: receiver.to_owned(), severity }).collect()
 }
 
 /// Proxy and certificates for the `git` program.

@@ -5,6 +5,7 @@
 //! once is guarded by a condition in the statement itself. Fails with `Busy` while the database is locked, full or
 //! away.
 
+mod alarms;
 mod apps;
 mod body;
 mod compaction;
@@ -18,6 +19,7 @@ mod history;
 mod holds;
 mod installations;
 mod notices;
+mod outbox;
 mod policies;
 mod queue;
 mod quotas;
@@ -44,6 +46,7 @@ use crate::domain::Result;
 
 use error::During;
 
+pub use alarms::{FailedProof, NewAlarm, RESOLVED, StandingAlarm};
 pub use apps::{AppFacts, AppSecret, Permissions, StoredApp};
 pub use body::PackedBody;
 pub use compaction::{Condemned, Drop};
@@ -54,7 +57,8 @@ pub use facts::RETENTION_PAUSED;
 pub use history::JournalEntry;
 pub use holds::{Hold, HoldKind};
 pub use installations::{InstallationState, StoredInstallation, StoredRequest};
-pub use notices::{NewNotice, StoredNotice};
+pub use notices::{NewNotice, StoredNotice, Subscriber};
+pub use outbox::{Backlog, Posted, Posting};
 pub use policies::{AppliedPolicy, ChangeState, PolicyChange, PolicyEdit};
 pub use queue::{DEFAULT_POOL, Job, JobState, Lease, NewJob, Priority, job_kind};
 pub use quotas::StoredQuota;
@@ -73,13 +77,21 @@ pub struct Catalog {
     write: DatabaseConnection,
     /// Rung after jobs were added by this process, so that its workers need not wait for their next look.
     bell: Arc<watch::Sender<()>>,
+    /// Who is told of notices, besides whoever asks.
+    subscribers: Arc<[Subscriber]>,
 }
 
 impl Catalog {
     /// Opens the database, creates it where SQLite's file does not exist yet, and brings its schema up to date.
     pub async fn connect(settings: &config::Database) -> Result<Self> {
         let connect::Pools { read, write } = connect::open(settings).await?;
-        Ok(Self { read, write, bell: Arc::new(watch::Sender::new(())) })
+        Ok(Self { read, write, bell: Arc::new(watch::Sender::new(())), subscribers: Arc::default() })
+    }
+
+    /// Puts notices into the outbox for these, too.
+    #[must_use]
+    pub fn telling(self, subscribers: Vec<Subscriber>) -> Self {
+        Self { subscribers: subscribers.into(), ..self }
     }
 
     /// [`Self::connect`], unless that would make a new database.

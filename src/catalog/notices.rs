@@ -1,14 +1,18 @@
-//! What people should be told: an outbox that chat, mail and the command line read.
+//! What people should be told. Each notice is written together with a row in the outbox for every receiver that wants it,
+//! so that neither is ever without the other.
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::sea_query::Query;
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
-use crate::domain::{ConnectionId, RepoId, Result};
+use crate::domain::{ConnectionId, Error, RepoId, Result, Severity};
 
 use super::Catalog;
-use super::error::During;
+use super::error::{During, unreadable};
+use super::outbox::{self, WAITING};
 use super::repositories::repo_id;
 use super::tables::notice::{self, Column};
+use super::tables::outbox as outbox_table;
 use super::values::{now, time};
 
 /// Something that people should be told.
@@ -20,60 +24,124 @@ pub struct StoredNotice {
     pub at: DateTime<Utc>,
     /// A stable word: `repository.renamed`, `app.suspended`.
     pub kind: String,
+    /// How much it matters.
+    pub severity: Severity,
     /// About which connection.
     pub connection: Option<ConnectionId>,
     /// About which repository.
     pub repo: Option<RepoId>,
     /// For people.
     pub text: String,
+    /// Notices about the same thing have the same.
+    pub subject: Option<String>,
+    /// To be pasted into a shell: it undoes the harm, or is the next step to that.
+    pub command: Option<String>,
 }
 
 /// A notice to be given.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the same words as in StoredNotice")]
 pub struct NewNotice {
     pub kind: &'static str,
+    pub severity: Severity,
     pub connection: Option<ConnectionId>,
     pub repo: Option<RepoId>,
     pub text: String,
+    pub subject: Option<String>,
+    pub command: Option<String>,
+}
+
+/// Somebody who is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscriber {
+    /// What the receiver is called: `mail`, `webhook`.
+    pub receiver: String,
+    /// The least severe notice that it wants.
+    pub severity: Severity,
 }
 
 impl Catalog {
     /// Tells people something; the log hears of it at once.
     pub async fn notify(&self, new: NewNotice) -> Result<()> {
-        tracing::info!(notice = new.kind, "{}", new.text);
-        let row = notice::ActiveModel {
-            at: Set(now()),
-            kind: Set(new.kind.to_owned()),
-            connection_id: Set(new.connection.map(|id| id.0)),
-            repo_id: Set(new.repo.map(|id| id.to_string())),
-            text: Set(new.text),
-            ..Default::default()
-        };
-        row.insert(&self.write).await.map(drop).during("keeping a notice")
+        const DOING: &str = "keeping a notice";
+        let tx = self.begin(DOING).await?;
+        let severity = new.severity;
+        tell(&tx, &self.subscribers, new, severity).await?;
+        tx.commit().await.during(DOING)
     }
 
     /// The newest notices, newest first.
     pub async fn notices(&self, limit: u64) -> Result<Vec<StoredNotice>> {
         let rows = notice::Entity::find().order_by_desc(Column::Id).limit(limit).all(&self.read).await;
-        let rows = rows.during("reading the notices")?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(StoredNotice {
-                    id: row.id,
-                    at: time(row.at),
-                    kind: row.kind,
-                    connection: row.connection_id.map(ConnectionId),
-                    repo: row.repo_id.as_deref().map(repo_id).transpose()?,
-                    text: row.text,
-                })
-            })
-            .collect()
+        rows.during("reading the notices")?.into_iter().map(StoredNotice::try_from).collect()
     }
 
-    /// Forgets notices that were given before `before`.
+    /// Forgets notices that were given before `before`, those aside that still wait for a receiver.
     pub async fn forget_notices(&self, before: DateTime<Utc>) -> Result<u64> {
-        let old = notice::Entity::delete_many().filter(Column::At.lt(before.timestamp_millis()));
-        Ok(old.exec(&self.write).await.during("forgetting old notices")?.rows_affected)
+        const DOING: &str = "forgetting old notices";
+        let waiting = Query::select()
+            .column(outbox_table::Column::NoticeId)
+            .from(outbox_table::Entity)
+            .and_where(outbox_table::Column::State.eq(WAITING))
+            .take();
+        let old = notice::Entity::delete_many()
+            .filter(Column::At.lt(before.timestamp_millis()))
+            .filter(Column::Id.not_in_subquery(waiting));
+        let forgotten = old.exec(&self.write).await.during(DOING)?.rows_affected;
+        if forgotten > 0 {
+            let left = Query::select().column(Column::Id).from(notice::Entity).take();
+            let told = outbox_table::Entity::delete_many()
+                .filter(outbox_table::Column::NoticeId.not_in_subquery(left))
+                .exec(&self.write);
+            told.await.during(DOING)?;
+        }
+        Ok(forgotten)
+    }
+}
+
+/// Writes a notice and hands it to the receivers that want notices of severity `loudness`. Gives its number.
+pub(super) async fn tell(
+    db: &impl ConnectionTrait,
+    subscribers: &[Subscriber],
+    new: NewNotice,
+    loudness: Severity,
+) -> Result<i64> {
+    const DOING: &str = "keeping a notice";
+    match new.severity {
+        Severity::Info => tracing::info!(notice = new.kind, "{}", new.text),
+        Severity::Warning | Severity::Alarm => tracing::warn!(notice = new.kind, "{}", new.text),
+    }
+    let row = notice::ActiveModel {
+        at: Set(now()),
+        kind: Set(new.kind.to_owned()),
+        severity: Set(new.severity.word().to_owned()),
+        connection_id: Set(new.connection.map(|id| id.0)),
+        repo_id: Set(new.repo.map(|id| id.to_string())),
+        text: Set(new.text),
+        subject: Set(new.subject),
+        command: Set(new.command),
+        ..Default::default()
+    };
+    let id = row.insert(db).await.during(DOING)?.id;
+    let wanted_by: Vec<&Subscriber> = subscribers.iter().filter(|wants| wants.severity <= loudness).collect();
+    outbox::post(db, id, wanted_by).await.during(DOING)?;
+    Ok(id)
+}
+
+impl TryFrom<notice::Model> for StoredNotice {
+    type Error = Error;
+
+    fn try_from(row: notice::Model) -> Result<Self> {
+        Ok(Self {
+            id: row.id,
+            at: time(row.at),
+            kind: row.kind,
+            severity: Severity::from_word(&row.severity).ok_or_else(|| unreadable("a severity", row.severity))?,
+            connection: row.connection_id.map(ConnectionId),
+            repo: row.repo_id.as_deref().map(repo_id).transpose()?,
+            text: row.text,
+            subject: row.subject,
+            command: row.command,
+        })
     }
 }

@@ -21,7 +21,7 @@ use crate::domain::{
 use super::error::{During, unreadable};
 use super::tables::{current_ref, event, intent, ref_change, repository, snapshot};
 use super::values::{bytes, column, count, head, now, object_id, sha256};
-use super::{Catalog, Lease, insert_all, queue};
+use super::{Catalog, Lease, NewAlarm, alarms, insert_all, queue};
 
 /// Where a repository's chain stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +78,8 @@ pub struct Commit {
     pub lag: Option<Duration>,
     /// The job that is done with it, in the same transaction, because each costs a sync of the disk.
     pub finishes: Option<Lease>,
+    /// What people must be told of it: never without the snapshot, nor that without them.
+    pub alarms: Vec<NewAlarm>,
 }
 
 /// A snapshot that is about to be written to the vault.
@@ -191,13 +193,17 @@ impl Catalog {
     }
 
     /// Takes over a snapshot that the vault holds, all or nothing. `Busy` when another worker was quicker.
-    pub async fn commit(&self, commit: Commit) -> Result<()> {
+    pub async fn commit(&self, mut commit: Commit) -> Result<()> {
         const DOING: &str = "recording the snapshot";
         let tx = self.begin(DOING).await?;
+        let told = std::mem::take(&mut commit.alarms);
         let before = commit.snapshot.seq.previous().map_or(0, Seq::get);
         let follows = Expr::col(repository::Column::LastSeq).eq(column(before));
         if !write(&tx, commit, follows).await? {
             return Err(Error::busy("another worker recorded a snapshot of this repository in the meantime"));
+        }
+        for alarm in told {
+            alarms::announce(&tx, &self.subscribers, alarm).await?;
         }
         tx.commit().await.during(DOING)
     }

@@ -54,8 +54,12 @@ impl Settings {
 
     fn layers(file: Option<&Path>) -> config::ConfigBuilder<config::builder::DefaultState> {
         let defaults = config::File::from_str(DEFAULT, config::FileFormat::Toml);
-        let environment =
-            config::Environment::with_prefix(ENV_PREFIX).prefix_separator("__").separator("__").try_parsing(true);
+        let environment = config::Environment::with_prefix(ENV_PREFIX)
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("mail.to");
         let mut layers = config::Config::builder().add_source(defaults);
         if let Some(file) = file {
             layers = layers.add_source(config::File::from(file).format(config::FileFormat::Toml));
@@ -115,6 +119,9 @@ impl Settings {
         if pauses.iter().any(Duration::is_zero) {
             return refuse("sweep", "intervals must be longer than 0");
         }
+        if self.alarms.every.is_zero() {
+            return refuse("alarms.every", "must be longer than 0");
+        }
         if self.database.max_connections == 0 {
             return refuse("database.max_connections", "must be at least 1");
         }
@@ -131,6 +138,8 @@ impl Settings {
         shown.database.url = redact(&shown.database.url);
         shown.vault.url = redact(&shown.vault.url);
         shown.http.proxy = redact(&shown.http.proxy);
+        shown.mail.server = redact(&shown.mail.server);
+        shown.webhook.url = redact_path(&shown.webhook.url);
         for (name, value) in shown.vault.options.iter_mut().chain(&mut shown.prune.options) {
             if ["key", "secret", "token", "password", "credential", "sas"].iter().any(|word| name.contains(word)) {
                 "(set)".clone_into(value);
@@ -168,6 +177,16 @@ fn redact(address: &str) -> String {
             url.into()
         }
         _ => address.to_owned(),
+    }
+}
+
+/// Many a chat's webhook address is a secret by itself.
+fn redact_path(address: &str) -> String {
+    match url::Url::parse(address) {
+        Ok(url) if url.path() != "/" || url.query().is_some() => {
+            format!("{}/(set)", url.origin().ascii_serialization())
+        }
+        _ => redact(address),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, Severity};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -223,6 +223,8 @@ section! {
 section! {
     /// `[alarms]`
     Alarms {
+        #[serde(with = "humantime_serde")]
+        every: Duration,
         deletions: u64,
         #[serde(with = "humantime_serde")]
         lag: Duration,
@@ -241,7 +243,7 @@ section! {
         password_file: PathBuf,
         from: String,
         to: Vec<String>,
-        severity: String,
+        severity: Severity,
     }
 }
 
@@ -250,6 +252,6 @@ section! {
     Webhook {
         url: String,
         secret_file: PathBuf,
-        severity: String,
+        severity: Severity,
     }
 }

@@ -225,7 +225,8 @@ impl<'a> Follow<'a> {
     }
 
     async fn tell(&self, kind: &'static str, repo: Option<&RepoId>, text: String) -> Result<()> {
-        let notice = NewNotice { kind, connection: Some(self.connection.id), repo: repo.cloned(), text };
+        let (connection, repo) = (Some(self.connection.id), repo.cloned());
+        let notice = NewNotice { kind, connection, repo, text, ..NewNotice::default() };
         self.services.catalog.notify(notice).await
     }
 }

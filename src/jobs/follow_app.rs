@@ -291,6 +291,6 @@ impl Follow<'_> {
     }
 
     async fn tell(&self, kind: &'static str, connection: Option<ConnectionId>, text: String) -> Result<()> {
-        self.services.catalog.notify(NewNotice { kind, connection, repo: None, text }).await
+        self.services.catalog.notify(NewNotice { kind, connection, text, ..NewNotice::default() }).await
     }
 }

@@ -94,7 +94,7 @@ pub async fn remove(services: &Services, name: &str) -> Result<Disconnected> {
         }
     }
     let text = format!("{} was disconnected, with all that opened it deleted. Its backups stay.", connection.name);
-    services.catalog.notify(NewNotice { kind: "connection.removed", connection: None, repo: None, text }).await?;
+    services.catalog.notify(NewNotice { kind: "connection.removed", text, ..NewNotice::default() }).await?;
     for (_, app) in &apps {
         if farewell.forget.contains(&app.facts.name) {
             services.catalog.remove_app(app.id).await?;

@@ -157,5 +157,6 @@ pub fn snapshot(repo: &RepoId, number: u64, changes: Vec<RefChange>, total: u64)
         handled_events: vec![],
         lag: None,
         finishes: None,
+        alarms: vec![],
     }
 }

@@ -113,5 +113,6 @@ pub fn row(record: &Record, sealed: Sealed, refs_total: u64) -> Commit {
         handled_events: Vec::new(),
         lag: None,
         finishes: None,
+        alarms: Vec::new(),
     }
 }
