@@ -81,14 +81,8 @@ impl Catalog {
         tx.commit().await.during(DOING)
     }
 
-    /// Makes the alarms of one kind be exactly these: raises what is new and ends what is over, which `over` words by the
-    /// subject. All or nothing.
-    pub async fn settle(
-        &self,
-        kind: &'static str,
-        now: Vec<NewAlarm>,
-        over: impl Fn(&StandingAlarm) -> String,
-    ) -> Result<()> {
+    /// Makes the alarms of one kind be exactly these: raises what is new and ends what is over, all or nothing.
+    pub async fn settle(&self, kind: &'static str, now: Vec<NewAlarm>) -> Result<()> {
         const DOING: &str = "following the alarms";
         let standing: Vec<StandingAlarm> =
             self.alarms().await?.into_iter().filter(|alarm| alarm.kind == kind).collect();
@@ -103,7 +97,7 @@ impl Catalog {
         }
         let tx = self.begin(DOING).await?;
         for alarm in past {
-            let text = over(alarm);
+            let text = format!("Over: {}", alarm.text.as_ref().unwrap_or(&alarm.subject));
             let told = NewNotice { kind: RESOLVED, text, subject: Some(alarm.subject.clone()), ..NewNotice::default() };
             resolve(&tx, &self.subscribers, told).await?;
         }

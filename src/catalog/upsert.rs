@@ -171,10 +171,8 @@ impl Catalog {
         Ok(())
     }
 
-    /// Marks the repositories of a connection that are not in `listed` as gone, and returns the names of those that are
-    /// so since now. Their snapshots stay.
-    pub async fn mark_gone(&self, connection: ConnectionId, listed: &[RepoId]) -> Result<Vec<String>> {
-        const DOING: &str = "marking repositories as gone";
+    /// The repositories of a connection that are not in `listed` and not marked as gone.
+    pub async fn missing(&self, connection: ConnectionId, listed: &[RepoId]) -> Result<Vec<(RepoId, String)>> {
         let known: Vec<(String, String)> = repository::Entity::find()
             .select_only()
             .columns([repository::Column::Id, repository::Column::FullName])
@@ -183,9 +181,18 @@ impl Catalog {
             .into_tuple()
             .all(&self.read)
             .await
-            .during(DOING)?;
+            .during("looking for repositories that are gone")?;
         let listed: HashSet<&str> = listed.iter().map(RepoId::as_str).collect();
-        let (gone, names): (Vec<_>, Vec<_>) = known.into_iter().filter(|(id, _)| !listed.contains(id.as_str())).unzip();
+        let missing = known.into_iter().filter(|(id, _)| !listed.contains(id.as_str()));
+        missing.map(|(id, name)| Ok((repo_id(&id)?, name))).collect()
+    }
+
+    /// Marks the repositories of a connection that are not in `listed` as gone, and returns the names of those that are
+    /// so since now. Their snapshots stay.
+    pub async fn mark_gone(&self, connection: ConnectionId, listed: &[RepoId]) -> Result<Vec<String>> {
+        const DOING: &str = "marking repositories as gone";
+        let missing = self.missing(connection, listed).await?;
+        let (gone, names): (Vec<_>, Vec<_>) = missing.into_iter().map(|(id, name)| (String::from(id), name)).unzip();
         for chunk in gone.chunks(1000) {
             repository::Entity::update_many()
                 .col_expr(repository::Column::State, GONE.into())

@@ -20,7 +20,7 @@ use crate::vault::Vault;
 
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-#[command(group(clap::ArgGroup::new("target").args(["to_dir", "to_url", "to_peer"])))]
+#[command(group(clap::ArgGroup::new("target").args(["to_dir", "to_url", "to_peer", "to_origin"])))]
 pub(super) struct Args {
     /// OWNER/NAME or CONNECTION:OWNER/NAME
     repo: RepoAddress,
@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     to_dir: Option<PathBuf>,
     /// Without a working tree.
-    #[arg(long, conflicts_with_all = ["to_url", "to_peer"])]
+    #[arg(long, conflicts_with_all = ["to_url", "to_peer", "to_origin"])]
     bare: bool,
     /// Push to this repository.
     #[arg(long, value_name = "URL")]
@@ -43,8 +43,11 @@ pub(super) struct Args {
     /// said and there is a peer; see `refward connections pair --help`.
     #[arg(long, conflicts_with_all = ["vault"])]
     to_peer: bool,
+    /// Push to the repository that it was backed up from, with what of its connection may write.
+    #[arg(long, conflicts_with_all = ["vault"])]
+    to_origin: bool,
     /// File with the token for --to-url.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["to_dir", "to_peer"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to_dir", "to_peer", "to_origin"])]
     token_file: Option<PathBuf>,
     /// Put the references under this, e.g. refs/heads/restored/.
     #[arg(long, value_name = "REFS/…/", conflicts_with = "to_dir")]
@@ -109,6 +112,7 @@ fn identity(file: &Path) -> Result<SecretString> {
 
 async fn request(context: &Context, settings: &Settings, args: &Args) -> Result<Restore> {
     let to = |remote| Target::Remote { remote, prefix: args.prefix.clone(), net: git_net(&settings.http) };
+    let asked = |target| Restore { at: args.at, refs: args.refs.clone(), target, force: args.force };
     let target = match (&args.to_dir, &args.to_url) {
         (Some(dir), _) => Target::Directory { dir: dir.clone(), bare: args.bare },
         (None, Some(url)) => {
@@ -120,17 +124,21 @@ async fn request(context: &Context, settings: &Settings, args: &Args) -> Result<
         (None, None) => {
             let services = context.services().await?;
             let repository = services.catalog.resolve(&args.repo).await?;
+            if args.to_origin {
+                return Ok(asked(to(pair::origin(&services, &repository).await?)));
+            }
             if !args.to_peer && services.connection(repository.connection_id).await?.peer.is_none() {
                 return Err(nowhere());
             }
             to(pair::target(&services, &repository).await?)
         }
     };
-    Ok(Restore { at: args.at, refs: args.refs.clone(), target, force: args.force })
+    Ok(asked(target))
 }
 
 fn nowhere() -> Error {
-    Error::bad_request("nothing says where to restore to").hint("say --to-dir DIR, --to-url URL or --to-peer")
+    Error::bad_request("nothing says where to restore to")
+        .hint("say --to-dir DIR, --to-url URL, --to-origin or --to-peer")
 }
 
 /// Git itself would take any address; ours may carry a token.

@@ -15,7 +15,7 @@ use crate::forge::quota::Urgency;
 use crate::forge::{Mark, Surveyed};
 use crate::services::Services;
 
-use super::quotas;
+use super::{alarms, quotas};
 
 /// What a look at the list brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -49,10 +49,17 @@ pub async fn discover(services: &Services, id: ConnectionId, urgency: Urgency) -
             let next_at = next_at(&connection.settings, interval, Utc::now());
             let survey = catalog::Survey { next_at, interval, requests: found.requests, took: started.elapsed() };
             services.catalog.record_survey(id, &survey).await?;
+            let text = format!("{} is on the forge again.", connection.owner);
+            alarms::over(services, alarms::owner_subject(&connection), text).await?;
         }
         // Nothing is wrong: it is put off.
         Err(error) if matches!(error.kind(), Kind::Throttled { .. }) => {}
-        Err(error) => services.catalog.record_survey_failure(id, &error.to_string()).await?,
+        Err(error) => {
+            services.catalog.record_survey_failure(id, &error.to_string()).await?;
+            if error.kind() == Kind::NotFound {
+                services.catalog.raise(alarms::of_owner(services, &connection).await?).await?;
+            }
+        }
     }
     outcome.map_err(|error| error.while_doing(format!("listing the repositories of {}", connection.name)))
 }
@@ -104,11 +111,8 @@ impl<'a> Follow<'a> {
         }
         self.services.catalog.record_seen(&self.seen, std::mem::take(&mut self.jobs)).await?;
         if survey.complete {
+            self.tell_gone(&ids).await?;
             self.found.gone = self.services.catalog.mark_gone(self.connection.id, &ids).await?;
-            for name in &self.found.gone {
-                let text = format!("{name} is no longer on the forge, or out of our sight. Its backups stay.");
-                self.tell("repository.gone", None, text).await?;
-            }
         }
         Ok(self.found)
     }
@@ -210,8 +214,12 @@ impl<'a> Follow<'a> {
             let text = format!("{name} is let through by the globs of {} again; {what}.", self.connection.name);
             self.tell("repository.let_in", Some(id), text).await?;
         }
-        if before.gone && !moved {
-            self.tell("repository.back", Some(id), format!("{name} is on the forge again.")).await?;
+        if before.gone {
+            let text = format!("{name} is on the forge again.");
+            if !moved {
+                self.tell("repository.back", Some(id), text.clone()).await?;
+            }
+            alarms::over(self.services, alarms::gone_subject(id), text).await?;
         }
         if was.archived != surveyed.repository.archived {
             let what = if was.archived { "no longer archived" } else { "archived: read-only on the forge" };
@@ -220,6 +228,26 @@ impl<'a> Follow<'a> {
         if was.private && !surveyed.repository.private {
             self.tell("repository.publicized", Some(id), format!("{name} is public now: everybody can read it."))
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// Before they are marked: who dies in between tells it again, which changes nothing.
+    async fn tell_gone(&self, listed: &[RepoId]) -> Result<()> {
+        let catalog = &self.services.catalog;
+        let mut backed_up = Vec::new();
+        for (id, name) in catalog.missing(self.connection.id, listed).await? {
+            let repository = catalog.repository(&id).await?;
+            if repository.last_seq.is_some() {
+                backed_up.push(repository);
+            } else {
+                let text =
+                    format!("{name} is no longer on the forge, or out of our sight. Nothing of it was backed up.");
+                self.tell("repository.gone", Some(&id), text).await?;
+            }
+        }
+        for alarm in alarms::of_gone(self.services, self.connection, &backed_up, listed.len()).await? {
+            catalog.raise(alarm).await?;
         }
         Ok(())
     }

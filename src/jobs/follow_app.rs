@@ -13,6 +13,8 @@ use crate::domain::{AppId, ConnectionId, Error, Kind, Result};
 use crate::forge::{Apps, Installation, Role};
 use crate::services::Services;
 
+use super::alarms;
+
 /// The number of the App that makes connections; those after it join them.
 const MAIN: i32 = 1;
 
@@ -239,12 +241,12 @@ impl Follow<'_> {
     async fn uninstalled(&self, gone: StoredInstallation) -> Result<()> {
         let catalog = &self.services.catalog;
         let (name, account) = (&self.app.facts.name, gone.account.clone());
-        let connection = catalog.remove_installed(self.app.id, &gone.forge_id).await?.or(gone.connection);
-        catalog.put_installation(&StoredInstallation { state: InstallationState::Gone, ..gone }).await?;
         let text = format!(
             "The App {name} was uninstalled from {account}. What it could reach is no longer backed up through it; the backups stay."
         );
-        self.tell("app.uninstalled", connection, text).await
+        catalog.raise(alarms::of_app(self.services, "app.uninstalled", &gone, text).await?).await?;
+        catalog.remove_installed(self.app.id, &gone.forge_id).await?;
+        catalog.put_installation(&StoredInstallation { state: InstallationState::Gone, ..gone }).await
     }
 
     async fn tell_changes(
@@ -259,14 +261,19 @@ impl Follow<'_> {
         if let Some(why) = now.refused.as_ref().filter(|_| before.is_none_or(|before| before.refused.is_none())) {
             self.tell("app.refused", None, format!("The installation on {account} is not used: {why}.")).await?;
         }
-        if now.state == InstallationState::Suspended && was != Some(InstallationState::Suspended) {
+        if now.state == InstallationState::Suspended {
             let text = format!(
                 "The App {name} is suspended on {account}: nothing is backed up through it until that is lifted."
             );
-            self.tell("app.suspended", now.connection, text).await?;
+            let alarm = alarms::of_app(self.services, "app.suspended", now, text).await?;
+            self.services.catalog.raise(alarm).await?;
         }
-        if now.state == InstallationState::Active && was == Some(InstallationState::Suspended) {
-            self.tell("app.unsuspended", now.connection, format!("The App {name} works again on {account}.")).await?;
+        if now.state == InstallationState::Active {
+            let text = format!("The App {name} works again on {account}.");
+            if was == Some(InstallationState::Suspended) {
+                self.tell("app.unsuspended", now.connection, text.clone()).await?;
+            }
+            alarms::over(self.services, alarms::app_subject(now), text).await?;
         }
         if let Some(before) = before.filter(|before| before.selection != now.selection) {
             let text = format!(

@@ -4,6 +4,7 @@
 //! Every job is a reconciler: it takes no input but its subject, looks at both sides, and does what is missing; so running
 //! one twice, or after a crash at any point, is harmless. One file per job.
 
+mod alarms;
 mod catch_up;
 mod compact;
 mod deliver;

@@ -36,6 +36,11 @@ impl Scheduler {
             tokio::join!(
                 every(TICK, "enqueue what is due", || enqueue_due(&services, started)),
                 every(GAUGE, "measure the queue", || gauge(&services.catalog)),
+                every(services.settings.alarms.every, "look for alarms", || {
+                    services.catalog.enqueue(job_kind::WATCH, job_kind::ALL_OF_IT, Priority::Event)
+                }),
+                // Not as soon as there is one: what comes with it goes with it.
+                every(TICK, "hand notices over", || deliver_waiting(&services.catalog)),
                 every(services.settings.sweep.installations, "follow the Apps", || {
                     for_each_app(&services.catalog, job_kind::FOLLOW_APP)
                 }),
@@ -80,6 +85,11 @@ async fn enqueue_due(services: &Services, started: DateTime<Utc>) -> Result<()> 
     }
     catalog.forget_notices(Utc::now() - settings.notices.keep).await?;
     Ok(())
+}
+
+async fn deliver_waiting(catalog: &Catalog) -> Result<()> {
+    let receivers = catalog.receivers_waiting().await?;
+    catalog.enqueue_all(job_kind::DELIVER, &receivers, Priority::Event).await
 }
 
 async fn for_each_app(catalog: &Catalog, kind: &'static str) -> Result<()> {

@@ -47,18 +47,29 @@ pub async fn peer(services: &Services, name: &str) -> Result<String> {
     Ok(the_peer_of(services, &connection).await?.name)
 }
 
+/// The repository itself, ready to be pushed to.
+pub async fn origin(services: &Services, repository: &Repository) -> Result<Remote> {
+    let connection = services.connection(repository.connection_id).await?;
+    let found = writable(services, &connection, &repository.full_name).await;
+    found.map_err(|error| error.while_doing(format!("restoring to {}", repository.full_name)))
+}
+
 /// The repository of the same name at the peer, ready to be pushed to.
 pub async fn target(services: &Services, repository: &Repository) -> Result<Remote> {
     let connection = services.connection(repository.connection_id).await?;
     let peer = the_peer_of(services, &connection).await?;
-    let access = services.access_to_push(&peer).await?;
-    if access.credentials.is_empty() {
-        return Err(nothing_writes(&peer));
-    }
     let name = repository.full_name.split_once('/').map_or(repository.full_name.as_str(), |(_, name)| name);
     let full_name = format!("{}/{name}", peer.owner);
-    let found = services.forge(&peer.forge)?.target(&access, &full_name).await;
+    let found = writable(services, &peer, &full_name).await;
     found.map_err(|error| error.while_doing(format!("restoring to the peer {}", peer.name)))
+}
+
+async fn writable(services: &Services, connection: &Connection, full_name: &str) -> Result<Remote> {
+    let access = services.access_to_push(connection).await?;
+    if access.credentials.is_empty() {
+        return Err(nothing_writes(connection));
+    }
+    services.forge(&connection.forge)?.target(&access, full_name).await
 }
 
 async fn the_peer_of(services: &Services, connection: &Connection) -> Result<Connection> {

@@ -5,6 +5,7 @@ use chrono::Utc;
 use super::Sync;
 use crate::catalog::{Commit, Lease, PendingEvent};
 use crate::domain::{Error, Extent, Result, Seq, Snapshot};
+use crate::jobs::alarms;
 use crate::services::Services;
 use crate::vault::{Record, Sealed};
 
@@ -92,7 +93,8 @@ pub(super) async fn commit_row(
     let oldest = events.iter().map(|event| event.received_at).min();
     let lag = oldest.map(|oldest| (Utc::now() - oldest).to_std().unwrap_or_default());
     let (handled_events, finishes) = (super::ids(events), finishes.cloned());
-    let commit = Commit { fingerprint, lag, handled_events, finishes, ..row(record, sealed, refs_total) };
+    let alarms = alarms::of_history(services, record).await?;
+    let commit = Commit { fingerprint, lag, alarms, handled_events, finishes, ..row(record, sealed, refs_total) };
     let snapshot = commit.snapshot.clone();
     services.catalog.commit(commit).await?;
     Ok(snapshot)
