@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "story/alarms.rs"]
+mod alarms;
 #[path = "story/apps.rs"]
 mod apps;
 #[path = "story/compaction.rs"]

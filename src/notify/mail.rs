@@ -86,7 +86,7 @@ impl Mail {
                     .hint("check `mail.from` and `mail.to`; its log says more")
             }
             Some(code) => Error::remote(format!("the mail server {server} does not take the message now ({code})")),
-            None if error.is_tls() => Error::remote(format!("no safe connection to the mail server {server} comes about"))
+            None if is_about_tls(error) => Error::remote(format!("no safe connection to the mail server {server} comes about"))
                 .hint("check the port in `mail.server` (smtps:// is TLS from the start, smtp:// is STARTTLS), the server's certificate, and `http.ca_file`"),
             None if error.is_client() => {
                 Error::misconfigured(format!("the mail server {server} does not offer what we need"))
@@ -104,6 +104,14 @@ impl Receiver for Mail {
         let sent = self.transport.send(self.letter(message)?).await;
         sent.map(drop).map_err(|error| self.explain(&error))
     }
+}
+
+/// A handshake's failure comes as one of the connection: <https://docs.rs/tokio-rustls>, `InvalidData` around rustls' error.
+fn is_about_tls(error: &lettre::transport::smtp::Error) -> bool {
+    let first: &(dyn std::error::Error + 'static) = error;
+    let mut causes = std::iter::successors(Some(first), |error| error.source());
+    let invalid = |io: &std::io::Error| io.kind() == std::io::ErrorKind::InvalidData;
+    error.is_tls() || causes.any(|cause| cause.downcast_ref().is_some_and(invalid))
 }
 
 fn address(server: &str) -> Result<Url> {

@@ -8,6 +8,8 @@ pub mod database;
 pub mod fake_github;
 pub mod faults;
 pub mod postgres;
+pub mod receiver;
 pub mod s3;
 pub mod shell;
+pub mod smtp;
 pub mod world;
