@@ -65,6 +65,8 @@ async fn restore_first() {
           --to-peer            Push to the repository of the same name at the connection's peer, which
                                is also what happens where nothing else is said and there is a peer; see
                                `refward connections pair --help`
+          --to-origin          Push to the repository that it was backed up from, with what of its
+                               connection may write
           --token-file <FILE>  File with the token for --to-url
           --prefix <REFS/…/>   Put the references under this, e.g. refs/heads/restored/
           --force              Overwrite references that exist with another value. The plan names them
