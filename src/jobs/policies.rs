@@ -174,7 +174,7 @@ fn describe(change: &PolicyChange) -> String {
 }
 
 async fn tell(services: &Services, kind: &'static str, text: String) -> Result<()> {
-    services.catalog.notify(NewNotice { kind, connection: None, repo: None, text }).await
+    services.catalog.notify(NewNotice { kind, text, ..NewNotice::default() }).await
 }
 
 /// The settings of connections that are not removed.

@@ -56,7 +56,7 @@ pub async fn retain(services: &Services, repo: &RepoId) -> Result<()> {
             humantime_serde::re::humantime::format_duration(services.settings.prune.grace)
         );
         let (connection, repo) = (Some(repository.connection_id), Some(repo.clone()));
-        catalog.notify(NewNotice { kind: "retention.marked", connection, repo, text }).await?;
+        catalog.notify(NewNotice { kind: "retention.marked", connection, repo, text, ..NewNotice::default() }).await?;
     }
     Ok(())
 }
