@@ -68,6 +68,7 @@ fn new_columns() -> Vec<(&'static str, ColumnDef)> {
         ("repository", big_integer_null("next_run_at")),
         ("repository", big_integer("generation").default(0).to_owned()),
         ("snapshot", json_null("labels")),
+        ("snapshot", json_null("skipped")),
         ("snapshot", big_integer_null("leaving_at")),
         ("notice", text("severity").default("info").to_owned()),
         ("notice", text_null("subject")),
@@ -164,6 +165,7 @@ fn proof() -> TableCreateStatement {
         .col(big_integer("started_at"))
         .col(big_integer("duration_ms"))
         .col(boolean("passed"))
+        .col(big_integer("bytes"))
         .col(text("report"))
         .col(blob("signature"))
         .to_owned()

@@ -1,5 +1,6 @@
 //! From the sealed objects of one repository in the vault to its packs: what restores, drills and compaction build on.
 
+mod drill;
 mod packs;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use crate::domain::{Error, Extent, RepoId, Result};
 use crate::git::Limits;
 use crate::vault::Vault;
 
+pub use drill::{Rehearsal, clear_drills, rehearse};
 pub use packs::assemble;
 
 /// A repository in the vault.

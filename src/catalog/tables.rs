@@ -161,6 +161,8 @@ pub(super) mod snapshot {
         pub lag_ms: Option<i64>,
         /// What people call it: a list of words.
         pub labels: Option<Json>,
+        /// What it does not hold, and what would complete it; none: nothing is missing.
+        pub skipped: Option<Json>,
         /// Since when no rule keeps it; none: it is kept.
         pub leaving_at: Option<i64>,
     }
@@ -624,6 +626,8 @@ pub(super) mod proof {
         pub started_at: i64,
         pub duration_ms: i64,
         pub passed: bool,
+        /// Read from the vault for it.
+        pub bytes: i64,
         /// JSON, as it was signed.
         pub report: String,
         pub signature: Vec<u8>,

@@ -6,6 +6,7 @@
 //! object before it. [`Vault::record`] reads the beginning of an object, [`Vault::extract`] all of it,
 //! [`Vault::verify`] proves a chain. What is read is believed only after signature, name and hashes have been checked.
 
+mod attest;
 mod chain;
 mod consolidate;
 mod cover;
