@@ -6,9 +6,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde_json::Value;
 
 use crate::domain::{
-    Actor, Error, ObjectId, Point, RefChange, RefCounts, RefName, RefState, RepoId, Result, Seq, Snapshot,
+    Actor, Error, ObjectId, Point, RefChange, RefCounts, RefName, RefState, RepoId, Result, Seq, Skipped, Snapshot,
 };
 
 use super::Catalog;
@@ -39,6 +40,11 @@ impl Catalog {
             .all(&self.read)
             .await;
         rows.during("listing the snapshots")?.into_iter().map(Snapshot::try_from).collect()
+    }
+
+    /// One of the repository's snapshots.
+    pub async fn snapshot(&self, repo: &RepoId, seq: Seq) -> Result<Snapshot> {
+        self.snapshot_at(repo, Some(Point::Seq(seq))).await?.try_into()
     }
 
     /// SHA-256 of the repository's sealed objects, oldest first.
@@ -217,6 +223,12 @@ fn ref_name(text: &str) -> Result<RefName> {
     text.parse().map_err(|error| unreadable("a reference name", error))
 }
 
+/// What a snapshot's row says is missing from it.
+pub(super) fn missing(column: Option<Value>) -> Result<Vec<Skipped>> {
+    let listed = column.map(serde_json::from_value).transpose();
+    Ok(listed.map_err(|error| unreadable("what a snapshot lacks", error))?.unwrap_or_default())
+}
+
 impl TryFrom<snapshot::Model> for Snapshot {
     type Error = Error;
 
@@ -226,6 +238,7 @@ impl TryFrom<snapshot::Model> for Snapshot {
             time: time(row.time),
             trigger: serde_json::from_value(row.trigger).map_err(|error| unreadable("a snapshot's trigger", error))?,
             complete: row.complete,
+            missing: missing(row.skipped)?,
             refs: RefCounts {
                 total: count(row.refs_total),
                 created: count(row.refs_created),

@@ -1,6 +1,6 @@
 //! Proofs: drills and verifications with their signed reports, and when each object of the vault was last read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict, Query};
@@ -14,7 +14,7 @@ use crate::domain::{ProofKind, RepoId, Report, Result};
 use super::Catalog;
 use super::error::{During, unreadable};
 use super::repositories::repo_id;
-use super::tables::{proof, reading, repository};
+use super::tables::{job, proof, reading, repository, snapshot};
 use super::values::{column, count, now, time};
 
 /// A proof, passed or failed.
@@ -149,6 +149,34 @@ impl Catalog {
         Ok(read.into_iter().map(count).sum())
     }
 
+    /// What each repository with snapshots has in the vault, as far as one restore reads it.
+    pub async fn stored_bytes_by_repository(&self) -> Result<Vec<(RepoId, u64)>> {
+        let rows: Vec<(String, i64)> = snapshot::Entity::find()
+            .select_only()
+            .column(snapshot::Column::RepoId)
+            .column_as(snapshot::Column::StoredBytes.sum().cast_as("bigint"), "bytes")
+            .group_by(snapshot::Column::RepoId)
+            .into_tuple()
+            .all(&self.read)
+            .await
+            .during("measuring the repositories")?;
+        rows.into_iter().map(|(repo, bytes)| Ok((repo_id(&repo)?, count(bytes)))).collect()
+    }
+
+    /// Subjects of the jobs of a kind that failed and wait for their next attempt.
+    pub async fn failing_jobs(&self, kind: &str) -> Result<HashSet<String>> {
+        let subjects: Vec<String> = job::Entity::find()
+            .select_only()
+            .column(job::Column::Subject)
+            .filter(job::Column::Kind.eq(kind))
+            .filter(job::Column::Attempts.gt(0))
+            .into_tuple()
+            .all(&self.read)
+            .await
+            .during("looking for failing jobs")?;
+        Ok(subjects.into_iter().collect())
+    }
+
     /// Forgets proofs that began before then, unless they are the newest of their kind and outcome.
     pub async fn forget_proofs(&self, before: DateTime<Utc>) -> Result<u64> {
         let newest = Query::select()
@@ -222,18 +250,17 @@ impl Catalog {
 
     /// How much of the vault was read to its end.
     pub async fn read_so_far(&self) -> Result<ReadSoFar> {
-        let rows: Vec<(i64, i64)> = reading::Entity::find()
+        let sums: Option<(i64, Option<i64>, Option<i64>)> = reading::Entity::find()
             .select_only()
-            .columns([reading::Column::Bytes, reading::Column::ReadAt])
+            .column_as(reading::Column::Object.count(), "objects")
+            .column_as(reading::Column::Bytes.sum().cast_as("bigint"), "bytes")
+            .column_as(reading::Column::ReadAt.min(), "oldest")
             .into_tuple()
-            .all(&self.read)
+            .one(&self.read)
             .await
             .during("counting what was read")?;
-        Ok(ReadSoFar {
-            objects: rows.len() as u64,
-            bytes: rows.iter().map(|(bytes, _)| count(*bytes)).sum(),
-            oldest: rows.iter().map(|(_, at)| *at).min().map(time),
-        })
+        let (objects, bytes, oldest) = sums.unwrap_or_default();
+        Ok(ReadSoFar { objects: count(objects), bytes: count(bytes.unwrap_or(0)), oldest: oldest.map(time) })
     }
 }
 

@@ -271,7 +271,7 @@ async fn advance(tx: &DatabaseTransaction, commit: &Commit, guard: Expr) -> Resu
 }
 
 fn row(commit: &Commit) -> snapshot::ActiveModel {
-    let Snapshot { seq, time, trigger, complete, refs, objects, pack_bytes, stored_bytes, duration, .. } =
+    let Snapshot { seq, time, trigger, complete, missing, refs, objects, pack_bytes, stored_bytes, duration, .. } =
         &commit.snapshot;
     snapshot::ActiveModel {
         repo_id: Set(commit.repo.to_string()),
@@ -279,6 +279,7 @@ fn row(commit: &Commit) -> snapshot::ActiveModel {
         time: Set(time.timestamp_millis()),
         trigger: Set(serde_json::to_value(trigger).unwrap_or(Value::Null)),
         complete: Set(*complete),
+        skipped: Set((!missing.is_empty()).then(|| serde_json::to_value(missing).unwrap_or(Value::Null))),
         refs_total: Set(column(refs.total)),
         refs_created: Set(column(refs.created)),
         refs_updated: Set(column(refs.updated)),

@@ -67,6 +67,17 @@ impl Ledger {
     pub fn complete(&self) -> bool {
         self.skipped.is_empty() && self.kinds.values().all(|kind| kind.captured == kind.expected)
     }
+
+    /// What is missing and why; empty exactly if it is [complete](Self::complete).
+    pub fn missing(&self) -> Vec<Skipped> {
+        let told = !self.skipped.is_empty();
+        let short = self.kinds.iter().filter(|(_, kind)| !told && kind.captured != kind.expected);
+        let counted = short.map(|(name, kind)| Skipped {
+            what: name.clone(),
+            why: format!("{} of {} were captured; the next backup may bring the rest", kind.captured, kind.expected),
+        });
+        self.skipped.iter().cloned().chain(counted).collect()
+    }
 }
 
 /// How much of one kind of data is held.
@@ -98,6 +109,9 @@ pub struct Snapshot {
     pub trigger: Trigger,
     /// Nothing that was expected is missing.
     pub complete: bool,
+    /// What is missing, and what would complete it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Skipped>,
     /// References.
     pub refs: RefCounts,
     /// Git objects in its pack.

@@ -173,6 +173,7 @@ impl Record {
             time: self.time,
             trigger: self.trigger.clone(),
             complete: self.ledger.complete(),
+            missing: self.ledger.missing(),
             refs: RefCounts::of(&self.changes, refs_total),
             objects: packed.map_or(0, |pack| pack.objects),
             pack_bytes: packed.map_or(0, |pack| pack.bytes),
