@@ -9,7 +9,7 @@ use sea_orm::{
     QueryTrait, Set,
 };
 
-use crate::domain::{ProofKind, RepoId, Report, Result};
+use crate::domain::{ProofKind, RepoId, Report, Result, Seq};
 
 use super::Catalog;
 use super::error::{During, unreadable};
@@ -161,6 +161,19 @@ impl Catalog {
             .await
             .during("measuring the repositories")?;
         rows.into_iter().map(|(repo, bytes)| Ok((repo_id(&repo)?, count(bytes)))).collect()
+    }
+
+    /// When each of the repository's snapshots was taken.
+    pub async fn snapshot_times(&self, repo: &RepoId) -> Result<HashMap<Seq, DateTime<Utc>>> {
+        let rows: Vec<(i64, i64)> = snapshot::Entity::find()
+            .select_only()
+            .columns([snapshot::Column::Seq, snapshot::Column::Time])
+            .filter(snapshot::Column::RepoId.eq(repo.as_str()))
+            .into_tuple()
+            .all(&self.read)
+            .await
+            .during("reading when snapshots were taken")?;
+        Ok(rows.into_iter().filter_map(|(seq, at)| Some((Seq::new(count(seq))?, time(at)))).collect())
     }
 
     /// Subjects of the jobs of a kind that failed and wait for their next attempt.
