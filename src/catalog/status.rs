@@ -6,11 +6,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Query, SelectStatement};
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde_json::Value;
 
-use crate::domain::{ConnectionId, RepoId, Result, Seq};
+use crate::domain::{ConnectionId, RepoId, Result, Seq, Skipped};
 
 use super::Catalog;
 use super::error::During;
+use super::history::missing;
 use super::queue::{Job, JobState, job_kind};
 use super::tables::{job, repository, snapshot};
 use super::values::{count, time};
@@ -35,6 +37,8 @@ pub struct StatusRow {
     pub last_snapshot_at: Option<DateTime<Utc>>,
     /// Whether it lacks nothing.
     pub complete: Option<bool>,
+    /// What it lacks, and what would complete it.
+    pub missing: Vec<Skipped>,
     /// When the oldest event came that no snapshot answers yet.
     pub oldest_pending: Option<DateTime<Utc>>,
     /// A backup runs.
@@ -69,7 +73,7 @@ impl Catalog {
     pub async fn status(&self) -> Result<Vec<StatusRow>> {
         let connected: HashSet<ConnectionId> = self.connections().await?.into_iter().map(|one| one.id).collect();
         let waiting = self.oldest_pending().await?;
-        let incomplete = self.incomplete().await?;
+        let mut incomplete = self.incomplete().await?;
         let jobs = self.backup_jobs().await?;
         let lags = self.lags(Utc::now()).await?;
         let lags: HashMap<String, Duration> = lags.into_iter().map(|lag| (lag.repo, lag.lag)).collect();
@@ -78,7 +82,8 @@ impl Catalog {
             let ready = jobs.iter().find(|job| job.state == JobState::Ready);
             StatusRow {
                 connection: connected.contains(&repository.connection_id).then_some(repository.connection),
-                complete: repository.last_seq.map(|_| !incomplete.contains(repository.id.as_str())),
+                complete: repository.last_seq.map(|_| !incomplete.contains_key(repository.id.as_str())),
+                missing: incomplete.remove(repository.id.as_str()).unwrap_or_default(),
                 oldest_pending: waiting.get(&repository.id).copied(),
                 running: jobs.iter().any(|job| job.state == JobState::Running),
                 queued: ready.is_some(),
@@ -118,18 +123,18 @@ impl Catalog {
         Ok(lags.collect())
     }
 
-    /// The repositories whose newest snapshot lacks something.
-    async fn incomplete(&self) -> Result<HashSet<String>> {
-        let ids: Vec<String> = snapshot::Entity::find()
+    /// The repositories whose newest snapshot lacks something, and what.
+    async fn incomplete(&self) -> Result<HashMap<String, Vec<Skipped>>> {
+        let rows: Vec<(String, Option<Value>)> = snapshot::Entity::find()
             .select_only()
-            .column(snapshot::Column::RepoId)
+            .columns([snapshot::Column::RepoId, snapshot::Column::Skipped])
             .filter(snapshot::Column::Complete.eq(false))
             .filter(snapshot::Column::Seq.in_subquery(newest()))
             .into_tuple()
             .all(&self.read)
             .await
             .during("looking for incomplete snapshots")?;
-        Ok(ids.into_iter().collect())
+        rows.into_iter().map(|(id, skipped)| Ok((id, missing(skipped)?))).collect()
     }
 
     async fn backup_jobs(&self) -> Result<HashMap<String, Vec<Job>>> {

@@ -8,6 +8,7 @@ mod connect;
 mod connections;
 mod credentials;
 pub mod demo;
+mod drill;
 mod forget;
 mod history;
 mod hold;
@@ -16,6 +17,7 @@ mod notices;
 mod output;
 mod policy;
 mod prune;
+mod report;
 mod repos;
 mod restore;
 mod serve;
@@ -117,6 +119,10 @@ enum Command {
     Verify(verify::Args),
     /// Delete what no recovery point needs any more, once its grace is over.
     Prune(prune::Args),
+    /// Prove now that repositories can be restored: in scratch, checked by git, every reference compared.
+    Drill(drill::Args),
+    /// What was proved, when and how, signed: for people as Markdown, for programs as JSON.
+    Report(report::Args),
     /// Tend the database.
     #[command(subcommand)]
     Catalog(catalog::Command),
@@ -202,6 +208,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Notices(args) => notices::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
         Command::Prune(args) => prune::run(context, args).await,
+        Command::Drill(args) => drill::run(context, args).await,
+        Command::Report(args) => report::run(context, args).await,
         Command::Catalog(command) => catalog::run(context, command).await,
     }
 }

@@ -7,11 +7,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::apps::describe_door;
 use super::{Context, output};
+use crate::assembly::clear_drills;
 use crate::domain::{Error, Result};
 use crate::jobs::{Scheduler, Workers};
 use crate::ops::accept::{Receiver, StoredSecrets};
+use crate::ops::protection;
 use crate::ops::setup::{self, Setup};
-use crate::services::Services;
+use crate::services::{Services, git_limits};
 use crate::web::{self, Check, State};
 
 #[derive(clap::Args)]
@@ -102,10 +104,11 @@ impl Running {
     }
 }
 
-/// Sweeps up after killed writers and says what the store cannot promise.
+/// Sweeps up after killed writers and drills, and finds out what the store can promise.
 async fn prepare_vault(services: &Services) -> Result<()> {
     services.vault.clear_leftovers()?;
-    if !services.vault.probe().await?.create_only {
+    clear_drills(&git_limits(&services.settings.git));
+    if !protection::examine(services).await?.refuses_overwrites {
         tracing::warn!(
             vault = services.vault.url(),
             "this store overwrites where it should refuse: only the leases keep two workers apart"

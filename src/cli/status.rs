@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use super::{Context, output};
 use crate::domain::Result;
-use crate::ops::status::{Lags, RepoStatus, Status, SurveyStatus, status};
+use crate::ops::status::{Lags, RepoStatus, Status, SurveyStatus, VaultStatus, status};
+use crate::vault::Protection;
 
 pub(super) async fn run(context: &Context) -> Result<()> {
     output::print(context.json, &status(&context.catalog().await?).await?, describe)
 }
 
 fn describe(status: &Status) -> String {
-    let header = ["repository", "connection", "state", "last snapshot", "took", "behind", "queue", "why"];
+    let header = ["repository", "connection", "health", "state", "last snapshot", "took", "behind", "queue", "why"];
     let rows = status.repositories.iter().map(describe_repository);
     let mut text = output::table(header, rows, "No repositories yet: refward connect --help");
     if let Some(lags) = describe_lags(&status.push_to_snapshot) {
@@ -20,24 +21,50 @@ fn describe(status: &Status) -> String {
     for survey in &status.surveys {
         text += &format!("\n{}", describe_survey(survey));
     }
+    let vault = describe_vault(&status.vault);
+    if !vault.is_empty() {
+        text += &format!("\n\nThe vault:\n  {}", vault.join("\n  "));
+    }
     text
 }
 
-fn describe_repository(row: &RepoStatus) -> [String; 8] {
+fn describe_repository(row: &RepoStatus) -> [String; 9] {
     let last = row.last_snapshot.as_ref().map(|last| {
         format!("{} at {}{}", last.seq, output::time(last.time), if last.complete { "" } else { " PARTIAL" })
     });
-    let state = serde_json::to_value(row.state).ok().and_then(|value| value.as_str().map(str::to_owned));
+    let missing = row.last_snapshot.iter().flat_map(|last| &last.missing).next();
+    let missing = missing.map(|missing| format!("PARTIAL: {}: {}", missing.what, missing.why));
+    let reason = row.health_reason.map(str::to_owned);
+    let why = [row.throttled.clone(), row.last_error.clone(), missing, reason].into_iter().flatten().next();
     [
         row.repository.clone(),
         output::or_dash(row.connection.clone()),
-        output::or_dash(state),
+        word(row.health),
+        word(row.state),
         output::or_dash(last),
         output::or_dash(row.last_lag_ms.map(seconds)),
         output::or_dash(row.lag_ms.map(|lag| seconds(u64::try_from(lag).unwrap_or(0)))),
         row.queue.to_owned(),
-        output::or_dash(row.throttled.as_ref().or(row.last_error.as_ref())),
+        output::or_dash(why),
     ]
+}
+
+fn word(state: impl serde::Serialize) -> String {
+    let word = serde_json::to_value(state).ok();
+    output::or_dash(word.as_ref().and_then(serde_json::Value::as_str))
+}
+
+fn describe_vault(vault: &VaultStatus) -> Vec<String> {
+    let read = vault.oldest_reading.map(|oldest| {
+        format!(
+            "Read to the last byte and right: {}, {}; none of them longer ago than {} UTC.",
+            output::count(usize::try_from(vault.objects_read).unwrap_or(usize::MAX), "object"),
+            output::bytes(vault.bytes_read),
+            output::time(oldest)
+        )
+    });
+    let protection = vault.protection.iter().flat_map(Protection::sentences);
+    read.into_iter().chain(protection).collect()
 }
 
 fn describe_lags(lags: &Lags) -> Option<String> {

@@ -1,7 +1,7 @@
 //! `refward verify`: prove that backups are whole.
 
 use super::{Context, output};
-use crate::domain::{Error, RepoAddress, Result};
+use crate::domain::{Error, RepoAddress, Result, Skipped};
 use crate::ops::verify::{Depth, Verified, verify};
 use crate::ops::{Level, backup};
 
@@ -54,10 +54,13 @@ fn describe(verified: &Verified) -> String {
     let proof = if verified.drilled { ", restored in a drill" } else { "" };
     let mut text = format!("{}: {}", verified.repository, output::count(verified.snapshots, "snapshot"));
     if verified.findings.is_empty() {
-        return text + &format!(" in order{proof}\n");
+        text += &format!(" in order{proof}");
     }
     for finding in &verified.findings {
         text += &format!("\n  {}: {}", finding.object, finding.problem);
+    }
+    for Skipped { what, why } in &verified.missing {
+        text += &format!("\n  PARTIAL: the newest lacks {what}: {why}");
     }
     text + "\n"
 }

@@ -35,7 +35,7 @@ pub use drill::{Windows, drill, due as drills_due, prove};
 pub use follow_app::follow_app;
 pub use prune::{Pruned, Sentence, prune, prune_now, sentences};
 pub use quotas::{sharing, standing, throttled};
-pub use read_share::{judge as keep_verification, read_share};
+pub use read_share::{keep_verification, read_share};
 pub use retain::{Judged, PAUSED, judge, retain};
 pub use route::{Incoming, Router};
 pub use scheduler::Scheduler;

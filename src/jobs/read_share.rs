@@ -5,7 +5,7 @@
 //! the contents make a repository is for drills to prove.
 
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -66,7 +66,7 @@ pub async fn read_share(services: &Services) -> Result<()> {
     catalog.put_fact(ACCOUNT, &account).await?;
     for (repo, wrong) in share.wrong {
         if let Some(repository) = repositories.get(&repo) {
-            judge(services, repository, wrong.problems, wrong.read, METHOD, now).await?;
+            tell(services, repository, wrong, now).await?;
         }
     }
     Ok(())
@@ -208,27 +208,29 @@ fn told_of(object: &str, error: &Error) -> String {
     told.strip_prefix(object).unwrap_or(&told).trim_start().to_owned()
 }
 
-/// Keeps what a verification found, if that is news: a repository with problems, or one that has none any more.
-pub async fn judge(
+/// Keeps what reading found, if that is news: a repository with problems, or one that has none any more.
+async fn tell(services: &Services, repository: &Repository, wrong: Wrong, started_at: DateTime<Utc>) -> Result<()> {
+    let last = services.catalog.last_verification(&repository.id).await?;
+    let known = last.map(|last| last.report.findings).unwrap_or_default();
+    if known == sorted(wrong.problems.clone()) {
+        return Ok(());
+    }
+    keep_verification(services, repository, wrong.problems, wrong.read, METHOD, started_at).await
+}
+
+/// Signs and keeps what a verification of a repository found; no problems: it was passed.
+pub async fn keep_verification(
     services: &Services,
     repository: &Repository,
-    mut problems: Vec<Problem>,
+    problems: Vec<Problem>,
     read: ReadAmount,
     method: &str,
     started_at: DateTime<Utc>,
 ) -> Result<()> {
-    let clock = Instant::now();
-    problems.sort_by(|a, b| (a.seq, &a.object).cmp(&(b.seq, &b.object)));
-    let last = services.catalog.last_verification(&repository.id).await?;
-    let known = last.map(|last| last.report.findings).unwrap_or_default();
-    if known == problems {
-        return Ok(());
-    }
-    let took = (Utc::now() - started_at).to_std().unwrap_or_else(|_| clock.elapsed());
     let report = Report {
-        duration_ms: millis(took),
+        duration_ms: millis((Utc::now() - started_at).to_std().unwrap_or_default()),
         passed: problems.is_empty(),
-        findings: problems,
+        findings: sorted(problems),
         read,
         ..blank(services, repository, ProofKind::Verify, method, started_at.trunc_subsecs(3))
     };
@@ -236,6 +238,11 @@ pub async fn judge(
         tracing::error!(repository = report.repository, object = finding.object, "{}", finding.problem);
     }
     keep(services, &report).await
+}
+
+fn sorted(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort_by(|a, b| (a.seq, &a.object, &a.problem).cmp(&(b.seq, &b.object, &b.problem)));
+    problems
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use crate::catalog::{Catalog, StatusRow};
-use crate::domain::{Result, Seq};
+use super::health::{Health, Proof, judge};
+use crate::catalog::{Catalog, Standing, StatusRow};
+use crate::domain::{Result, Seq, Skipped};
 use crate::jobs;
+use crate::vault::Protection;
 
 /// What people call lately.
 const DAY: TimeDelta = TimeDelta::days(1);
@@ -43,6 +45,10 @@ pub struct RepoStatus {
     pub repository: String,
     pub connection: Option<String>,
     pub state: State,
+    pub health: Health,
+    /// Why it is not green.
+    pub health_reason: Option<&'static str>,
+    pub proof: Proof,
     pub last_snapshot: Option<LastSnapshot>,
     /// Age of the oldest change that is known but not yet in a snapshot; `null`: there is none.
     pub lag_ms: Option<i64>,
@@ -63,6 +69,9 @@ pub struct LastSnapshot {
     pub seq: Seq,
     pub time: DateTime<Utc>,
     pub complete: bool,
+    /// What is missing, and what would complete it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Skipped>,
 }
 
 /// Everything.
@@ -74,6 +83,21 @@ pub struct Status {
     pub push_to_snapshot: Lags,
     /// How the connections' repositories are looked at, whether or not webhooks come.
     pub surveys: Vec<SurveyStatus>,
+    /// The vault itself.
+    pub vault: VaultStatus,
+}
+
+/// How the vault is looked after.
+#[derive(Debug, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct VaultStatus {
+    /// Objects that were read to their last byte and were right.
+    pub objects_read: u64,
+    pub bytes_read: u64,
+    /// No object of those was last read before that.
+    pub oldest_reading: Option<DateTime<Utc>>,
+    /// What its store protects from, as found when the service started; `null`: not yet tried.
+    pub protection: Option<Protection>,
 }
 
 /// How long snapshots took from the webhooks that asked for them.
@@ -109,8 +133,21 @@ pub async fn status(catalog: &Catalog) -> Result<Status> {
         next: connection.survey.map(|survey| survey.next_at),
         last_error: connection.last_error,
     });
+    let (windows, standings) = (jobs::Windows::read(catalog).await?, catalog.standings().await?);
+    let repositories = rows.into_iter().map(|row| {
+        let standing = standings.get(&row.id).copied().unwrap_or_default();
+        let window = windows.of(&row.id);
+        describe(row, &standing, window, now)
+    });
+    let read = catalog.read_so_far().await?;
     Ok(Status {
-        repositories: rows.into_iter().map(|row| describe(row, now)).collect(),
+        repositories: repositories.collect(),
+        vault: VaultStatus {
+            objects_read: read.objects,
+            bytes_read: read.bytes,
+            oldest_reading: read.oldest,
+            protection: catalog.fact(Protection::FACT).await?,
+        },
         push_to_snapshot: measure(lags.iter().filter(|lag| lag.time >= now - DAY).map(|lag| lag.lag)),
         surveys: surveys.collect(),
     })
@@ -124,7 +161,7 @@ fn measure(lags: impl Iterator<Item = Duration>) -> Lags {
     Lags { snapshots: lags.len(), p50_ms: quantile(50), p99_ms: quantile(99) }
 }
 
-fn describe(row: StatusRow, now: DateTime<Utc>) -> RepoStatus {
+fn describe(row: StatusRow, standing: &Standing, window: Option<Duration>, now: DateTime<Utc>) -> RepoStatus {
     let waits = row.waits_for.as_deref().filter(|_| row.next_attempt.is_some_and(|at| at > now));
     let throttled = waits.and_then(jobs::throttled).map(str::to_owned);
     let state = match &row {
@@ -139,11 +176,18 @@ fn describe(row: StatusRow, now: DateTime<Utc>) -> RepoStatus {
         _ => State::Ok,
     };
     let complete = row.complete.unwrap_or(false);
-    let last_snapshot = row.last_seq.zip(row.last_snapshot_at).map(|(seq, time)| LastSnapshot { seq, time, complete });
+    let proof = Proof::of(standing, window, now);
+    let (health, health_reason) = judge(state, complete, &proof);
+    let missing = row.missing;
+    let last_snapshot = row.last_seq.zip(row.last_snapshot_at);
+    let last_snapshot = last_snapshot.map(|(seq, time)| LastSnapshot { seq, time, complete, missing });
     RepoStatus {
         repository: row.full_name,
         connection: row.connection,
         state,
+        health,
+        health_reason,
+        proof,
         last_snapshot,
         lag_ms: row.oldest_pending.map(|since| (now - since).num_milliseconds().max(0)),
         last_lag_ms: row.lag.map(|lag| u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)),

@@ -48,8 +48,11 @@ pub async fn verify(
     let mut findings: Vec<Problem> = found.into_iter().map(Problem::from).collect();
     let all = depth.level == Level::ReadData(1.0);
     if all || !findings.is_empty() {
-        let method = if all { "every record and every byte checked" } else { "records checked" };
-        let read = ReadAmount { objects: expected.len() as u64, bytes: 0 };
+        let method =
+            if all { "every object read to the last byte and opened" } else { "the beginning of every object read" };
+        let stored = services.vault.snapshots(&repository.id).await?;
+        let bytes = if all { stored.iter().map(|stored| stored.bytes).sum() } else { 0 };
+        let read = ReadAmount { objects: stored.len() as u64, bytes };
         jobs::keep_verification(services, repository, findings.clone(), read, method, started).await?;
     }
     let mut drilled = false;

@@ -23,6 +23,7 @@ use object_store::{
 use url::Url;
 
 use super::layout::{PROBE, STAGING};
+use super::protection::Bucket;
 use super::upload::Upload;
 use crate::config;
 use crate::domain::{Error, Result};
@@ -34,6 +35,8 @@ pub struct Store {
     url: String,
     /// Set for a local vault.
     folder: Option<PathBuf>,
+    /// Set for S3.
+    pub(super) bucket: Option<Bucket>,
 }
 
 const LEFTOVER_AFTER: Duration = Duration::from_hours(24);
@@ -64,6 +67,8 @@ impl Store {
         }
         let url = Url::parse(&settings.url).map_err(|e| refuse("is not an address".into()).detail(e))?;
         let options = &settings.options;
+        let prefix = Path::from_url_path(url.path()).map_err(|e| refuse("has a malformed path".into()).detail(e))?;
+        let mut bucket = None;
         let built = match url.scheme() {
             "s3" => configure::<_, AmazonS3ConfigKey>(
                 AmazonS3Builder::from_env().with_url(url.as_str()).with_retry(retry()),
@@ -72,7 +77,11 @@ impl Store {
                 AmazonS3Builder::with_config,
             )?
             .build()
-            .map(|store| Arc::new(store) as Arc<dyn ObjectStore>),
+            .map(Arc::new)
+            .map(|store| {
+                bucket = Some(Bucket { signer: store.clone(), prefix: prefix.clone() });
+                store as Arc<dyn ObjectStore>
+            }),
             "az" => configure::<_, AzureConfigKey>(
                 MicrosoftAzureBuilder::from_env().with_url(url.as_str()).with_retry(retry()),
                 options,
@@ -96,14 +105,13 @@ impl Store {
                 .hint("check [vault.options] and the store's environment variables")
                 .detail(e)
         })?;
-        let prefix = Path::from_url_path(url.path()).map_err(|e| refuse("has a malformed path".into()).detail(e))?;
         let inner = if prefix.is_root() { inner } else { Arc::new(PrefixStore::new(inner, prefix)) as _ };
-        Ok(Self { inner, url: redacted(&url), folder: None })
+        Ok(Self { inner, url: redacted(&url), folder: None, bucket })
     }
 
     /// Any other store, for embedding and tests. `url` is what errors call it.
     pub fn over(inner: Arc<dyn ObjectStore>, url: impl Into<String>) -> Self {
-        Self { inner, url: url.into(), folder: None }
+        Self { inner, url: url.into(), folder: None, bucket: None }
     }
 
     fn folder(folder: &FilePath, url: &str) -> Result<Self> {
@@ -112,12 +120,17 @@ impl Store {
                 .hint("check `vault.url` and that the disk is mounted; `refward init` makes a new vault")
                 .detail(e)
         })?;
-        Ok(Self { inner: Arc::new(local.with_fsync(true)), url: url.to_owned(), folder: Some(folder.to_owned()) })
+        let inner = Arc::new(local.with_fsync(true));
+        Ok(Self { inner, url: url.to_owned(), folder: Some(folder.to_owned()), bucket: None })
     }
 
     /// Its address, without passwords.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    pub(super) fn local_folder(&self) -> Option<&FilePath> {
+        self.folder.as_deref()
     }
 
     pub(super) fn is_local(&self) -> bool {
@@ -291,7 +304,7 @@ fn redacted(url: &Url) -> String {
 }
 
 /// The operating system's reason, however deep it is wrapped.
-fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+pub(super) fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(io) = error.downcast_ref::<io::Error>() {

@@ -1,0 +1,45 @@
+//! `refward drill`: prove now that repositories can be restored.
+
+use super::report::describe;
+use super::{Context, output};
+use crate::domain::{Error, RepoAddress, Result};
+use crate::ops::backup;
+use crate::ops::verify::drill;
+
+#[derive(clap::Args)]
+#[command(group(clap::ArgGroup::new("which").required(true)))]
+pub(super) struct Args {
+    /// OWNER/NAME or CONNECTION:OWNER/NAME
+    #[arg(group = "which")]
+    repo: Option<RepoAddress>,
+    /// Every repository that has a snapshot.
+    #[arg(long, group = "which")]
+    all: bool,
+}
+
+pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
+    let services = context.services().await?;
+    let repositories = match &args.repo {
+        Some(address) => backup::select(&services, Some(address)).await?,
+        None => services.catalog.repositories().await?.into_iter().filter(|one| one.last_seq.is_some()).collect(),
+    };
+    let bar = output::progress("repositories");
+    bar.set_length(repositories.len() as u64);
+    let mut reports = Vec::new();
+    for repository in &repositories {
+        reports.push(drill(&services, repository).await?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    output::print(context.json, &reports, |reports| match reports[..] {
+        [] => "Nothing to drill yet.".to_owned(),
+        _ => reports.iter().map(describe).collect(),
+    })?;
+    let failed = reports.iter().filter(|report| !report.passed).count();
+    if failed == 0 {
+        return Ok(());
+    }
+    Err(Error::damaged(format!("{} failed", output::count(failed, "drill"))).hint(
+        "`refward verify REPO --read-data` finds all that is damaged; what is whole can be restored by its number",
+    ))
+}
