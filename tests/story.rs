@@ -24,6 +24,8 @@ mod pair;
 mod places;
 #[path = "story/pool.rs"]
 mod pool;
+#[path = "story/proof.rs"]
+mod proof;
 #[path = "story/push.rs"]
 mod push;
 #[path = "story/repositories.rs"]

@@ -15,8 +15,21 @@ impl S3 {
         Self::start_with(Some(s3s::auth::SimpleAuth::from_single("access", "secret"))).await
     }
 
+    /// With a policy under which nobody deletes anything.
+    pub async fn start_keeping() -> Self {
+        let auth = Some(s3s::auth::SimpleAuth::from_single("access", "secret"));
+        Self::serve(auth, |service| service.set_access(Keeps)).await
+    }
+
     /// Without `auth` it lets everybody in who does not sign; then requests may be changed on their way.
     pub async fn start_with(auth: Option<s3s::auth::SimpleAuth>) -> Self {
+        Self::serve(auth, |_| {}).await
+    }
+
+    async fn serve(
+        auth: Option<s3s::auth::SimpleAuth>,
+        set_up: impl FnOnce(&mut s3s::service::S3ServiceBuilder),
+    ) -> Self {
         // Whoever was first is as good.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let dir = TempDir::new().unwrap();
@@ -25,6 +38,7 @@ impl S3 {
         if let Some(auth) = auth {
             service.set_auth(auth);
         }
+        set_up(&mut service);
         let service = service.build();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -43,6 +57,20 @@ impl S3 {
     /// What `[vault.options]` needs to reach it.
     pub fn options(&self) -> [(String, String); 5] {
         options(&self.endpoint)
+    }
+}
+
+/// A bucket policy that denies deletes.
+struct Keeps;
+
+#[async_trait::async_trait]
+impl s3s::access::S3Access for Keeps {
+    async fn delete_object(&self, _: &mut s3s::S3Request<s3s::dto::DeleteObjectInput>) -> s3s::S3Result<()> {
+        Err(s3s::s3_error!(AccessDenied))
+    }
+
+    async fn delete_objects(&self, _: &mut s3s::S3Request<s3s::dto::DeleteObjectsInput>) -> s3s::S3Result<()> {
+        Err(s3s::s3_error!(AccessDenied))
     }
 }
 

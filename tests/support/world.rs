@@ -101,7 +101,11 @@ impl World {
 
     /// With its vault in S3.
     pub async fn on_s3() -> Self {
-        let s3 = S3::start().await;
+        Self::in_bucket_of(S3::start().await).await
+    }
+
+    /// With its vault in this S3 server.
+    pub async fn in_bucket_of(s3: S3) -> Self {
         let mut world = Self::bare().await;
         world.set("vault.url", "s3://bucket/backups");
         for (name, value) in s3.options() {
