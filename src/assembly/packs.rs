@@ -24,7 +24,8 @@ pub async fn assemble(
     let limits = &git::Limits { threads: 1, ..source.limits.clone() };
     let cover = source.vault.cover(&source.repo).await?;
     let objects = cover.through(until)?;
-    let reads = stream::iter(objects).map(|stored| async move {
+    // Owned: with borrowed items the compiler does not see that a worker may carry this across threads.
+    let reads = stream::iter(objects.to_vec()).map(|stored| async move {
         let found = source.vault.extract(&source.repo, &stored.extent, packs).await?;
         let small = match (&found.pack, &found.index) {
             // Small packs travel without their index. They are taken out of the folder again, to be joined.

@@ -33,7 +33,11 @@ pub(super) async fn snapshots(context: &Context, args: SnapshotsArgs) -> Result<
     let snapshots = history::snapshots(&catalog, &args.repo).await?;
     output::print(context.json, &snapshots, |snapshots| {
         let header = ["seq", "time (UTC)", "why", "refs", "changed", "objects", "received", "stored", "complete", ""];
-        output::table(header, snapshots.iter().map(snapshot_row), "No snapshots yet.")
+        let mut text = output::table(header, snapshots.iter().map(snapshot_row), "No snapshots yet.");
+        for snapshot in snapshots.iter().filter(|snapshot| !snapshot.complete) {
+            text += &format!("\nsnapshot {}\n{}", snapshot.seq, output::lacks(&snapshot.missing).trim_end());
+        }
+        text
     })
 }
 

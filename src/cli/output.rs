@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::domain::{Error, Kind, Result};
+use crate::domain::{Error, Kind, Result, Skipped};
 use crate::ops::restore::Progress;
 
 /// Prints `value` as JSON, or what `human` makes of it.
@@ -103,6 +103,17 @@ pub(super) fn count(count: usize, one: &str) -> String {
         (_, Some(stem)) => format!("{count} {stem}ies"),
         (_, None) => format!("{count} {one}s"),
     }
+}
+
+/// What a snapshot lacks and what would complete it, a line each; many are counted.
+pub(super) fn lacks(missing: &[Skipped]) -> String {
+    const NAMED: usize = 10;
+    let line = |Skipped { what, why }: &Skipped| format!("  PARTIAL: {what}: {why}\n");
+    let mut text: String = missing.iter().take(NAMED).map(line).collect();
+    if let more @ 1.. = missing.len().saturating_sub(NAMED) {
+        text += &format!("  PARTIAL: and {more} more; --json lists them\n");
+    }
+    text
 }
 
 /// Nothing shows as a dash.

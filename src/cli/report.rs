@@ -1,6 +1,5 @@
 //! `refward report`: what was proved, for people and for programs.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::{Context, output};
@@ -150,7 +149,7 @@ fn how_to_check(document: &Document) -> String {
         document.public_key
     );
     for proof in &document.proofs {
-        let _ = write!(text, "\n```\n{}\n{}\n```\n", proof.text, proof.signature);
+        text += &format!("\n```\n{}\n{}\n```\n", proof.text, proof.signature);
     }
     text
 }
@@ -162,10 +161,8 @@ pub(super) fn describe(report: &Report) -> String {
     for finding in &report.findings {
         text += &format!("\n  {}: {}", finding.object, finding.problem);
     }
-    for Skipped { what, why } in report.snapshot.iter().flat_map(|snapshot| &snapshot.missing) {
-        text += &format!("\n  PARTIAL: {what}: {why}");
-    }
-    text + "\n"
+    let missing = report.snapshot.as_ref().map(|snapshot| output::lacks(&snapshot.missing)).unwrap_or_default();
+    text + "\n" + &missing
 }
 
 fn outcome_in_words(report: &Report) -> String {

@@ -169,7 +169,7 @@ fn describe_plan(plan: &Plan) -> String {
         };
         text += &format!("  {line}\n");
     }
-    text
+    text + &output::lacks(&plan.missing)
 }
 
 fn describe_receipt(receipt: &Receipt) -> String {
@@ -196,7 +196,7 @@ fn describe_receipt(receipt: &Receipt) -> String {
     for refused in &receipt.refused {
         text += &format!("  refused by the server: {}: {}\n", refused.name, refused.why);
     }
-    text
+    text + &output::lacks(&receipt.missing)
 }
 
 fn heading(what: &str, plan: &Plan) -> String {

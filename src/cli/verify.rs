@@ -1,7 +1,7 @@
 //! `refward verify`: prove that backups are whole.
 
 use super::{Context, output};
-use crate::domain::{Error, RepoAddress, Result, Skipped};
+use crate::domain::{Error, RepoAddress, Result};
 use crate::ops::verify::{Depth, Verified, verify};
 use crate::ops::{Level, backup};
 
@@ -59,10 +59,7 @@ fn describe(verified: &Verified) -> String {
     for finding in &verified.findings {
         text += &format!("\n  {}: {}", finding.object, finding.problem);
     }
-    for Skipped { what, why } in &verified.missing {
-        text += &format!("\n  PARTIAL: the newest lacks {what}: {why}");
-    }
-    text + "\n"
+    text + "\n" + &output::lacks(&verified.missing)
 }
 
 fn share(text: &str) -> Result<f64, String> {

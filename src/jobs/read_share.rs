@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::drill::{blank, keep, millis};
 use crate::catalog::{Reading, Repository};
-use crate::domain::{Error, Kind, Problem, ProofKind, ReadAmount, RepoId, Report, Result, Seq};
+use crate::domain::{Error, Kind, Problem, ProofKind, ReadAmount, RepoId, Report, Result};
 use crate::services::Services;
-use crate::vault::object_name;
+use crate::vault::{Expected, Extent, object_name};
 
 /// Asked for more often, it does nothing.
 const PAUSE: TimeDelta = TimeDelta::hours(1);
@@ -91,7 +91,7 @@ struct Candidate {
     /// When it was last read or, before that, written.
     since: DateTime<Utc>,
     repo: RepoId,
-    seq: Seq,
+    extent: Extent,
     sha256: [u8; 32],
 }
 
@@ -114,10 +114,10 @@ async fn candidates(services: &Services, repo: &RepoId) -> Result<Vec<Candidate>
     let mut readings = services.catalog.readings(repo).await?;
     let written = services.catalog.snapshot_times(repo).await?;
     let mut candidates = Vec::new();
-    for (seq, sha256) in services.catalog.sealed(repo).await? {
-        let read = readings.remove(&object_name(repo, seq));
-        let since = read.or_else(|| written.get(&seq).copied()).unwrap_or_default();
-        candidates.push(Candidate { since, repo: repo.clone(), seq, sha256 });
+    for Expected { extent, sha256 } in services.catalog.expected(repo).await? {
+        let read = readings.remove(&object_name(repo, &extent));
+        let since = read.or_else(|| written.get(&extent.to).copied()).unwrap_or_default();
+        candidates.push(Candidate { since, repo: repo.clone(), extent, sha256 });
     }
     let gone: Vec<String> = readings.into_keys().collect();
     services.catalog.forget_readings(&gone).await?;
@@ -149,7 +149,7 @@ impl Share<'_> {
             self.wrong.entry(repo.clone()).or_default();
             let candidates = candidates(self.services, &repo).await?;
             for problem in last.report.findings {
-                let named = |candidate: &&Candidate| object_name(&repo, candidate.seq) == problem.object;
+                let named = |candidate: &&Candidate| object_name(&repo, &candidate.extent) == problem.object;
                 match candidates.iter().find(named) {
                     Some(candidate) => drop(self.read(candidate).await?),
                     // Reading tells nothing about it; `refward verify` will.
@@ -162,9 +162,9 @@ impl Share<'_> {
 
     /// Reads an object; says how many bytes. A store that cannot be reached is an error and tells nothing of the object.
     async fn read(&mut self, candidate: &Candidate) -> Result<u64> {
-        let Candidate { repo, seq, sha256, .. } = candidate;
-        let object = object_name(repo, *seq);
-        let (bytes, problem) = match self.services.vault.hash(repo, *seq).await {
+        let Candidate { repo, extent, sha256, .. } = candidate;
+        let object = object_name(repo, extent);
+        let (bytes, problem) = match self.services.vault.hash(repo, extent).await {
             Ok(sealed) if sealed.sha256 == *sha256 => (sealed.bytes, None),
             Ok(sealed) => {
                 (sealed.bytes, Some("is not the object that was written: its hash is another one".to_owned()))
@@ -181,7 +181,7 @@ impl Share<'_> {
                 wrong.read.objects += 1;
                 wrong.read.bytes += bytes;
                 if !wrong.problems.iter().any(|known| known.object == object) {
-                    wrong.problems.push(Problem { object, seq: Some(*seq), problem });
+                    wrong.problems.push(Problem { object, seq: Some(extent.to), problem });
                 }
             }
         }
@@ -189,8 +189,9 @@ impl Share<'_> {
     }
 
     async fn is_wanted(&self, candidate: &Candidate) -> Result<bool> {
-        let known = self.services.catalog.sealed(&candidate.repo).await?;
-        Ok(known.contains(&(candidate.seq, candidate.sha256)))
+        let Candidate { repo, extent, sha256, .. } = candidate;
+        let expected = self.services.catalog.expected(repo).await?;
+        Ok(expected.contains(&Expected { extent: *extent, sha256: *sha256 }))
     }
 
     async fn note(&mut self) -> Result<()> {

@@ -50,7 +50,7 @@ pub async fn verify(
     if all || !findings.is_empty() {
         let method =
             if all { "every object read to the last byte and opened" } else { "the beginning of every object read" };
-        let stored = services.vault.snapshots(&repository.id).await?;
+        let stored = services.vault.cover(&repository.id).await?.live;
         let bytes = if all { stored.iter().map(|stored| stored.bytes).sum() } else { 0 };
         let read = ReadAmount { objects: stored.len() as u64, bytes };
         jobs::keep_verification(services, repository, findings.clone(), read, method, started).await?;
@@ -63,11 +63,9 @@ pub async fn verify(
             |finding: Problem| Problem { problem: format!("the drill failed: {}", finding.problem), ..finding };
         findings.extend(report.findings.into_iter().map(failed));
     }
-    let missing = match expected.last() {
-        Some((seq, _)) => services.catalog.snapshot(&repository.id, *seq).await?.missing,
-        None => Vec::new(),
-    };
-    let (repository, snapshots) = (repository.full_name.clone(), expected.len());
+    let recorded = services.catalog.snapshots(&repository.id).await?;
+    let missing = recorded.last().map(|newest| newest.missing.clone()).unwrap_or_default();
+    let (repository, snapshots) = (repository.full_name.clone(), recorded.len());
     Ok(Verified { repository, snapshots, drilled, findings, missing })
 }
 

@@ -80,7 +80,8 @@ impl Vault {
     /// Every reference after these neighbours: back to the newest that tells everything, then forth again.
     async fn state_after(&self, repo: &RepoId, objects: &[Stored]) -> Result<Option<RefState>> {
         let mut since = Vec::new();
-        let extents: Vec<Extent> = objects.iter().rev().map(|stored| stored.extent).collect();
+        // Owned: with borrowed items the compiler does not see that a worker may carry this across threads.
+        let extents: Vec<_> = objects.iter().rev().map(|stored| stored.extent).collect();
         let mut records = std::pin::pin!(self.records(repo, extents.into_iter()));
         while let Some((_, record)) = records.next().await {
             let record = record?;

@@ -4,7 +4,7 @@
 mod due;
 mod window;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -53,7 +53,7 @@ pub async fn prove(services: &Services, repository: &Repository, urgency: Urgenc
     let (started_at, clock) = (Utc::now().trunc_subsecs(3), Instant::now());
     let (seq, recorded) = services.catalog.refs_at(&repository.id, None).await?;
     let snapshot = services.catalog.snapshot(&repository.id, seq).await?;
-    let source = source(services, repository);
+    let source = source(services, repository).await?;
     let read = amount(&source, seq).await?;
     let (findings, restore) = match rehearse(&source, seq, read.bytes).await {
         Ok(rehearsal) => {
@@ -116,19 +116,20 @@ pub(super) fn blank(
     }
 }
 
-fn source(services: &Services, repository: &Repository) -> Source {
-    Source {
+async fn source(services: &Services, repository: &Repository) -> Result<Source> {
+    let expected = services.catalog.expected(&repository.id).await?;
+    Ok(Source {
         vault: Arc::clone(&services.vault),
         repo: repository.id.clone(),
         limits: git_limits(&services.settings.git),
-        known: BTreeMap::new(),
-    }
+        known: expected.iter().map(|object| (object.extent, object.sha256)).collect(),
+    })
 }
 
-/// What rebuilding a snapshot reads.
+/// What rebuilding a snapshot reads. If something is missing there, the rebuilding will say so.
 async fn amount(source: &Source, seq: Seq) -> Result<ReadAmount> {
-    let stored = source.vault.snapshots(&source.repo).await?;
-    let read = stored.iter().filter(|stored| stored.seq <= seq);
+    let cover = source.vault.cover(&source.repo).await?;
+    let read = cover.live.iter().filter(|stored| stored.extent.from <= seq);
     Ok(read.fold(ReadAmount::default(), |sum, stored| ReadAmount {
         objects: sum.objects + 1,
         bytes: sum.bytes + stored.bytes,

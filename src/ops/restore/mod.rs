@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::domain::{Error, Kind, Point, RefName, Result, Seq};
+use crate::domain::{Error, Kind, Point, RefName, Result, Seq, Skipped};
 use crate::git;
 use crate::vault::{Moment, Vault, object_name};
 
@@ -70,6 +70,9 @@ pub struct Receipt {
     pub skipped: Vec<Refused>,
     /// References that the target refused, and why.
     pub refused: Vec<Refused>,
+    /// What the snapshot does not hold, and what would complete it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Skipped>,
     pub packs: usize,
     pub duration_ms: u64,
 }
@@ -150,6 +153,7 @@ impl Receipt {
             kept: named(|action| matches!(action, Action::Keep)),
             skipped: skipped.collect(),
             refused: Vec::new(),
+            missing: plan.missing.clone(),
             packs,
             duration_ms: 0,
         }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{Restore, Target};
-use crate::domain::{Error, Head, ObjectFormat, ObjectId, RefName, RefState, Result, Seq};
+use crate::domain::{Error, Head, ObjectFormat, ObjectId, RefName, RefState, Result, Seq, Skipped};
 use crate::ops::history::full_name;
 use crate::vault::Record;
 
@@ -26,6 +26,9 @@ pub struct Plan {
     #[serde(skip)]
     pub head: Option<Head>,
     pub refs: Vec<PlannedRef>,
+    /// What the snapshot does not hold, and what would complete it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Skipped>,
 }
 
 /// One reference.
@@ -103,6 +106,7 @@ impl Plan {
             object_format: state.object_format,
             head,
             refs,
+            missing: record.ledger.missing(),
         })
     }
 
