@@ -31,6 +31,7 @@ mod catalog {
     mod credentials;
     mod events;
     mod policies;
+    mod proofs;
     mod queue;
     mod repositories;
     mod snapshots;

@@ -8,13 +8,15 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait, Set,
 };
+use serde_json::Value;
 
+use crate::domain::policy::{Drill, Policy};
 use crate::domain::{ProofKind, RepoId, Report, Result, Seq};
 
 use super::Catalog;
 use super::error::{During, unreadable};
 use super::repositories::repo_id;
-use super::tables::{job, proof, reading, repository, snapshot};
+use super::tables::{job, policy, proof, reading, repository, snapshot};
 use super::values::{column, count, now, time};
 
 /// A proof, passed or failed.
@@ -203,20 +205,31 @@ impl Catalog {
         Ok(old.exec(&self.write).await.during("forgetting old proofs")?.rows_affected)
     }
 
-    /// The name of each repository's policy, where one was assigned.
-    pub async fn policies_of_repositories(&self) -> Result<HashMap<RepoId, String>> {
-        let rows: Vec<(String, Option<String>)> = repository::Entity::find()
+    /// How often the restore of each repository is to be drilled, where a policy says so.
+    pub async fn drills(&self) -> Result<HashMap<RepoId, Drill>> {
+        const DOING: &str = "reading how often to drill";
+        let policies: Vec<(String, Value)> = policy::Entity::find()
+            .select_only()
+            .columns([policy::Column::Name, policy::Column::Document])
+            .into_tuple()
+            .all(&self.read)
+            .await
+            .during(DOING)?;
+        let mut drills: HashMap<String, Drill> = HashMap::new();
+        for (name, document) in policies {
+            let policy: Policy = serde_json::from_value(document).map_err(|error| unreadable("a policy", error))?;
+            drills.insert(name, policy.drill);
+        }
+        let assigned: Vec<(String, Option<String>)> = repository::Entity::find()
             .select_only()
             .columns([repository::Column::Id, repository::Column::Policy])
             .filter(repository::Column::Policy.is_not_null())
             .into_tuple()
             .all(&self.read)
             .await
-            .during("reading which policy is whose")?;
-        rows.into_iter()
-            .filter_map(|(id, policy)| Some((id, policy?)))
-            .map(|(id, policy)| Ok((repo_id(&id)?, policy)))
-            .collect()
+            .during(DOING)?;
+        let known = assigned.into_iter().filter_map(|(id, policy)| Some((id, *drills.get(&policy?)?)));
+        known.map(|(id, drill)| Ok((repo_id(&id)?, drill))).collect()
     }
 
     /// When each object of the repository was last read and found right, by name.

@@ -64,6 +64,7 @@ pub async fn read_share(services: &Services) -> Result<()> {
     }
     share.note().await?;
     catalog.put_fact(ACCOUNT, &account).await?;
+    catalog.forget_proofs(now - services.settings.proof.keep).await?;
     for (repo, wrong) in share.wrong {
         if let Some(repository) = repositories.get(&repo) {
             tell(services, repository, wrong, now).await?;

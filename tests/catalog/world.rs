@@ -139,6 +139,7 @@ pub fn snapshot(repo: &RepoId, number: u64, changes: Vec<RefChange>, total: u64)
             time: minute(number),
             trigger: Trigger { kind: "webhook".into(), ..Trigger::default() },
             complete: true,
+            missing: Vec::new(),
             refs: RefCounts::of(&changes, total),
             objects: 3,
             pack_bytes: 400,
