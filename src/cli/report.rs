@@ -140,10 +140,10 @@ fn how_to_check(document: &Document) -> String {
     }
     let mut text = format!(
         "\n## How to check this\n\n\
-        Every proof was signed (Ed25519) when it was made, by the key of the vault, whose other half is in the recovery kit \
-        and in `vault.json`:\n\n```\n{}```\n\n\
-        Write that to `key.pem`, a proof's line below to `report.txt` without a line's end, and its signature to `report.sig`:\n\n\
-        ```sh\nprintf %s 'LINE' > report.txt\nprintf %s SIGNATURE | base64 -d > report.sig\n\
+        Every proof was signed (Ed25519) when it was made, by the key of the vault. This is its public half; the recovery kit \
+        and `vault.json` have it in hex:\n\n```\n{}```\n\n\
+        Write that to `key.pem`. At the end there is a line for each proof and its signature on the next; in their places:\n\n\
+        ```sh\ntr -d '\\n' > report.txt <<'END'\nLINE\nEND\nprintf %s SIGNATURE | base64 -d > report.sig\n\
         openssl pkeyutl -verify -pubin -inkey key.pem -rawin -in report.txt -sigfile report.sig\n```\n\n\
         The same as a file for programs: `refward report --format json --output FILE`, and `refward report --check FILE`.\n",
         document.public_key

@@ -310,4 +310,105 @@ async fn what_the_store_protects_from_is_tried_and_told() {
     assert_eq!(probes().len(), 1, "{:?}", probes());
     assert_eq!(told(&world).await.0["deleting"]["outcome"], "refused");
     assert_eq!(probes().len(), 1, "{:?}", probes());
+
+    // A bucket that keeps versions and locks them.
+    let world = World::in_bucket_of(S3::start_locked().await).await;
+    let (protection, text) = told(&world).await;
+    assert_eq!(protection["deleting"]["outcome"], "version_kept", "{protection}");
+    assert!(text.contains("The bucket locks what is written: COMPLIANCE for 30 days."), "{text}");
+}
+
+#[tokio::test]
+async fn a_sealed_deployment_compares_hashes_and_says_that_it_cannot_drill() {
+    let world = World::new().await;
+    backed_up(&world).await;
+    std::fs::remove_file(world.folder().join("keys/vault.agekey")).unwrap();
+    flip(&world.objects()[0]);
+    let sealed = services(&world, |_| {}).await;
+    refward::jobs::read_share(&sealed).await.unwrap();
+    assert_eq!(health(&world).await, "red");
+    assert_eq!(refward::jobs::drills_due(&sealed).await.unwrap(), []);
+    let refused = world.refward(&["drill", REPO, "--json"]).await;
+    assert_eq!((refused.code, &refused.error()["kind"]), (6, &json!("misconfigured")), "{refused:?}");
+    assert_eq!(world.status(REPO).await["proof"]["last"], "never");
+}
+
+#[tokio::test]
+async fn a_report_is_for_people() {
+    let world = World::new().await;
+    backed_up(&world).await;
+    world.ok(&["drill", "--all"]).await;
+    flip(&world.objects()[0]);
+    world.refward(&["verify", "--read-data"]).await;
+    let mut filters = insta::Settings::clone_current();
+    filters.set_filters(vec![
+        (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "[TIME]"),
+        (r"[0-9a-f]{8}-[0-9a-f-]{27}", "[VAULT]"),
+        (r"repos/[0-9a-f]{32}", "repos/[REPO]"),
+        (r"\d+(\.\d+)? k?B\b", "[SIZE]"),
+        (r"\d+\.\d s\b", "[S]"),
+        (r"(?m)^M[A-Za-z0-9+/=]{59}$", "[KEY]"),
+        (r"(?m)^\{.*\}$", "[REPORT]"),
+        (r"(?m)^[A-Za-z0-9+/]{86}==$", "[SIGNATURE]"),
+    ]);
+    let _filters = filters.bind_to_scope();
+    insta::assert_snapshot!(world.refward(&["report"]).await.stdout, @r"
+    # Proof of backups
+
+    Vault `[VAULT]`, as of [TIME] UTC.
+
+    ## Repositories
+
+    | repository | health | proved (UTC) | why not green |
+    |---|---|---|---|
+    | acme/api | red | [TIME] | the vault was found damaged: `refward report` says where |
+
+    ## Restore drills
+
+    Each: restored into an empty folder from the vault alone, git fsck, every reference compared.
+
+    | began (UTC) | repository | snapshot | outcome | read | ready after | git fsck | references | on the forge |
+    |---|---|---|---|---|---|---|---|---|
+    | [TIME] | acme/api | 1 | passed | 1 object, [SIZE] | [S] | [S] | 1 | as on the forge |
+
+    ## Verifications
+
+    | began (UTC) | repository | outcome | method |
+    |---|---|---|---|
+    | [TIME] | acme/api | **FAILED**: repos/[REPO]/0000000001.tar.gz.age: cannot be read to the end: it was tampered with or truncated | every object read to the last byte and opened |
+
+    ## How to check this
+
+    Every proof was signed (Ed25519) when it was made, by the key of the vault. This is its public half; the recovery kit and `vault.json` have it in hex:
+
+    ```
+    -----BEGIN PUBLIC KEY-----
+    [KEY]
+    -----END PUBLIC KEY-----
+    ```
+
+    Write that to `key.pem`. At the end there is a line for each proof and its signature on the next; in their places:
+
+    ```sh
+    tr -d '\n' > report.txt <<'END'
+    LINE
+    END
+    printf %s SIGNATURE | base64 -d > report.sig
+    openssl pkeyutl -verify -pubin -inkey key.pem -rawin -in report.txt -sigfile report.sig
+    ```
+
+    The same as a file for programs: `refward report --format json --output FILE`, and `refward report --check FILE`.
+
+    ```
+    [REPORT]
+    [SIGNATURE]
+    ```
+
+    ```
+    [REPORT]
+    [SIGNATURE]
+    ```
+    ");
+    let none = world.refward(&["report", "--since", "2099-01-01T00:00:00Z"]).await.stdout;
+    assert!(none.contains("## Restore drills\n\nNone."), "{none}");
 }
