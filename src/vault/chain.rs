@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use super::Vault;
 use super::cover::{Cover, Stored};
 use super::record::Record;
-use crate::domain::{Error, Extent, Point, RefState, RepoId, Result, Seq};
+use crate::domain::{Error, Point, RefState, RepoId, Result, Seq};
 
 /// Brings `state` to what it is after `record`. `None` in, `None` out, unless the record tells everything.
 pub fn replay(state: Option<RefState>, record: &Record) -> Option<RefState> {

@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn a_drill_is_due_before_its_window_closes_and_soon_after_a_failure() {
         let now = Utc::now();
-        let last = |days, passed| Standing {
+        let last = |days: i64, passed| Standing {
             last_drill: Some((now - TimeDelta::hours(days * 24), passed)),
             ..Standing::default()
         };
