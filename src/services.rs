@@ -135,10 +135,20 @@ impl Services {
         })
     }
 
-    /// Where a repository is fetched from now.
-    pub async fn remote(&self, repository: &Repository, urgency: Urgency) -> Result<git::Remote> {
+    /// Where a repository is fetched from now. `labels`: of the credentials that may be used for it; none: all.
+    pub async fn remote(&self, repository: &Repository, urgency: Urgency, labels: &[String]) -> Result<git::Remote> {
         let connection = self.connection(repository.connection_id).await?;
-        let access = self.access(&connection, urgency).await?;
+        let mut access = self.access(&connection, urgency).await?;
+        if !labels.is_empty() {
+            access.credentials.retain(|credential| labels.iter().any(|l| l.eq_ignore_ascii_case(&credential.label)));
+        }
+        if access.credentials.is_empty() {
+            let (labels, name) = (labels.join(", "), &repository.full_name);
+            return Err(Error::misconfigured(format!(
+                "the policy of {name} allows only the credentials {labels}, and none of them is switched on"
+            ))
+            .hint(format!("`refward credentials list {}` shows them", connection.name)));
+        }
         let place = Place { forge_id: &repository.forge_id, full_name: &repository.full_name };
         self.forge(&connection.forge)?.remote(&access, place)
     }

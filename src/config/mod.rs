@@ -115,9 +115,10 @@ impl Settings {
             return refuse("deliveries.forget", "must be at least 35d, and not shorter than `deliveries.keep`");
         }
         let sweep = &self.sweep;
-        let pauses = [sweep.interval, sweep.shortest, sweep.git, sweep.deliveries, sweep.installations];
+        let pauses =
+            [self.workers.upkeep, sweep.interval, sweep.shortest, sweep.git, sweep.deliveries, sweep.installations];
         if pauses.iter().any(Duration::is_zero) {
-            return refuse("sweep", "intervals must be longer than 0");
+            return refuse("sweep", "intervals, and `workers.upkeep`, must be longer than 0");
         }
         if self.alarms.every.is_zero() {
             return refuse("alarms.every", "must be longer than 0");

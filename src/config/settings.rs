@@ -111,6 +111,8 @@ section! {
         #[serde(with = "humantime_serde")]
         retry_longest: Duration,
         pools: Vec<String>,
+        #[serde(with = "humantime_serde")]
+        upkeep: Duration,
     }
 }
 

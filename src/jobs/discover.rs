@@ -15,7 +15,7 @@ use crate::forge::quota::Urgency;
 use crate::forge::{Mark, Surveyed};
 use crate::services::Services;
 
-use super::{alarms, quotas};
+use super::{alarms, policies, quotas};
 
 /// What a look at the list brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -72,6 +72,8 @@ struct Follow<'a> {
     /// Repositories that appear later are the owner's choice; at the first look they asked for everything.
     select_new: bool,
     found: Discovered,
+    /// A repository is new, or not as it was.
+    news: bool,
     seen: Vec<Seen>,
     jobs: Vec<NewJob>,
 }
@@ -85,6 +87,7 @@ impl<'a> Follow<'a> {
             host: connection.host()?,
             select_new: connection.settings.auto_add || connection.discovered_at.is_none(),
             found: Discovered::default(),
+            news: false,
             seen: Vec::new(),
             jobs: Vec::new(),
         })
@@ -109,6 +112,10 @@ impl<'a> Follow<'a> {
                 self.leave_out(id, surveyed, before).await?;
             }
         }
+        // Before their jobs are queued: the policy says when, and by which workers.
+        if self.news {
+            policies::assign(self.services).await?;
+        }
         self.services.catalog.record_seen(&self.seen, std::mem::take(&mut self.jobs)).await?;
         if survey.complete {
             self.tell_gone(&ids).await?;
@@ -127,6 +134,7 @@ impl<'a> Follow<'a> {
         let listed = |known: &Known| known.connection == connection.id && !known.gone && !known.left_out;
         let same = before.is_some_and(|known| known.remote == *remote && listed(known));
         if !same {
+            self.news = true;
             if before.is_some() {
                 catalog.upsert_repository(connection, &self.host, id, remote, self.select_new).await?;
             }

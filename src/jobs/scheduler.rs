@@ -8,10 +8,11 @@ use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
 
 use crate::catalog::{Catalog, JobState, Priority, job_kind};
-use crate::domain::Result;
+use crate::config::Pruner;
+use crate::domain::{RepoId, Result};
 use crate::services::Services;
 
-use super::Job;
+use super::{Job, compact, drills_due, policies};
 
 /// How often the scheduler looks for what is due.
 const TICK: Duration = Duration::from_secs(10);
@@ -32,6 +33,7 @@ impl Scheduler {
     pub fn start(services: &Arc<Services>) -> Self {
         let services = Arc::clone(services);
         let started = Utc::now();
+        let upkeep = services.settings.workers.upkeep;
         let task = tokio::spawn(async move {
             tokio::join!(
                 every(TICK, "enqueue what is due", || enqueue_due(&services, started)),
@@ -39,6 +41,8 @@ impl Scheduler {
                 every(services.settings.alarms.every, "look for alarms", || {
                     services.catalog.enqueue(job_kind::WATCH, job_kind::ALL_OF_IT, Priority::Event)
                 }),
+                every(GAUGE, "look up which policies apply", || policies::assign(&services)),
+                after(upkeep, "look after the vault", || enqueue_upkeep(&services)),
                 // Not as soon as there is one: what comes with it goes with it.
                 every(TICK, "hand notices over", || deliver_waiting(&services.catalog)),
                 every(services.settings.sweep.installations, "follow the Apps", || {
@@ -67,6 +71,12 @@ async fn every<F: Future<Output = Result<()>>>(pause: Duration, what: &str, work
     }
 }
 
+/// As [`every`], but not at the start.
+async fn after<F: Future<Output = Result<()>>>(pause: Duration, what: &str, work: impl Fn() -> F) {
+    tokio::time::sleep(pause).await;
+    every(pause, what, work).await;
+}
+
 async fn enqueue_due(services: &Services, started: DateTime<Utc>) -> Result<()> {
     let (catalog, settings) = (&services.catalog, &services.settings);
     let connections = catalog.connections_due(started).await?;
@@ -84,6 +94,21 @@ async fn enqueue_due(services: &Services, started: DateTime<Utc>) -> Result<()> 
         tracing::debug!(dropped, forgotten, "webhook bodies and deliveries past their keep");
     }
     catalog.forget_notices(Utc::now() - settings.notices.keep).await?;
+    policies::settle(services).await?;
+    policies::enqueue_scheduled(services).await?;
+    policies::enqueue_retention(services).await
+}
+
+/// What nobody waits for: fewer objects, less of them, and proof that they can be read.
+async fn enqueue_upkeep(services: &Services) -> Result<()> {
+    let catalog = &services.catalog;
+    let subjects = |repositories: Vec<RepoId>| repositories.iter().map(RepoId::to_string).collect::<Vec<_>>();
+    catalog.enqueue_all(job_kind::COMPACT, &subjects(compact::due(services).await?), Priority::Sweep).await?;
+    catalog.enqueue_all(job_kind::DRILL, &subjects(drills_due(services).await?), Priority::Sweep).await?;
+    catalog.enqueue(job_kind::READ_SHARE, job_kind::ALL_OF_IT, Priority::Sweep).await?;
+    if services.settings.prune.by == Pruner::Service {
+        catalog.enqueue(job_kind::PRUNE, job_kind::ALL_OF_IT, Priority::Sweep).await?;
+    }
     Ok(())
 }
 

@@ -188,7 +188,7 @@ impl Tour {
         step(10, &format!("restored snapshot {seq} to {}; both lost commits are there", folder.display()));
 
         let repository = self.services.catalog.resolve(&self.address).await?;
-        let remote = self.services.remote(&repository, Urgency::Person).await?;
+        let remote = self.services.remote(&repository, Urgency::Person, &[]).await?;
         let net = git_net(&self.services.settings.http);
         let beside = Target::Remote { remote, prefix: Some("refs/heads/restored/".to_owned()), net };
         let receipt = self.restore(&source, seq, beside).await?;

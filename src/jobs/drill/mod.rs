@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use chrono::{DateTime, SubsecRound as _, Utc};
 
+use super::policies;
 use crate::assembly::{Rehearsal, Source, rehearse};
 use crate::catalog::Repository;
 use crate::domain::{
@@ -186,7 +187,8 @@ async fn compare_with_forge(
         return ForgeComparison::NotCompared { why: "the forge does not have it any more".to_owned() };
     }
     let listed = async {
-        let remote = services.remote(repository, urgency).await?;
+        let labels = policies::credentials_for(services, repository).await?;
+        let remote = services.remote(repository, urgency, &labels).await?;
         services.git.list(&remote, None).await
     };
     match listed.await {

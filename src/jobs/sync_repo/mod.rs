@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, SubsecRound as _, Utc};
 use sha2::{Digest as _, Sha256};
 
+use super::policies;
 use crate::catalog::{Intent, LastSnapshot, Lease, PendingEvent, Priority, Repository, SyncState};
 use crate::domain::{
     Coverage, Error, Kind, Ledger, RefChange, RefName, RepoId, Result, Seq, Skipped, Snapshot, Trigger,
@@ -76,7 +77,8 @@ impl Sync<'_> {
             // The run before has answered the events that asked for this one.
             return Ok(Outcome::Unchanged(last));
         }
-        let remote = self.services.remote(self.repository, urgency(self.lease.priority)).await?;
+        let labels = policies::credentials_for(self.services, self.repository).await?;
+        let remote = self.services.remote(self.repository, urgency(self.lease.priority), &labels).await?;
         let only = self.hinted_refs(&events, started).filter(|_| last.is_some());
         for _ in 0..LISTINGS {
             let listed = self.services.git.list(&remote, only.as_deref()).await;
