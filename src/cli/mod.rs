@@ -3,6 +3,7 @@
 mod apps;
 mod backup;
 mod catalog;
+mod compact;
 mod config;
 mod connect;
 mod connections;
@@ -117,6 +118,8 @@ enum Command {
     Notices(notices::Args),
     /// Prove that backups are whole.
     Verify(verify::Args),
+    /// Join the snapshots of repositories into fewer objects now, as far as the settings say that they should be.
+    Compact(compact::Args),
     /// Delete what no recovery point needs any more, once its grace is over.
     Prune(prune::Args),
     /// Prove now that repositories can be restored: in scratch, checked by git, every reference compared.
@@ -207,6 +210,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Status => status::run(context).await,
         Command::Notices(args) => notices::run(context, args).await,
         Command::Verify(args) => verify::run(context, args).await,
+        Command::Compact(args) => compact::run(context, args).await,
         Command::Prune(args) => prune::run(context, args).await,
         Command::Drill(args) => drill::run(context, args).await,
         Command::Report(args) => report::run(context, args).await,

@@ -7,6 +7,7 @@ pub mod accept;
 pub mod adjust;
 pub mod apps;
 pub mod backup;
+pub mod compact;
 pub mod connect;
 pub mod credentials;
 pub mod disconnect;
