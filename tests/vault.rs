@@ -8,6 +8,8 @@ mod consolidated;
 mod damage;
 #[path = "vault/keys.rs"]
 mod keys;
+#[path = "vault/program.rs"]
+mod program;
 #[path = "vault/recovery.rs"]
 mod recovery;
 #[path = "vault/round_trip.rs"]

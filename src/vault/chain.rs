@@ -44,7 +44,7 @@ impl Vault {
     }
 
     /// The recovery point at a moment (`None`: the newest) and every reference at it. Where a number was not kept,
-    /// `NotFound` names those beside it.
+    /// `NotFound` names the nearest.
     pub async fn moment(&self, repo: &RepoId, at: Option<Point>) -> Result<Moment> {
         let cover = self.cover(repo).await?;
         let object = self.object_at(repo, &cover, at).await?;
@@ -140,8 +140,9 @@ impl Vault {
             kept.extend(self.record(repo, &stored.extent).await?.told().next().map(|record| record.seq));
         }
         let at = kept.partition_point(|kept| *kept < seq);
-        let beside = kept[..at].last().into_iter().chain(kept.get(at)).map(ToString::to_string);
-        let beside = beside.collect::<Vec<_>>().join(" and ");
-        Ok(Error::not_found(format!("snapshot {seq} was not kept: beside it are {beside}")))
+        let beside: Vec<String> = kept[..at].last().into_iter().chain(kept.get(at)).map(ToString::to_string).collect();
+        let nearest = if beside.len() > 1 { "the nearest are" } else { "the nearest is" };
+        Ok(Error::not_found(format!("snapshot {seq} was not kept; {nearest} {}", beside.join(" and ")))
+            .hint("see `refward snapshots REPO`"))
     }
 }

@@ -276,7 +276,7 @@ async fn every_moment_that_was_kept_is_found_and_the_chain_is_sound() {
         for (dropped, told) in [(4, "3 and 6"), (5, "3 and 6"), (8, "7 and 9")] {
             let error = place.vault.moment(&repo, Some(Point::Seq(seq(dropped)))).await.unwrap_err();
             assert_eq!(error.kind(), Kind::NotFound);
-            assert!(error.to_string().contains(&format!("beside it are {told}")), "{round}: {error}");
+            assert!(error.to_string().contains(&format!("the nearest are {told}")), "{round}: {error}");
             let (before, _) = place.vault.state_at(&repo, Some(Point::Time(time(dropped)))).await.unwrap();
             assert!(told.starts_with(&before.to_string()), "the newest that is not younger: {before}");
         }
