@@ -35,6 +35,7 @@ mod catalog {
     mod queue;
     mod repositories;
     mod snapshots;
+    mod spans;
 }
 
 #[path = "catalog/world.rs"]
