@@ -18,6 +18,8 @@ mod continuity;
 mod deliveries;
 #[path = "story/demo.rs"]
 mod demo;
+#[path = "story/older_catalog.rs"]
+mod older_catalog;
 #[path = "story/pair.rs"]
 mod pair;
 #[path = "story/places.rs"]
