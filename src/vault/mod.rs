@@ -27,7 +27,7 @@ mod upload;
 mod verify;
 mod writer;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -38,7 +38,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::config;
-use crate::domain::{Error, RepoId, Result};
+use crate::domain::{Error, RepoId, Result, Seq};
 
 pub use crate::domain::{Expected, Extent};
 pub use chain::{Moment, replay};
@@ -69,8 +69,8 @@ pub struct Vault {
     recipients: Vec<Recipient>,
     signers: Vec<VerifyingKey>,
     index_from: u64,
-    /// Repositories whose end was looked up before the first append of this process.
-    followed: Mutex<HashSet<RepoId>>,
+    /// The last number that this process wrote, or was about to, for each repository.
+    appended: Mutex<HashMap<RepoId, Seq>>,
 }
 
 impl Vault {
@@ -126,7 +126,7 @@ impl Vault {
     /// [`Vault::open`] in a given store.
     pub async fn open_in(store: Store, index_from: u64, keys: Keys) -> Result<Self> {
         let Description { vault, recipients, signers } = Description::open(&store, &keys).await?;
-        Ok(Self { store, keys: Arc::new(keys), id: vault, recipients, signers, index_from, followed: Mutex::default() })
+        Ok(Self { store, keys: Arc::new(keys), id: vault, recipients, signers, index_from, appended: Mutex::default() })
     }
 
     /// The vault's id, which every record carries.

@@ -76,18 +76,16 @@ impl Vault {
     }
 
     /// Consolidated snapshots take numbers whose own names are free again: a catalog that was set back to an older copy
-    /// would have them written anew, behind what stands for them. One look per process is enough, since after it nobody
-    /// but this chain's writer adds numbers.
+    /// would have them written anew, behind what stands for them. The folder is listed once, and again whenever a number
+    /// does not come after the last.
     async fn is_history(&self, repo: &RepoId, seq: Seq) -> Result<bool> {
-        let followed = || self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        if followed().contains(repo) {
-            return Ok(false);
+        let appended = || self.appended.lock().unwrap_or_else(PoisonError::into_inner);
+        let follows = appended().get(repo).is_some_and(|last| *last < seq);
+        if !follows && self.cover(repo).await?.live.iter().any(|stored| stored.extent.contains(seq)) {
+            return Ok(true);
         }
-        let history = self.cover(repo).await?.end().is_some_and(|end| end >= seq);
-        if !history {
-            followed().insert(repo.clone());
-        }
-        Ok(history)
+        appended().insert(repo.clone(), seq);
+        Ok(false)
     }
 
     async fn holds(&self, name: &str, sealed: Sealed) -> Result<bool> {

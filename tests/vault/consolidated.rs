@@ -381,6 +381,7 @@ async fn a_number_that_something_stands_for_is_not_written_again() {
         assert_eq!(vault.append(&again(seq(taken)), None).await.unwrap(), Appended::Occupied, "{taken}");
     }
     assert!(matches!(vault.append(&again(seq(13)), None).await.unwrap(), Appended::Written(_)));
+    assert_eq!(vault.append(&again(seq(3)), None).await.unwrap(), Appended::Occupied, "set back while it runs");
 }
 
 #[tokio::test]
