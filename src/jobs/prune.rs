@@ -98,6 +98,10 @@ async fn carry_out(services: &Services) -> Result<(Pruned, Result<()>)> {
         together.entry((sentence.what.repo.clone(), sentence.by)).or_default().push(sentence.what);
     }
     for ((repo, by), objects) in together {
+        let Some(by) = by else {
+            services.catalog.deleted(&names(objects.iter())).await?;
+            continue;
+        };
         if let Err(error) = is_whole(services, &repo, by).await {
             return Ok((done, Err(refused(error))));
         }
@@ -114,8 +118,7 @@ async fn carry_out(services: &Services) -> Result<(Pruned, Result<()>)> {
 }
 
 /// The last look before it is the only copy: every byte of what stands for the others is as it was written.
-async fn is_whole(services: &Services, repo: &RepoId, by: Option<(Extent, [u8; 32])>) -> Result<()> {
-    let Some((extent, sha256)) = by else { return Ok(()) };
+async fn is_whole(services: &Services, repo: &RepoId, (extent, sha256): (Extent, [u8; 32])) -> Result<()> {
     if services.vault.hash(repo, &extent).await?.sha256 == sha256 {
         return Ok(());
     }

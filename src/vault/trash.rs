@@ -25,9 +25,6 @@ use crate::domain::{Error, Result};
 const TRASH: &str = "trash";
 const LIST: &str = ".list";
 
-/// Deletions that are under way at a time.
-const AT_A_TIME: usize = 8;
-
 /// An object on a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doomed {
@@ -137,25 +134,23 @@ impl Shredder {
             .ok_or_else(|| Error::remote(format!("{} does not show what was just written", self.store.url())))
     }
 
-    /// Deletes these objects; what is not there counts as deleted. Gives those that are gone, and why it stopped if it did.
+    /// Deletes these objects. Gives those that are gone by it, and why it stopped if it did.
     pub async fn delete(&self, objects: &[String]) -> (Vec<String>, Result<()>) {
         let allowed = |name: &str| name.starts_with(&format!("{REPOSITORIES}/")) || name.ends_with(LIST);
         if let Some(name) = objects.iter().find(|name| !allowed(name)) {
             return (Vec::new(), Err(Error::bug(format!("{name} is nothing that is ever deleted"))));
         }
         let (mut gone, mut outcome) = (Vec::new(), Ok(()));
-        let names: Vec<String> = objects.to_vec();
-        let deletions = stream::iter(names).map(|name| async move {
-            let removed = self.remove(&name).await;
-            (name, removed)
-        });
-        let mut deletions = std::pin::pin!(deletions.buffered(AT_A_TIME));
-        while let Some((name, removed)) = deletions.next().await {
-            match removed {
-                Ok(()) => gone.push(name),
+        let paths: Vec<_> = objects.iter().map(|name| Ok(Path::from(name.as_str()))).collect();
+        let mut deletions = self.store.inner.delete_stream(stream::iter(paths).boxed());
+        while let Some(deleted) = deletions.next().await {
+            match deleted {
+                Ok(path) => gone.push(path.to_string()),
+                // Somebody else was quicker.
+                Err(object_store::Error::NotFound { .. }) => {}
                 // A store that refuses one refuses all.
-                Err(error) => {
-                    outcome = Err(error);
+                Err(e) => {
+                    outcome = Err(self.store.failed("deleting objects", &e));
                     break;
                 }
             }

@@ -153,7 +153,7 @@ async fn while_condemned_objects_were_deleted() {
     done(&stage, "compact").await;
     done(&stage, "prune").await;
     let behind = Behind::of(&stage.world).await;
-    let hold = stage.store().hold_answer("DELETE", "0000000003.tar.gz.age");
+    let hold = stage.store().hold_answer("POST", "?delete");
     behind.ask("prune").await;
     hold.reached().await;
     service.kill().await;

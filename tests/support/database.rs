@@ -1,5 +1,7 @@
 //! The service's database behind its back: asking for jobs that nobody has to wait for, and making time pass.
 
+use std::cell::RefCell;
+
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 use super::world::{World, eventually};
@@ -42,7 +44,16 @@ impl Behind {
     pub async fn done(&self, kind: &str) {
         self.ask(kind).await;
         let left = format!("SELECT COUNT(*) FROM job WHERE kind = '{kind}'");
-        let none = async || (self.number(&left).await == 0).then_some(());
-        eventually(none, || format!("`{kind}` to be done")).await;
+        let last = RefCell::new(None);
+        let none = async || {
+            *last.borrow_mut() = self.text(&format!("SELECT MAX(last_error) FROM job WHERE kind = '{kind}'")).await;
+            (self.number(&left).await == 0).then_some(())
+        };
+        eventually(none, || format!("`{kind}` to be done: {:?}", last.borrow())).await;
+    }
+
+    async fn text(&self, sql: &str) -> Option<String> {
+        let row = self.db.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await.unwrap();
+        row.unwrap().try_get_by_index(0).unwrap()
     }
 }
