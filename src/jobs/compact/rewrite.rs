@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -147,7 +148,11 @@ impl Compaction<'_> {
 }
 
 fn write_index(pack: &Pack, path: &Path) -> Result<()> {
-    let written = File::create_new(path).and_then(|mut file| std::io::copy(&mut pack.index(), &mut file));
+    let written = match File::create_new(path) {
+        // What was dropped and pushed again may have come in the very same pack.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        created => created.and_then(|mut file| std::io::copy(&mut pack.index(), &mut file)),
+    };
     let failed = |error| Error::misconfigured(format!("cannot write {}: {error}", path.display()));
     written.map(drop).map_err(failed)
 }
