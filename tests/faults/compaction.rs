@@ -19,6 +19,8 @@ async fn four() -> (Stage, Service) {
     let mut stage = Stage::on_s3().await;
     stage.world.set("compact.after", "4");
     stage.world.set("prune.grace", "0s");
+    stage.world.set("policies.grace", "0s");
+    stage.world.set("alarms.hold", "false");
     let service = stage.running().await;
     for number in 2..=4 {
         stage.push(&format!("commit {number}")).await;
@@ -121,7 +123,14 @@ async fn between_the_catalog_that_has_dropped_a_point_and_the_vault_that_has_not
     stage.work.push(&["--force", "main"]).await;
     stage.settled(Some(5)).await;
     let behind = Behind::of(&stage.world).await;
-    behind.change("UPDATE snapshot SET leaving_at = 1 WHERE seq = 4").await;
+    for seq in ["1", "2", "3"] {
+        stage.world.ok(&["tag", REPO, seq, "keep"]).await;
+    }
+    let policy = stage.world.path("policy.toml");
+    std::fs::write(&policy, "[[policy]]\nname = \"default\"\n[policy.retention]\nlast = 1\nlabels = [\"keep\"]\n")
+        .unwrap();
+    stage.world.ok(&["policy", "import", &policy]).await;
+    behind.done("retain").await;
     killed_at(&stage, service, &stage.store().hold_request("PUT", "0000000001-0000000005.1")).await;
     let seqs = async || -> Vec<u64> {
         stage.world.snapshots(REPO).await.iter().map(|snapshot| snapshot["seq"].as_u64().unwrap()).collect()

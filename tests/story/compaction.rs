@@ -25,6 +25,9 @@ impl Past {
     async fn new(settings: &[(&str, &str)]) -> Self {
         let mut world = World::with(settings).await;
         world.set("compact.after", "4");
+        // A policy that keeps less acts at once, and a force-push holds nothing.
+        world.set("policies.grace", "0s");
+        world.set("alarms.hold", "false");
         let repo = world.github.org("acme").repo("api").await;
         let work = repo.work().await;
         work.commit("one").await;
@@ -60,14 +63,17 @@ impl Past {
         self.behind().await.done("compact").await;
     }
 
-    /// These points are kept by no rule since long ago.
-    async fn let_go(&self, points: &[usize]) {
+    /// No rule keeps any point but the newest and these.
+    async fn keep_only(&self, points: &[usize]) {
         self.world.idle().await;
-        let points: Vec<String> = points.iter().map(ToString::to_string).collect();
-        self.behind()
-            .await
-            .change(&format!("UPDATE snapshot SET leaving_at = 1 WHERE seq IN ({})", points.join(",")))
-            .await;
+        for point in points {
+            self.world.ok(&["tag", REPO, &point.to_string(), "keep"]).await;
+        }
+        let policy = "[[policy]]\nname = \"default\"\n[policy.retention]\nlast = 1\nlabels = [\"keep\"]\n";
+        let file = self.world.path("policy.toml");
+        std::fs::write(&file, policy).unwrap();
+        self.world.ok(&["policy", "import", &file]).await;
+        self.behind().await.done("retain").await;
     }
 
     /// Every point among these comes back as its server was.
@@ -151,7 +157,7 @@ async fn what_retention_let_go_leaves_the_vault_and_what_is_kept_stays_whole() {
     past.work.git(&["reset", "--quiet", "--hard", &one]).await;
     past.push("without it").await;
     past.push("and on").await;
-    past.let_go(&[2, 3]).await;
+    past.keep_only(&[1, 4]).await;
     past.compacted().await;
     assert_eq!(past.seqs().await, [1, 4, 5]);
     past.world.ok(&["prune"]).await;
@@ -200,7 +206,7 @@ async fn under_a_hold_nothing_goes() {
     }
     past.work.git(&["reset", "--quiet", "--hard", &one]).await;
     past.push("another way").await;
-    past.let_go(&[2, 3]).await;
+    past.keep_only(&[1]).await;
     let behind = past.behind().await;
     behind.change("INSERT INTO hold (repo_id, kind, reason, actor, created_at) SELECT id, 'legal', 'a lawsuit', 'lisa', 1 FROM repository").await;
     past.compacted().await;

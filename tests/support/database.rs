@@ -1,4 +1,4 @@
-//! The service's database behind its back: asking for jobs that nobody has to wait for, and making time pass.
+//! The service's database behind its back: asking for jobs that nobody has to wait for, and looking at what no command shows.
 
 use std::cell::RefCell;
 

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveTime, Utc};
 
+use super::retain;
 use crate::assembly::Source;
 use crate::catalog::{Repository, StoredSpan};
 use crate::domain::{Error, Extent, Kind, RepoId, Result, Seq};
@@ -27,9 +28,6 @@ use crate::services::{Services, git_limits};
 use crate::vault::{Stored, object_name};
 
 use plan::Rules;
-
-/// The fact that stops retention: policies, holds and labels may be lost, so nothing may go.
-pub(super) const RETENTION_PAUSED: &str = "retention_paused";
 
 /// Compactions that are queued at a time: workers have others to serve.
 const AT_A_TIME: u64 = 2;
@@ -53,7 +51,7 @@ pub async fn compact(services: &Services, repo: &RepoId) -> Result<()> {
 
 /// Points that leave since then may go; `None`: none may.
 async fn dropping_before(services: &Services) -> Result<Option<DateTime<Utc>>> {
-    let paused: Option<serde_json::Value> = services.catalog.fact(RETENTION_PAUSED).await?;
+    let paused: Option<serde_json::Value> = services.catalog.fact(retain::PAUSED).await?;
     Ok(paused.is_none().then(|| Utc::now() - services.settings.prune.grace))
 }
 
@@ -184,16 +182,17 @@ impl<'a> Compaction<'a> {
         }))
     }
 
-    /// What no rule keeps, past its grace. Never the newest point, nor the newest complete one.
+    /// What no rule keeps, then and now, past its grace. Never the newest point, nor the newest complete one.
     async fn leaving(&self, standing: &Standing, before: Option<DateTime<Utc>>) -> Result<BTreeSet<Seq>> {
         let Some(before) = before else { return Ok(BTreeSet::new()) };
         let mut leaving = self.services.catalog.leaving(&self.repository.id, before).await?;
         leaving.remove(&standing.last);
         if !leaving.is_empty() {
-            let snapshots = self.services.catalog.snapshots(&self.repository.id).await?;
-            if let Some(good) = snapshots.iter().rfind(|snapshot| snapshot.complete) {
-                leaving.remove(&good.seq);
-            }
+            // Rules, labels and what the forge says may have changed since they were marked.
+            let judged = retain::judge(self.services, self.repository, Utc::now()).await?;
+            leaving = leaving.intersection(&judged.dropped()).copied().collect();
+            let good = judged.points.iter().rfind(|(snapshot, _)| snapshot.complete);
+            leaving.retain(|seq| good.is_none_or(|(good, _)| good.seq != *seq));
         }
         Ok(leaving)
     }
