@@ -37,7 +37,7 @@ fn the_last_ones_stay_whenever_they_were_taken() {
     1 2020-01-01 00:00: no rule
     2 2026-11-19 08:00: no rule
     3 2026-11-20 08:00: last 2 of 2
-    4 2026-11-20 09:00: the newest; the newest complete one; last 1 of 2
+    4 2026-11-20 09:00: the newest; last 1 of 2
     ");
 }
 
@@ -63,7 +63,7 @@ fn the_newest_of_each_day_week_month_and_year_stays() {
     6 2026-11-16 10:00: daily 2 of 3: newest of 2026-11-16
     7 2026-11-20 10:00: no rule
     8 2026-11-20 11:00: no rule
-    9 2026-11-20 11:30: the newest; the newest complete one; hourly 1 of 1: newest of 2026-11-20 11:00 UTC; daily 1 of 3: newest of 2026-11-20; weekly 1 of 3: newest of 2026-W47; monthly 1 of 3: newest of 2026-11; yearly 1 of 3: newest of 2026
+    9 2026-11-20 11:30: the newest; hourly 1 of 1: newest of 2026-11-20 11:00 UTC; daily 1 of 3: newest of 2026-11-20; weekly 1 of 3: newest of 2026-W47; monthly 1 of 3: newest of 2026-11; yearly 1 of 3: newest of 2026
     ");
 }
 
@@ -75,7 +75,7 @@ fn a_rule_with_a_length_of_time_says_until_when() {
     1 2026-08-01 12:00: no rule
     2 2026-11-19 12:00: daily for 90d: newest of 2026-11-19 until 2027-02-17 12:00
     3 2026-11-20 08:00: within 1d until 2026-11-21 08:00
-    4 2026-11-20 12:00: the newest; the newest complete one; within 1d; daily for 90d: newest of 2026-11-20
+    4 2026-11-20 12:00: the newest; within 1d; daily for 90d: newest of 2026-11-20
     ");
 }
 
@@ -97,7 +97,7 @@ fn a_label_keeps_as_long_as_it_is_there() {
     insta::assert_snapshot!(told("last = 1\nlabels = [\"release\"]", &points), @"
     1 2020-01-01 00:00: label release
     2 2020-01-02 00:00: no rule
-    3 2026-11-20 08:00: the newest; the newest complete one; last 1 of 1
+    3 2026-11-20 08:00: the newest; last 1 of 1
     ");
     assert_eq!(kept(&retention("last = 1\nlabels = [\"*\"]"), &points, at("2027-01-01T00:00:00Z")), [1, 2, 3]);
 }
@@ -158,7 +158,7 @@ fn a_clock_that_jumped_ahead_drops_nothing_and_what_it_stamped_stays() {
     1 2026-11-18 10:00: within 30d until 2026-12-18 10:00
     2 2026-11-19 10:00: within 30d until 2026-12-19 10:00
     3 2046-01-01 00:00: its time is not plausible
-    4 2026-11-20 10:00: the newest; the newest complete one; within 30d
+    4 2026-11-20 10:00: the newest; within 30d
     ");
 }
 
@@ -178,12 +178,12 @@ fn days_begin_at_midnight_of_the_policys_time_zone() {
     insta::assert_snapshot!(told_in(&rules, &points, now, Tz::America__New_York), @"
     1 2026-11-20 01:00: no rule
     2 2026-11-20 04:00: daily 2 of 7: newest of 2026-11-19
-    3 2026-11-20 06:00: the newest; the newest complete one; daily 1 of 7: newest of 2026-11-20
+    3 2026-11-20 06:00: the newest; daily 1 of 7: newest of 2026-11-20
     ");
     insta::assert_snapshot!(told_in(&rules, &points, now, Tz::UTC), @"
     1 2026-11-20 01:00: no rule
     2 2026-11-20 04:00: no rule
-    3 2026-11-20 06:00: the newest; the newest complete one; daily 1 of 7: newest of 2026-11-20
+    3 2026-11-20 06:00: the newest; daily 1 of 7: newest of 2026-11-20
     ");
 }
 
@@ -193,7 +193,7 @@ fn an_hour_that_comes_twice_is_two_hours() {
     let points = points(&["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]);
     insta::assert_snapshot!(told_in(&retention("hourly = 24"), &points, at("2026-10-26T00:00:00Z"), Tz::Europe__Berlin), @"
     1 2026-10-25 00:30: hourly 2 of 24: newest of 2026-10-25 02:00 CEST
-    2 2026-10-25 01:30: the newest; the newest complete one; hourly 1 of 24: newest of 2026-10-25 02:00 CET
+    2 2026-10-25 01:30: the newest; hourly 1 of 24: newest of 2026-10-25 02:00 CET
     ");
 }
 

@@ -1,8 +1,8 @@
 //! How long recovery points stay, and why.
 //!
-//! Rules are ORed, as restic's are, <https://restic.readthedocs.io/en/stable/060_forget.html>. They count from the newest
-//! good recovery point, not from now: a repository that is no longer backed up keeps what it has. Recovery points that
-//! lack something are never counted, so that no number of them pushes a good one out.
+//! What one rule keeps is kept, as with restic, <https://restic.readthedocs.io/en/stable/060_forget.html>. Rules count
+//! from the newest good recovery point, not from now: a repository that is no longer backed up keeps what it has. Recovery
+//! points that lack something are never counted, so that no number of them pushes a good one out.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -277,7 +277,7 @@ impl Retention {
         if let Some(newest) = points.len().checked_sub(1) {
             keep(newest, "the newest".to_owned(), None);
         }
-        if let Some(newest) = points.iter().rposition(|point| point.complete) {
+        if let Some(newest) = points.iter().rposition(|point| point.complete).filter(|nth| nth + 1 < points.len()) {
             keep(newest, "the newest complete one".to_owned(), None);
         }
         let mut judged = Vec::new();

@@ -10,13 +10,6 @@ use super::{Drill, Many, Period, Policy, Retention, Schedule};
 /// nothing. In doubt it is told: to wait for a change that turns out to be harmless harms nobody.
 pub fn weakens(before: &Policy, after: &Policy) -> Vec<String> {
     let mut less = kept_shorter(&before.retention, &after.retention);
-    let calendar = !before.retention.by_calendar().is_empty();
-    if calendar && less.is_empty() && before.timezone != after.timezone {
-        less.push(format!(
-            "days begin at midnight in {} instead of {}: other recovery points are the newest of theirs",
-            after.timezone, before.timezone
-        ));
-    }
     less.extend(backed_up_less(before, after));
     less.extend(proved_less(before.drill, after.drill));
     less
