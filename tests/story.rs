@@ -24,6 +24,8 @@ mod older_catalog;
 mod pair;
 #[path = "story/places.rs"]
 mod places;
+#[path = "story/policies.rs"]
+mod policies;
 #[path = "story/pool.rs"]
 mod pool;
 #[path = "story/proof.rs"]

@@ -94,13 +94,11 @@ fn check_label(label: &str) -> Result<()> {
 }
 
 async fn repositories(services: &Services, repo: Option<&RepoAddress>) -> Result<Vec<Repository>> {
-    match repo {
-        Some(address) => Ok(vec![services.catalog.resolve(address).await?]),
-        None => {
-            let all = services.catalog.repositories().await?.into_iter();
-            Ok(all.filter(|repository| repository.last_seq.is_some()).collect())
-        }
+    if let Some(address) = repo {
+        return Ok(vec![services.catalog.resolve(address).await?]);
     }
+    let all = services.catalog.repositories().await?.into_iter();
+    Ok(all.filter(|repository| repository.last_seq.is_some()).collect())
 }
 
 async fn look(services: &Services, repository: Repository) -> Result<Forgetting> {

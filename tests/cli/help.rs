@@ -23,6 +23,11 @@ async fn everything_at_a_glance() {
       repos        List repositories, read the forge's list again, choose what is backed up
       backup       Back up now
       restore      Bring a repository back: into a folder or onto a git server
+      policy       What is backed up, when, how long it stays: policies, why which applies, and every
+                   change of one
+      forget       Let go what no rule keeps, or say what would go and why everything else stays
+      hold         Keep everything of a repository, whatever the rules say, until the hold is lifted
+      tag          Call a snapshot something, so that a policy can keep it by that
       snapshots    The snapshots of a repository
       refs         The references of a repository at a moment
       journal      Every move of every reference
@@ -305,4 +310,167 @@ async fn every_command_has_help() {
         let told = run(&world, &[command, "--help"]).await;
         assert!(told.ends_with("=> 0") && told.contains("Global options:"), "{told}");
     }
+}
+
+#[tokio::test]
+async fn policies() {
+    let world = World::bare().await;
+    insta::assert_snapshot!(run(&world, &["policy", "--help"]).await, @"
+    What is backed up, when, how long it stays: policies, why which applies, and every change of one
+
+    Usage: refward policy [OPTIONS] <COMMAND>
+
+    Commands:
+      list     All policies in the order in which they are asked
+      show     What a policy says
+      create   Make a policy. What is not set is as in the built-in one: on push; all of 30 days, then
+               one a day, week, month
+      set      Change what a policy says
+      delete   Delete a policy. Its repositories are under the next one that selects them then
+      assign   Have a policy name repositories: it applies to them before all policies that only fit
+      order    Have these policies asked first, in this order; the others follow as they are, the
+               default one last
+      explain  Which policy applies to a repository and why, the next run, and why each snapshot is kept
+               and until when
+      test     Check a file of policies, and say what importing it would change
+      export   Write policies as TOML
+      import   Make and change policies as a file says. Those that are not in it stay as they are
+      history  Every change of a policy or of all: who, when, before and after
+      approve  Agree to a change that somebody else has asked for and that waits
+      revoke   Take a change back that waits
+      help     Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help  Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+    insta::assert_snapshot!(run(&world, &["policy", "set", "--help"]).await, @r#"
+    Change what a policy says
+
+    Usage: refward policy set [OPTIONS] <NAME> [KEY=VALUE]...
+
+    Arguments:
+      <NAME>          The policy
+      [KEY=VALUE]...  E.g. retention.daily=90 retention.within=30d trigger.schedule="0 3 * * *"
+                      timezone=Europe/Berlin select.include='acme/*'; without a value: as if it had
+                      never been set
+
+    Options:
+          --as <NAME>    Who does this, for the record; by default who runs this program
+          --allow-empty  It may select nothing that there is so far
+      -h, --help         Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    "#);
+    insta::assert_snapshot!(run(&world, &["policy", "assign", "--help"]).await, @"
+    Have a policy name repositories: it applies to them before all policies that only fit
+
+    Usage: refward policy assign [OPTIONS] <NAME> <REPO>...
+
+    Arguments:
+      <NAME>     The policy
+      <REPO>...  OWNER/NAME or CONNECTION:OWNER/NAME
+
+    Options:
+          --as <NAME>  Who does this, for the record; by default who runs this program
+      -h, --help       Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+    insta::assert_snapshot!(run(&world, &["policy", "approve", "--help"]).await, @"
+    Agree to a change that somebody else has asked for and that waits
+
+    Usage: refward policy approve [OPTIONS] <CHANGE>
+
+    Arguments:
+      <CHANGE>  Its number
+
+    Options:
+          --as <NAME>  Who does this, for the record; by default who runs this program
+      -h, --help       Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+}
+
+#[tokio::test]
+async fn what_stays_and_what_goes() {
+    let world = World::bare().await;
+    insta::assert_snapshot!(run(&world, &["forget", "--help"]).await, @"
+    Let go what no rule keeps, or say what would go and why everything else stays
+
+    Usage: refward forget [OPTIONS] [REPO]
+
+    Arguments:
+      [REPO]  Only of this repository: OWNER/NAME or CONNECTION:OWNER/NAME
+
+    Options:
+          --plan    Say what would be marked, what is leaving and when it goes, and why everything else
+                    stays; change nothing
+          --resume  Let a paused retention go on: after the database was made anew from the vault, once
+                    policies, holds and labels are as they should be
+      -h, --help    Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+    insta::assert_snapshot!(run(&world, &["hold", "set", "--help"]).await, @"
+    From now on nothing of a repository goes
+
+    Usage: refward hold set [OPTIONS] --reason <REASON> <REPO>
+
+    Arguments:
+      <REPO>  OWNER/NAME or CONNECTION:OWNER/NAME
+
+    Options:
+          --reason <REASON>  Why, for those who find it later
+          --as <NAME>        Who does this, for the record; by default who runs this program
+      -h, --help             Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+    insta::assert_snapshot!(run(&world, &["tag", "--help"]).await, @"
+    Call a snapshot something, so that a policy can keep it by that
+
+    Usage: refward tag [OPTIONS] <REPO> <SEQ> <LABEL>...
+
+    Arguments:
+      <REPO>      OWNER/NAME or CONNECTION:OWNER/NAME
+      <SEQ>       The snapshot's number
+      <LABEL>...  What to call it; a policy keeps it if `retention.labels` has one of these, or `*`
+
+    Options:
+          --remove  Call it that no more
+      -h, --help    Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
 }

@@ -156,7 +156,7 @@ pub(in crate::cli) fn describe_points(points: &[Kept], spared: bool) -> String {
             (None, _, None) => "-".to_owned(),
         };
         let complete = if point.complete { "" } else { "PARTIAL" };
-        [point.seq.to_string(), output::time(point.time), complete.to_owned(), point.labels.join(", "), why, until]
+        [point.seq.to_string(), output::time(point.time), complete.to_owned(), point.labels.join(", "), until, why]
     });
-    output::table(["seq", "time (UTC)", "", "labels", "kept because", "until (UTC)"], rows, "No snapshots yet.")
+    output::table(["seq", "time (UTC)", "", "labels", "until (UTC)", "kept because"], rows, "No snapshots yet.")
 }

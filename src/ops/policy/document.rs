@@ -142,10 +142,9 @@ fn value(key: &str, text: &str) -> Option<Value> {
     let literal = toml::from_str::<BTreeMap<String, Value>>(&format!("value = {text}"));
     let literal = literal.ok().and_then(|mut table| table.remove("value"));
     Some(match literal {
-        Some(value @ (Value::Array(_) | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_))) => {
-            value
-        }
+        Some(list @ Value::Array(_)) => list,
         _ if LISTS.contains(&key) => text.split(',').map(|one| Value::from(one.trim())).collect(),
+        Some(value @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_))) => value,
         _ => Value::from(text),
     })
 }
@@ -176,7 +175,8 @@ pub(super) fn differences(edit: &PolicyEdit, names: &Names) -> Vec<Changed> {
         keys
     };
     let (before, after) = match edit {
-        PolicyEdit::Create(after) => (flat(None), flat(Some(after))),
+        // What is not said here is as in every new one.
+        PolicyEdit::Create(after) => (flat(Some(&Policy::new(&after.name))), flat(Some(after))),
         PolicyEdit::Set { before, after } => (flat(Some(before)), flat(Some(after))),
         PolicyEdit::Delete(before) => (flat(Some(before)), flat(None)),
         PolicyEdit::Order { before, after } => {

@@ -144,11 +144,11 @@ pub async fn history(services: &Services, name: Option<&str>) -> Result<Vec<Past
 fn past(change: PolicyChange, names: &Names) -> Past {
     let (policy, kind) = (change.edit.policy().to_owned(), change.edit.kind());
     let differences = differences(&change.edit, names);
-    let named = |policy: Box<Policy>| Some(names.to_names(*policy));
+    let shown = |policy: Box<Policy>| Some(names.to_names(*policy));
     let (before, after) = match change.edit {
-        PolicyEdit::Create(after) => (None, named(after)),
-        PolicyEdit::Set { before, after } => (named(before), named(after)),
-        PolicyEdit::Delete(before) => (named(before), None),
+        PolicyEdit::Create(after) => (None, shown(after)),
+        PolicyEdit::Set { before, after } => (shown(before), shown(after)),
+        PolicyEdit::Delete(before) => (shown(before), None),
         PolicyEdit::Order { .. } => (None, None),
     };
     Past {
