@@ -25,6 +25,7 @@ macro_rules! on_both_databases {
 
 mod catalog {
     mod accept;
+    mod alarms;
     mod apps;
     mod connect;
     mod connections;

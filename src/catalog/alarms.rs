@@ -3,7 +3,7 @@
 //! Some alarms are about something that happened (a force-push): each is a notice of its own. Others are about something
 //! that is so (an App is suspended): those have a row here as long as it is so, by their subject.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
@@ -14,7 +14,7 @@ use crate::domain::{ConnectionId, RepoId, Result, Severity};
 use super::error::During;
 use super::notices::{NewNotice, Subscriber, tell};
 use super::repositories::repo_id;
-use super::tables::{alarm, hold, notice, proof, repository};
+use super::tables::{alarm, hold, notice, proof, repository, snapshot};
 use super::values::{now, time};
 use super::{Catalog, insert_all};
 
@@ -113,7 +113,7 @@ impl Catalog {
         let rows = alarm::Entity::find().order_by_asc(alarm::Column::RaisedAt).all(&self.read).await.during(DOING)?;
         let told = Query::select().column(alarm::Column::NoticeId).from(alarm::Entity).take();
         let notices = notice::Entity::find().filter(notice::Column::Id.in_subquery(told)).all(&self.read).await;
-        let mut notices: std::collections::HashMap<i64, notice::Model> =
+        let mut notices: HashMap<i64, notice::Model> =
             notices.during(DOING)?.into_iter().map(|notice| (notice.id, notice)).collect();
         let standing = rows.into_iter().map(|row| {
             let (text, command) = match notices.remove(&row.notice_id) {
@@ -140,17 +140,41 @@ impl Catalog {
         ids.iter().map(|id| repo_id(id)).collect()
     }
 
-    /// The repositories whose policy wants no backup at every push: how long their changes wait is no matter of webhooks.
-    pub async fn not_on_push(&self) -> Result<HashSet<RepoId>> {
-        let ids: Vec<String> = repository::Entity::find()
+    /// When the newest passed drill of each repository began.
+    pub async fn passed_drills(&self) -> Result<HashMap<RepoId, DateTime<Utc>>> {
+        let rows: Vec<(String, i64)> = proof::Entity::find()
             .select_only()
-            .column(repository::Column::Id)
-            .filter(repository::Column::OnPush.eq(false))
+            .column(proof::Column::RepoId)
+            .column_as(proof::Column::StartedAt.max(), "newest")
+            .filter(proof::Column::Kind.eq("drill"))
+            .filter(proof::Column::Passed.eq(true))
+            .group_by(proof::Column::RepoId)
             .into_tuple()
             .all(&self.read)
             .await
-            .during("looking up policies")?;
-        ids.iter().map(|id| repo_id(id)).collect()
+            .during("looking for passed drills")?;
+        rows.into_iter().map(|(repo, at)| Ok((repo_id(&repo)?, time(at)))).collect()
+    }
+
+    /// When the oldest recovery point of each of these was taken.
+    pub async fn oldest_points(&self, of: &[RepoId]) -> Result<HashMap<RepoId, DateTime<Utc>>> {
+        let mut oldest = HashMap::with_capacity(of.len());
+        for chunk in of.chunks(1000) {
+            let rows: Vec<(String, i64)> = snapshot::Entity::find()
+                .select_only()
+                .column(snapshot::Column::RepoId)
+                .column_as(snapshot::Column::Time.min(), "oldest")
+                .filter(snapshot::Column::RepoId.is_in(chunk.iter().map(RepoId::as_str)))
+                .group_by(snapshot::Column::RepoId)
+                .into_tuple()
+                .all(&self.read)
+                .await
+                .during("looking for the oldest recovery points")?;
+            for (repo, at) in rows {
+                oldest.insert(repo_id(&repo)?, time(at));
+            }
+        }
+        Ok(oldest)
     }
 
     /// Drills and verifications that failed and were not repeated since.

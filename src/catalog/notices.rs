@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Query;
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
+use crate::domain::policy::{Notify, Policy, Threshold};
 use crate::domain::{ConnectionId, Error, RepoId, Result, Severity};
 
 use super::Catalog;
@@ -12,7 +13,7 @@ use super::error::{During, unreadable};
 use super::outbox::{self, WAITING};
 use super::repositories::repo_id;
 use super::tables::notice::{self, Column};
-use super::tables::outbox as outbox_table;
+use super::tables::{outbox as outbox_table, policy, repository};
 use super::values::{now, time};
 
 /// Something that people should be told.
@@ -111,21 +112,56 @@ pub(super) async fn tell(
         Severity::Info => tracing::info!(notice = new.kind, "{}", new.text),
         Severity::Warning | Severity::Alarm => tracing::warn!(notice = new.kind, "{}", new.text),
     }
+    let repo = new.repo.map(String::from);
     let row = notice::ActiveModel {
         at: Set(now()),
         kind: Set(new.kind.to_owned()),
         severity: Set(new.severity.word().to_owned()),
         connection_id: Set(new.connection.map(|id| id.0)),
-        repo_id: Set(new.repo.map(|id| id.to_string())),
+        repo_id: Set(repo.clone()),
         text: Set(new.text),
         subject: Set(new.subject),
         command: Set(new.command),
         ..Default::default()
     };
     let id = row.insert(db).await.during(DOING)?.id;
-    let wanted_by: Vec<&Subscriber> = subscribers.iter().filter(|wants| wants.severity <= loudness).collect();
+    let wanted_by = wanted_by(db, subscribers, repo.as_deref(), loudness).await?;
     outbox::post(db, id, wanted_by).await.during(DOING)?;
     Ok(id)
+}
+
+/// Whoever wants to hear of it: as the repository's policy says, and where that says nothing, as the settings do.
+async fn wanted_by<'a>(
+    db: &impl ConnectionTrait,
+    subscribers: &'a [Subscriber],
+    repo: Option<&str>,
+    loudness: Severity,
+) -> Result<Vec<&'a Subscriber>> {
+    let rules = match repo {
+        Some(repo) if !subscribers.is_empty() => notify_rules(db, repo).await?,
+        _ => Notify::default(),
+    };
+    let wants = |subscriber: &&Subscriber| match rules.severity.get(&subscriber.receiver) {
+        Some(Threshold::Never) => false,
+        Some(Threshold::Info) => true,
+        Some(Threshold::Warning) => loudness >= Severity::Warning,
+        Some(Threshold::Alarm) => loudness >= Severity::Alarm,
+        None => loudness >= subscriber.severity,
+    };
+    Ok(subscribers.iter().filter(wants).collect())
+}
+
+/// What the repository's policy says of notices.
+async fn notify_rules(db: &impl ConnectionTrait, repo: &str) -> Result<Notify> {
+    let named = Query::select()
+        .column(repository::Column::Policy)
+        .from(repository::Entity)
+        .and_where(repository::Column::Id.eq(repo))
+        .take();
+    let found = policy::Entity::find().filter(policy::Column::Name.in_subquery(named)).one(db).await;
+    let policy = found.during("reading who wants to be told")?.map(|row| serde_json::from_value(row.document));
+    let policy: Option<Policy> = policy.transpose().map_err(|error| unreadable("a policy", error))?;
+    Ok(policy.map(|policy| policy.notify).unwrap_or_default())
 }
 
 impl TryFrom<notice::Model> for StoredNotice {

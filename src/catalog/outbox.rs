@@ -143,13 +143,13 @@ impl Catalog {
 
     /// How many notices wait for each receiver, since when, and why the oldest did not go.
     pub async fn backlog(&self) -> Result<Vec<Backlog>> {
+        const DOING: &str = "counting the notices that wait";
         let mut backlog = Vec::new();
         for receiver in self.receivers_waiting().await? {
             let waiting = outbox::Entity::find()
                 .filter(Column::Receiver.eq(&receiver))
                 .filter(Column::State.eq(WAITING))
                 .order_by_asc(Column::Id);
-            const DOING: &str = "counting the notices that wait";
             let count = sea_orm::PaginatorTrait::count(waiting.clone(), &self.read).await.during(DOING)?;
             if let Some(oldest) = waiting.one(&self.read).await.during(DOING)? {
                 let (since, last_error) = (time(oldest.next_at), oldest.last_error);

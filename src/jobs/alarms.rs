@@ -7,6 +7,8 @@ use crate::domain::{Head, RefChange, RefName, RepoId, Result, Seq, Severity, com
 use crate::services::Services;
 use crate::vault::Record;
 
+use super::policies;
+
 /// References that a text, or a command, names; of more it gives the number.
 const NAMED: usize = 10;
 
@@ -25,7 +27,8 @@ pub(super) async fn of_history(services: &Services, record: &Record) -> Result<V
         return Ok(Vec::new());
     }
     let repository = services.catalog.repository(&record.repo).await?;
-    let protected = protected();
+    let (policy, _) = policies::policy_of(services, &repository).await?;
+    let protected = policy.notify.protected()?;
     let guarded = Guarded::new(&repository, record, &protected);
     let history = History { services, repository: &repository, record, before };
     let lost: Vec<&RefChange> =
@@ -42,11 +45,6 @@ pub(super) async fn of_history(services: &Services, record: &Record) -> Result<V
         alarms.push(history.alarm("history.deleted", &deleted).await?);
     }
     Ok(alarms)
-}
-
-/// The policy's globs of branches that are guarded like the default one.
-fn protected() -> GlobSet {
-    GlobSet::empty()
 }
 
 /// The branches whose history nobody should touch.
@@ -67,9 +65,8 @@ impl<'a> Guarded<'a> {
     }
 
     fn covers(&self, name: &RefName) -> bool {
-        self.default.iter().any(|branch| branch == name.as_str())
-            || self.protected.is_match(name.as_str())
-            || self.protected.is_match(name.short())
+        let protected = name.is_branch() && self.protected.is_match(name.short());
+        protected || self.default.iter().any(|branch| branch == name.as_str())
     }
 }
 
@@ -100,7 +97,7 @@ impl History<'_> {
             repository: Some(self.repository),
             text,
             command: self.undo(changes).await,
-            hold: self.services.settings.alarms.hold.then(|| vec![self.repository.id.clone()]).unwrap_or_default(),
+            hold: if self.services.settings.alarms.hold { vec![self.repository.id.clone()] } else { Vec::new() },
             reason: Some(HISTORY.to_owned()),
             ..Alarm::default()
         }))

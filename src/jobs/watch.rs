@@ -1,12 +1,14 @@
 //! Looks for what people must be told and no event tells of. Each look says what is so now; the catalog knows what was told.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::alarms::{Alarm, alarm};
 use crate::catalog::{NewAlarm, Repository};
-use crate::domain::{Error, RepoId, Result, command};
+use crate::domain::policy::Policy;
+use crate::domain::{Error, RepoId, Result, Severity, command};
 use crate::services::Services;
 
 /// Looks for what people must be told and no event tells of.
@@ -15,6 +17,7 @@ pub async fn watch(services: &Services) -> Result<()> {
     watch.late().await?;
     watch.silent().await?;
     watch.proofs().await?;
+    watch.drills().await?;
     watch.storage().await
 }
 
@@ -34,12 +37,14 @@ impl<'a> Watch<'a> {
     /// Changes that are in no snapshot after longer than they should take.
     async fn late(&self) -> Result<()> {
         let catalog = &self.services.catalog;
-        let not_on_push = catalog.not_on_push().await?;
+        let policies = catalog.applied_policies().await?;
         let limit = self.services.settings.alarms.lag;
         let mut late = Vec::new();
         for (id, since) in catalog.oldest_pending().await? {
-            let Some(repository) = self.repositories.get(&id).filter(|_| !not_on_push.contains(&id)) else { continue };
-            if self.now - since <= TimeDelta::from_std(limit).unwrap_or(TimeDelta::MAX) {
+            let (Some(repository), Some(policy)) = (self.repositories.get(&id), policies.get(&id)) else { continue };
+            // Its policy may wait for more changes, or for a time of the day.
+            let patience = limit + Duration::from_millis(u64::try_from(policy.coalesce_ms).unwrap_or_default());
+            if !policy.on_push || self.now - since <= delta(patience) {
                 continue;
             }
             let why = repository.last_error.as_ref().map(|error| format!(" The last attempt failed: {error}."));
@@ -120,6 +125,66 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
+    /// Repositories of which no restore was proved for longer than their policy wants.
+    async fn drills(&self) -> Result<()> {
+        const KIND: &str = "drill.overdue";
+        let catalog = &self.services.catalog;
+        if self.services.vault.is_sealed() {
+            return catalog.settle(KIND, Vec::new()).await;
+        }
+        let watching = self.watching_since().await?;
+        let default = Policy::built_in().drill.window();
+        let policies = catalog.policies().await?.into_iter().map(|policy| (policy.name, policy.drill.window()));
+        let policies: HashMap<String, Option<Duration>> = policies.collect();
+        let applied = catalog.applied_policies().await?;
+        let window = |id: &RepoId| {
+            let name = applied.get(id).and_then(|applied| applied.policy.as_ref());
+            name.and_then(|name| policies.get(name).copied()).unwrap_or(default)
+        };
+        let passed = catalog.passed_drills().await?;
+        let wanted =
+            self.repositories.values().filter(|known| known.selected && !known.gone && known.last_seq.is_some());
+        let old = |known: &&Repository| {
+            let limit = window(&known.id).map(|window| self.now - delta(window));
+            limit.is_some_and(|limit| watching < limit && passed.get(&known.id).is_none_or(|at| *at < limit))
+        };
+        let unproved: Vec<&Repository> = wanted.filter(old).collect();
+        let ids: Vec<RepoId> = unproved.iter().map(|known| known.id.clone()).collect();
+        let oldest = catalog.oldest_points(&ids).await?;
+        let mut overdue = Vec::new();
+        for repository in unproved {
+            let Some(window) = window(&repository.id) else { continue };
+            if oldest.get(&repository.id).is_none_or(|at| *at > self.now - delta(window)) {
+                continue;
+            }
+            let last =
+                passed.get(&repository.id).map_or_else(|| "never".to_owned(), |at| format!("last at {}", time(*at)));
+            let name = &repository.full_name;
+            let mut alarm = alarm(Alarm {
+                kind: KIND,
+                subject: format!("repo:{}:unproved", repository.id),
+                repository: Some(repository),
+                text: format!("That {name} can be restored was {last} proved: its policy wants that more often."),
+                command: command(["verify", &repository.address().to_string(), "--drill"]),
+                ..Alarm::default()
+            });
+            alarm.notice.severity = Severity::Warning;
+            overdue.push(alarm);
+        }
+        catalog.settle(KIND, overdue).await
+    }
+
+    /// Whoever begins today has proved nothing yet, and that is no alarm.
+    async fn watching_since(&self) -> Result<DateTime<Utc>> {
+        const FACT: &str = "watching_since";
+        let catalog = &self.services.catalog;
+        if let Some(since) = catalog.fact(FACT).await? {
+            return Ok(since);
+        }
+        catalog.put_fact(FACT, &self.now).await?;
+        Ok(self.now)
+    }
+
     /// A store that is nearly full, or refuses what backups write.
     async fn storage(&self) -> Result<()> {
         let (catalog, settings) = (&self.services.catalog, &self.services.settings);
@@ -151,6 +216,10 @@ fn free_bytes(folder: &str) -> Result<u64> {
     let disk = rustix::fs::statvfs(folder)
         .map_err(|error| Error::misconfigured(format!("cannot see how full the disk of {folder} is: {error}")))?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+fn delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 fn time(at: DateTime<Utc>) -> String {

@@ -16,7 +16,7 @@ use crate::config;
 use crate::domain::{Error, Result};
 
 /// However long the server thinks about a line; RFC 5321 4.5.3.2 allows minutes, a worker is worth more.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const SUBMISSIONS: u16 = 465;
 const SUBMISSION: u16 = 587;

@@ -5,7 +5,7 @@ use std::path::Path;
 use sea_orm::{Database, FromQueryResult, JsonValue, Statement};
 use serde_json::{Value, json};
 
-use crate::support::fake_github::{Covers, Repo, Work};
+use crate::support::fake_github::{Covers, Fault, Repo, Work};
 use crate::support::receiver::{Receiver, SECRET};
 use crate::support::shell::git;
 use crate::support::smtp::{CA, Mail, Mood, Smtp};
@@ -328,6 +328,78 @@ async fn five_hundred_failures_at_once_are_no_storm() {
     let summary = told.smtp.mail("notices").await;
     assert!(summary.text.contains(" alarm: backup.late, connection acme\n"), "{}", summary.text);
     drop(service);
+}
+
+#[tokio::test]
+async fn what_waits_too_long_is_told_and_that_it_waits_no_more() {
+    let mut told = Told::new().await;
+    told.world.set("alarms.lag", "1s");
+    let (api, work, _service) = told.backing_up().await;
+    told.world.github.fail_git(1000, &Fault::json(500, "Server Error"));
+    work.commit("two").await;
+    work.push(&["main"]).await;
+    let late = told.receiver.notice("backup.late").await;
+    assert_eq!((&late["repository"], &late["severity"]), (&json!("acme/api"), &json!("alarm")));
+    told.world.github.fail_git(0, &Fault::json(500, "Server Error"));
+    told.paste(&late["command"]).await;
+    let over = told.receiver.notice("resolved").await;
+    assert_eq!(over["text"], format!("Over: {}", late["text"].as_str().unwrap()));
+    assert_eq!((&over["repository"], &over["subject"]), (&json!("acme/api"), &late["subject"]));
+    told.world.matches(&api).await;
+    assert_eq!(told.receiver.notices("backup.late").len(), 1);
+}
+
+#[tokio::test]
+async fn webhooks_that_do_not_come_are_missed() {
+    let mut told = Told::new().await;
+    for (key, value) in [("alarms.silence", "20s"), ("sweep.interval", "1s"), ("sweep.shortest", "1s")] {
+        told.world.set(key, value);
+    }
+    told.world.github.move_clock(-120);
+    let (_api, work, _service) = told.backing_up().await;
+    told.world.github.hold();
+    let mut seq = 1;
+    let silent = async || {
+        // As long as nobody tells of it, it has to go on.
+        seq += 1;
+        work.commit(&seq.to_string()).await;
+        work.push(&["main"]).await;
+        told.world.snapshot("acme/api", seq).await;
+        told.receiver.notices("webhook.silent").into_iter().next()
+    };
+    let silent = eventually(silent, || "the silence to be noticed".to_owned()).await;
+    assert_eq!((&silent["connection"], &silent["command"]), (&json!("acme"), &json!("refward connections check acme")));
+    told.world.github.release(|_| ()).await;
+    told.receiver.notice("resolved").await;
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_up_and_a_proof_that_fails_are_told() {
+    let mut told = Told::new().await;
+    told.world.set("alarms.free_bytes", &u64::MAX.to_string());
+    let (_api, _work, service) = told.backing_up().await;
+    let full = told.receiver.notice("storage.full").await;
+    assert!(full["text"].as_str().unwrap().starts_with("The disk of the vault "), "{full}");
+    let columns = "repo_id, kind, started_at, duration_ms, passed, report, signature";
+    told.rows(&format!("INSERT INTO proof ({columns}) SELECT id, 'drill', 1, 1, 0, '{{}}', x'00' FROM repository"))
+        .await;
+    let failed = told.receiver.notice("drill.failed").await;
+    assert_eq!(failed["command"], "refward verify acme:acme/api --drill");
+    told.paste(&failed["command"]).await;
+    assert_eq!(service.stop().await, 0);
+
+    told.world.set("alarms.free_bytes", "0");
+    let service = told.world.serve().await;
+    let over = told.receiver.notice("resolved").await;
+    assert_eq!(over["subject"], "vault:space");
+
+    // A vault that cannot be written.
+    let repos = told.world.folder().join("vault/repos");
+    let away = told.world.folder().join("vault/repos.away");
+    std::fs::rename(&repos, &away).unwrap();
+    std::fs::write(&repos, "no folder").unwrap();
+    told.world.refward(&["backup", "acme/api", "--wait"]).await;
+    let _ = service;
 }
 
 #[tokio::test]
