@@ -5,7 +5,7 @@ use std::path::Path;
 use sea_orm::{Database, FromQueryResult, JsonValue, Statement};
 use serde_json::{Value, json};
 
-use crate::support::fake_github::{Covers, Fault, Repo, Work};
+use crate::support::fake_github::{Covers, Repo, Work};
 use crate::support::receiver::{Receiver, SECRET};
 use crate::support::shell::git;
 use crate::support::smtp::{CA, Mail, Mood, Smtp};
@@ -331,16 +331,32 @@ async fn five_hundred_failures_at_once_are_no_storm() {
 }
 
 #[tokio::test]
+async fn a_name_that_would_be_a_header_stays_a_name() {
+    let told = Told::new().await;
+    let (api, _work, _service) = told.backing_up().await;
+    api.rename("x\r\nBcc: everybody@example.com\r\n\r\n<script>'\"ü");
+    told.world.ok(&["repos", "sync"]).await;
+    let mail = told.smtp.mail("acme/api is called").await;
+    let ours =
+        ["From", "Subject", "Message-ID", "Content-Type", "Auto-Submitted", "To", "Content-Transfer-Encoding", "Date"];
+    assert!(mail.headers.iter().all(|(name, _)| ours.contains(&name.as_str())), "{mail:#?}");
+    assert_eq!(mail.to, ["ops@example.com"]);
+    assert!(!mail.text.lines().any(|line| line.starts_with("Bcc")), "{}", mail.text);
+    assert!(mail.header("Subject").contains("<script>'\"ü"), "{mail:#?}");
+    told.receiver.notice("repository.renamed").await;
+}
+
+#[tokio::test]
 async fn what_waits_too_long_is_told_and_that_it_waits_no_more() {
     let mut told = Told::new().await;
     told.world.set("alarms.lag", "1s");
     let (api, work, _service) = told.backing_up().await;
-    told.world.github.fail_git(1000, &Fault::json(500, "Server Error"));
+    told.world.github.hold_fetches();
     work.commit("two").await;
     work.push(&["main"]).await;
     let late = told.receiver.notice("backup.late").await;
     assert_eq!((&late["repository"], &late["severity"]), (&json!("acme/api"), &json!("alarm")));
-    told.world.github.fail_git(0, &Fault::json(500, "Server Error"));
+    told.world.github.let_fetches_go();
     told.paste(&late["command"]).await;
     let over = told.receiver.notice("resolved").await;
     assert_eq!(over["text"], format!("Over: {}", late["text"].as_str().unwrap()));
@@ -376,8 +392,8 @@ async fn webhooks_that_do_not_come_are_missed() {
 #[tokio::test]
 async fn a_disk_that_fills_up_and_a_proof_that_fails_are_told() {
     let mut told = Told::new().await;
-    told.world.set("alarms.free_bytes", &u64::MAX.to_string());
-    let (_api, _work, service) = told.backing_up().await;
+    told.world.set("alarms.free_bytes", "9000000000000000000");
+    let (api, work, service) = told.backing_up().await;
     let full = told.receiver.notice("storage.full").await;
     assert!(full["text"].as_str().unwrap().starts_with("The disk of the vault "), "{full}");
     let columns = "repo_id, kind, started_at, duration_ms, passed, report, signature";
@@ -393,13 +409,25 @@ async fn a_disk_that_fills_up_and_a_proof_that_fails_are_told() {
     let over = told.receiver.notice("resolved").await;
     assert_eq!(over["subject"], "vault:space");
 
-    // A vault that cannot be written.
+    // A vault that cannot be written: a file is in the way.
     let repos = told.world.folder().join("vault/repos");
     let away = told.world.folder().join("vault/repos.away");
     std::fs::rename(&repos, &away).unwrap();
     std::fs::write(&repos, "no folder").unwrap();
-    told.world.refward(&["backup", "acme/api", "--wait"]).await;
-    let _ = service;
+    work.commit("two").await;
+    work.push(&["main"]).await;
+    let refuses = told.receiver.notice("storage.refuses").await;
+    assert_eq!((&refuses["subject"], &refuses["severity"]), (&json!("vault:refuses"), &json!("alarm")));
+    std::fs::remove_file(&repos).unwrap();
+    std::fs::rename(&away, &repos).unwrap();
+    told.world.snapshot("acme/api", 2).await;
+    told.world.matches(&api).await;
+    let subjects = async || {
+        let over = told.receiver.notices("resolved");
+        over.iter().any(|over| over["subject"] == "vault:refuses").then_some(())
+    };
+    eventually(subjects, || "the vault to be well again".to_owned()).await;
+    drop(service);
 }
 
 #[tokio::test]
