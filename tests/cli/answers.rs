@@ -10,6 +10,7 @@ const FILTERS: &[(&str, &str)] = &[
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "[TIME]"),
     (r"\d+(\.\d+)? k?B\b", "[SIZE]"),
     (r"\d+ ms\b", "[MS]"),
+    (r"\d+\.\d s\b", "[S]"),
     (r"\b[0-9a-f]{40}\b", "[OBJECT]"),
     (r"\b[0-9a-f]{10}\b", "[SHORT]"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
@@ -68,9 +69,9 @@ async fn a_small_history() {
     let _filters = filters.bind_to_scope();
     let told = async |arguments: &[&str]| run(&world, arguments).await;
     insta::assert_snapshot!(told(&["status"]).await, @"
-    REPOSITORY  CONNECTION  STATE    LAST SNAPSHOT  TOOK  BEHIND  QUEUE   WHY
-    acme/api    acme        waiting  -              -     -       queued  -
-    acme/web    acme        waiting  -              -     -       queued  -
+    REPOSITORY  CONNECTION  HEALTH  STATE    LAST SNAPSHOT  TOOK  BEHIND  QUEUE   WHY
+    acme/api    acme        amber   waiting  -              -     -       queued  not backed up yet
+    acme/web    acme        amber   waiting  -              -     -       queued  not backed up yet
     acme: looked at as a whole at [TIME] in 1 request; next at [TIME]
     => 0
     ");
@@ -93,9 +94,9 @@ async fn a_small_history() {
     => 0
     ");
     insta::assert_snapshot!(told(&["status"]).await, @"
-    REPOSITORY  CONNECTION  STATE  LAST SNAPSHOT             TOOK  BEHIND  QUEUE  WHY
-    acme/api    acme        ok     2 at [TIME]  -     -       idle   -
-    acme/web    acme        ok     1 at [TIME]  -     -       idle   -
+    REPOSITORY  CONNECTION  HEALTH  STATE  LAST SNAPSHOT             TOOK  BEHIND  QUEUE  WHY
+    acme/api    acme        amber   ok     2 at [TIME]  -     -       idle   no restore was proved yet
+    acme/web    acme        amber   ok     1 at [TIME]  -     -       idle   no restore was proved yet
     acme: looked at as a whole at [TIME] in 1 request; next at [TIME]
     => 0
     ");
@@ -500,6 +501,18 @@ async fn proving_and_bringing_back() {
     insta::assert_snapshot!(told(&["verify", "--drill"]).await, @"
     acme/api: 2 snapshots in order, restored in a drill
     acme/web: 1 snapshot in order, restored in a drill
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["drill", "--all"]).await, @"
+    acme/api: snapshot 2 restored from 2 objects ([SIZE]) in [S], git fsck clean in [S], 3 references; as on the forge
+    acme/web: snapshot 1 restored from 1 object ([SIZE]) in [S], git fsck clean in [S], 0 references; as on the forge
+    => 0
+    ");
+    insta::assert_snapshot!(told(&["status"]).await, @"
+    REPOSITORY  CONNECTION  HEALTH  STATE  LAST SNAPSHOT             TOOK  BEHIND  QUEUE  WHY
+    acme/api    acme        green   ok     2 at [TIME]  -     -       idle   -
+    acme/web    acme        green   ok     1 at [TIME]  -     -       idle   -
+    acme: looked at as a whole at [TIME] in 1 request; next at [TIME]
     => 0
     ");
     insta::assert_snapshot!(told(&["restore", "acme/api", "--plan", "--to-dir", "out"]).await, @"

@@ -35,6 +35,9 @@ async fn everything_at_a_glance() {
       notices      What people were told: repositories that came, went and changed, Apps that were
                    installed or suspended
       verify       Prove that backups are whole
+      drill        Prove now that repositories can be restored: in scratch, checked by git, every
+                   reference compared
+      report       What was proved, when and how, signed: for people as Markdown, for programs as JSON
       catalog      Tend the database
       help         Print this message or the help of the given subcommand(s)
 
@@ -304,6 +307,8 @@ async fn every_command_has_help() {
         "status",
         "notices",
         "verify",
+        "drill",
+        "report",
         "catalog",
     ];
     for command in commands {

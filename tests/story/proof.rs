@@ -61,7 +61,7 @@ async fn a_restore_is_proved_and_anybody_can_check_that() {
     let status = world.status(REPO).await;
     assert_eq!((&status["state"], &status["health"]), (&json!("ok"), &json!("amber")), "{status:#}");
     assert_eq!(status["proof"]["last"], "never");
-    assert!(status["health_reason"].as_str().unwrap().contains("no restore was ever proved"), "{status:#}");
+    assert!(status["health_reason"].as_str().unwrap().contains("no restore was proved yet"), "{status:#}");
 
     let report = &world.ok(&["drill", REPO]).await[0];
     assert_eq!((&report["passed"], &report["findings"]), (&json!(true), &json!([])), "{report:#}");
@@ -84,6 +84,16 @@ async fn a_restore_is_proved_and_anybody_can_check_that() {
         openssl pkeyutl -verify -pubin -inkey key.pem -rawin -in report.txt -sigfile report.sig";
     assert!(shell(&world.path(""), check).contains("Signature Verified Successfully"));
     assert_eq!(world.ok(&["report", "--check", &told]).await["reports"], 1);
+
+    // The same from what is written for people.
+    let told_to_people = world.refward(&["report"]).await.stdout;
+    let (_, signed) = told_to_people.rsplit_once("```\n{").unwrap();
+    let mut lines = signed.lines();
+    let (line, signature) = (format!("{{{}", lines.next().unwrap()), lines.next().unwrap());
+    let (_, script) = told_to_people.split_once("```sh\n").unwrap();
+    let (script, _) = script.split_once("```").unwrap();
+    let check = script.replace("LINE", &line).replace("SIGNATURE", signature);
+    assert!(shell(&world.path(""), &check).contains("Signature Verified Successfully"), "{check}");
 
     // The vault keeps it, too, and it opens without us.
     let kept = &files(&world.folder().join("vault/proofs"))[0];
