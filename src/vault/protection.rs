@@ -173,7 +173,7 @@ impl Store {
         };
         let version = self.exists(path.as_ref()).await?.and_then(|meta| meta.version);
         let query = version.as_deref().map_or(("", ""), |version| ("versionId", version));
-        let full = Path::from_iter(bucket.prefix.parts().chain(path.parts()));
+        let full: Path = bucket.prefix.parts().chain(path.parts()).collect();
         let answer = bucket.send(Method::DELETE, &full, query).await?;
         match (answer.status(), version) {
             (status, _) if status.is_success() => Ok(Deleting::Gone),

@@ -14,8 +14,8 @@ use super::policies;
 use crate::assembly::{Rehearsal, Source, rehearse};
 use crate::catalog::Repository;
 use crate::domain::{
-    Error, ForgeComparison, Kind, Problem, ProofKind, ProvedSnapshot, ReadAmount, RefState, RepoId, Report, Restored,
-    Result, Seq, Snapshot,
+    Error, ForgeComparison, Kind, Problem, ProofKind, ProvedSnapshot, ReadAmount, RefName, RefState, RepoId, Report,
+    Restored, Result, Seq, Snapshot,
 };
 use crate::forge::quota::Urgency;
 use crate::services::{Services, git_limits};
@@ -173,7 +173,7 @@ fn differences(rebuilt: &RefState, recorded: &RefState) -> Vec<String> {
 /// Names that have another value on one of two sides, or none.
 fn moved<'a>(one: &'a RefState, other: &'a RefState) -> BTreeSet<&'a str> {
     let names = one.refs.keys().chain(other.refs.keys());
-    names.filter(|name| one.refs.get(*name) != other.refs.get(*name)).map(|name| name.as_str()).collect()
+    names.filter(|name| one.refs.get(*name) != other.refs.get(*name)).map(RefName::as_str).collect()
 }
 
 /// What moved on the forge since the snapshot is told and is no finding.
