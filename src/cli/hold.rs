@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
                 format!("{}: rules decide again what is kept.", lifted.full_name)
             })
         }
-        Command::List => output::print(context.json, &holds::list(&services).await?, |rows| {
+        Command::List => output::print(context.json, &holds::list(&services.catalog).await?, |rows| {
             let header = ["repository", "since (UTC)", "by", "because"];
             output::table(header, rows.iter().map(row), "No hold stands.")
         }),

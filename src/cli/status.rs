@@ -1,9 +1,11 @@
 //! `refward status`: how every repository stands.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Context, output};
 use crate::domain::Result;
+use crate::ops::policy::Waiting;
 use crate::ops::status::{Lags, RepoStatus, Status, SurveyStatus, VaultStatus, status};
 use crate::vault::Protection;
 
@@ -21,11 +23,40 @@ fn describe(status: &Status) -> String {
     for survey in &status.surveys {
         text += &format!("\n{}", describe_survey(survey));
     }
+    for said in [describe_changes(status), describe_holds(status)].into_iter().filter(|said| !said.is_empty()) {
+        text += &format!("\n\n{}", said.join("\n"));
+    }
     let vault = describe_vault(&status.vault);
     if !vault.is_empty() {
         text += &format!("\n\nThe vault:\n  {}", vault.join("\n  "));
     }
     text
+}
+
+/// What is about to protect less, and how to stop it.
+fn describe_changes(status: &Status) -> Vec<String> {
+    let told = status.policy_changes.iter().map(|waiting| {
+        let Waiting { change, policy, actor, effective_at, weakens, .. } = waiting;
+        format!(
+            "Change {change} of the policy {policy}, asked for by {actor}, acts after {} UTC unless `refward policy revoke {change}`: {}.",
+            output::time(*effective_at),
+            weakens.join("; ")
+        )
+    });
+    told.collect()
+}
+
+fn describe_holds(status: &Status) -> Vec<String> {
+    let paused = status.retention_paused.as_ref();
+    let paused = paused.map(|why| format!("No recovery point is let go: {why} (`refward forget --resume`)."));
+    let held = match status.holds.iter().map(|hold| &hold.repository).collect::<BTreeSet<_>>().len() {
+        0 => None,
+        count => Some(format!(
+            "Held, so that nothing of them goes: {} (`refward hold list`).",
+            output::count(count, "repository")
+        )),
+    };
+    paused.into_iter().chain(held).collect()
 }
 
 fn describe_repository(row: &RepoStatus) -> [String; 9] {

@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use super::retain;
-use crate::catalog::{Condemned, StoredSpan};
+use crate::catalog::{Condemned, RETENTION_PAUSED, StoredSpan};
 use crate::config::Pruner;
 use crate::domain::{Error, Extent, RepoId, Result};
 use crate::services::Services;
@@ -158,7 +157,7 @@ impl<'a> Court<'a> {
     async fn convene(services: &'a Services, now: (DateTime<Utc>, DateTime<Utc>)) -> Result<Self> {
         let lists = services.vault.trash_lists().await?.into_iter().map(|list| (list.name.clone(), list));
         let held = services.catalog.held_repositories().await?;
-        let paused = services.catalog.fact::<serde_json::Value>(retain::PAUSED).await?.is_some();
+        let paused = services.catalog.fact::<serde_json::Value>(RETENTION_PAUSED).await?.is_some();
         Ok(Self { services, now, lists: lists.collect(), held, paused })
     }
 

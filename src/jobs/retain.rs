@@ -6,13 +6,10 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, Utc};
 
 use super::policies;
-use crate::catalog::{NewNotice, Repository};
+use crate::catalog::{NewNotice, RETENTION_PAUSED, Repository};
 use crate::domain::policy::{Policy, RecoveryPoint, Verdict, Why};
 use crate::domain::{RepoId, Result, Seq, Snapshot};
 use crate::services::Services;
-
-/// The fact that stops retention everywhere, until a person has looked.
-pub const PAUSED: &str = "retention_paused";
 
 /// People are told of a look that marks at least so many.
 const MANY: u64 = 100;
@@ -85,7 +82,7 @@ async fn spared(services: &Services, repository: &Repository) -> Result<Option<S
     if let Some(hold) = catalog.holds(Some(&repository.id)).await?.first() {
         return Ok(Some(format!("a hold by {}: {}", hold.actor, hold.reason)));
     }
-    if catalog.fact::<serde_json::Value>(PAUSED).await?.is_some() {
+    if catalog.fact::<serde_json::Value>(RETENTION_PAUSED).await?.is_some() {
         return Ok(Some("retention is paused; `refward forget --resume` lets it go on".to_owned()));
     }
     let connected = policies::connected(services).await?.contains(&repository.connection_id);

@@ -29,7 +29,7 @@ pub struct Proof {
     /// When the newest passed drill began.
     pub passed_at: Option<DateTime<Utc>>,
     /// How old that may be; `null`: its policy asks for no drill.
-    pub window_s: Option<u64>,
+    pub window_ms: Option<u64>,
     /// When that will be too old; `null`: it is, or there is none.
     pub valid_until: Option<DateTime<Utc>>,
     /// Of the newest drill.
@@ -59,7 +59,7 @@ impl Proof {
         };
         Self {
             passed_at: standing.passed_at,
-            window_s: window.map(|window| window.as_secs()),
+            window_ms: window.map(|window| u64::try_from(window.as_millis()).unwrap_or(u64::MAX)),
             valid_until: standing.passed_at.and_then(end).filter(|end| *end > now),
             last: match standing.last_drill {
                 None => LastDrill::Never,
@@ -84,7 +84,7 @@ pub fn judge(state: State, complete: bool, proof: &Proof) -> (Health, Option<&'s
         State::Ok if !complete => "the newest snapshot is incomplete",
         State::Ok if proof.valid_until.is_some() => return (Health::Green, None),
         State::Ok if proof.last == LastDrill::Never => "no restore was proved yet",
-        State::Ok if proof.window_s.is_none() => "its policy asks for no drills",
+        State::Ok if proof.window_ms.is_none() => "its policy asks for no drills",
         State::Ok => "the last proof is too old",
         State::Behind => "a change is not backed up yet",
         State::Throttled => "waits for the forge",

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::catalog::{HoldKind, Priority, Repository};
+use crate::catalog::{Catalog, HoldKind, Priority, Repository};
 use crate::domain::{Error, RepoAddress, RepoId, Result};
 use crate::jobs::{self, Job};
 use crate::services::Services;
@@ -46,10 +46,10 @@ pub async fn lift(services: &Services, address: &RepoAddress, by: &str) -> Resul
 }
 
 /// The holds that stand, the oldest first.
-pub async fn list(services: &Services) -> Result<Vec<HoldRow>> {
+pub async fn list(catalog: &Catalog) -> Result<Vec<HoldRow>> {
     let names: HashMap<RepoId, String> =
-        services.catalog.repositories().await?.into_iter().map(|known| (known.id, known.full_name)).collect();
-    let rows = services.catalog.holds(None).await?.into_iter().map(|hold| HoldRow {
+        catalog.repositories().await?.into_iter().map(|known| (known.id, known.full_name)).collect();
+    let rows = catalog.holds(None).await?.into_iter().map(|hold| HoldRow {
         repository: names.get(&hold.repo).cloned().unwrap_or_else(|| hold.repo.to_string()),
         kind: hold.kind,
         reason: hold.reason,

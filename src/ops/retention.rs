@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::policy::{Kept, explain_points};
-use crate::catalog::Repository;
+use crate::catalog::{RETENTION_PAUSED, Repository};
 use crate::domain::{Error, Point, RepoAddress, Result, Seq};
 use crate::jobs;
 use crate::services::Services;
@@ -49,8 +49,8 @@ pub async fn forget(services: &Services, repo: Option<&RepoAddress>) -> Result<V
 
 /// Retention goes on where it was paused; says whether it was.
 pub async fn resume(services: &Services) -> Result<bool> {
-    let paused = services.catalog.fact::<serde_json::Value>(jobs::PAUSED).await?.is_some();
-    services.catalog.remove_fact(jobs::PAUSED).await?;
+    let paused = services.catalog.fact::<serde_json::Value>(RETENTION_PAUSED).await?.is_some();
+    services.catalog.remove_fact(RETENTION_PAUSED).await?;
     if paused {
         jobs::policies::judge_all(services).await?;
     }

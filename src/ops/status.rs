@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::health::{Health, Proof, judge};
-use crate::catalog::{Catalog, Standing, StatusRow};
+use super::holds::{self, HoldRow};
+use super::policy::{self, Waiting};
+use crate::catalog::{Catalog, RETENTION_PAUSED, Standing, StatusRow};
 use crate::domain::{Result, Seq, Skipped};
 use crate::jobs;
 use crate::vault::Protection;
@@ -85,6 +87,18 @@ pub struct Status {
     pub surveys: Vec<SurveyStatus>,
     /// The vault itself.
     pub vault: VaultStatus,
+    /// Changes of policies that act later, unless they are taken back.
+    pub policy_changes: Vec<Waiting>,
+    /// Repositories of which nothing goes.
+    pub holds: Vec<HoldRow>,
+    /// Why no recovery point is let go anywhere; `null`: rules decide.
+    pub retention_paused: Option<String>,
+}
+
+/// The fact [`RETENTION_PAUSED`].
+#[derive(Deserialize)]
+struct Paused {
+    why: String,
 }
 
 /// How the vault is looked after.
@@ -148,6 +162,9 @@ pub async fn status(catalog: &Catalog) -> Result<Status> {
             oldest_reading: read.oldest,
             protection: catalog.fact(Protection::FACT).await?,
         },
+        policy_changes: policy::waiting(catalog).await?,
+        holds: holds::list(catalog).await?,
+        retention_paused: catalog.fact::<Paused>(RETENTION_PAUSED).await?.map(|paused| paused.why),
         push_to_snapshot: measure(lags.iter().filter(|lag| lag.time >= now - DAY).map(|lag| lag.lag)),
         surveys: surveys.collect(),
     })

@@ -22,7 +22,7 @@ use chrono::{DateTime, Days, NaiveTime, Utc};
 
 use super::retain;
 use crate::assembly::Source;
-use crate::catalog::{Repository, StoredSpan};
+use crate::catalog::{RETENTION_PAUSED, Repository, StoredSpan};
 use crate::domain::{Error, Extent, Kind, RepoId, Result, Seq};
 use crate::services::{Services, git_limits};
 use crate::vault::{Stored, object_name};
@@ -51,7 +51,7 @@ pub async fn compact(services: &Services, repo: &RepoId) -> Result<()> {
 
 /// Points that leave since then may go; `None`: none may.
 async fn dropping_before(services: &Services) -> Result<Option<DateTime<Utc>>> {
-    let paused: Option<serde_json::Value> = services.catalog.fact(retain::PAUSED).await?;
+    let paused: Option<serde_json::Value> = services.catalog.fact(RETENTION_PAUSED).await?;
     Ok(paused.is_none().then(|| Utc::now() - services.settings.prune.grace))
 }
 
