@@ -94,7 +94,7 @@ pub(super) async fn commit_row(
     let lag = oldest.map(|oldest| (Utc::now() - oldest).to_std().unwrap_or_default());
     let (handled_events, finishes) = (super::ids(events), finishes.cloned());
     let alarms = alarms::of_history(services, record).await?;
-    let commit = Commit { fingerprint, lag, alarms, handled_events, finishes, ..row(record, sealed, refs_total) };
+    let commit = Commit { fingerprint, handled_events, lag, finishes, alarms, ..row(record, sealed, refs_total) };
     let snapshot = commit.snapshot.clone();
     services.catalog.commit(commit).await?;
     Ok(snapshot)
