@@ -27,6 +27,7 @@ mod catalog {
     mod accept;
     mod alarms;
     mod apps;
+    mod compaction;
     mod connect;
     mod connections;
     mod credentials;

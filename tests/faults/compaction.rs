@@ -7,7 +7,6 @@ use serde_json::json;
 use crate::faults::stage::{REPO, Stage};
 use crate::support::database::Behind;
 use crate::support::faults::Hold;
-use crate::support::shell::try_git;
 use crate::support::world::{Service, eventually};
 
 /// The object that stands for the first four snapshots.
@@ -151,9 +150,7 @@ async fn between_the_catalog_that_has_dropped_a_point_and_the_vault_that_has_not
     let verified = stage.world.ok(&["verify", "--read-data", "--drill"]).await;
     assert_eq!((&verified[0]["findings"], &verified[0]["drilled"]), (&json!([]), &json!(true)));
     stage.world.matches(&stage.repo).await;
-    let five = stage.world.path("five.git");
-    stage.world.restore_to(REPO, Some("5"), five.as_ref()).await;
-    assert!(!try_git(five.as_ref(), &["cat-file", "-e", &wrong]).await.status.success(), "it is in 6 alone");
+    stage.world.restored(REPO, Some("5")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
