@@ -35,6 +35,7 @@ async fn everything_at_a_glance() {
       notices      What people were told: repositories that came, went and changed, Apps that were
                    installed or suspended
       verify       Prove that backups are whole
+      prune        Delete what no recovery point needs any more, once its grace is over
       drill        Prove now that repositories can be restored: in scratch, checked by git, every
                    reference compared
       report       What was proved, when and how, signed: for people as Markdown, for programs as JSON

@@ -89,8 +89,8 @@ async fn which_policy_applies_and_why_is_told() {
       kept: within 30d, daily 90d, weekly 1y, monthly 7y (UTC)
       restore drilled: every 30d
 
-    SEQ  TIME (UTC)              LABELS  UNTIL (UTC)          KEPT BECAUSE
-    1    [TIME]             -                    the newest; within 30d; daily for 90d: newest of [DAY]; weekly for 1y: newest of [WEEK]; monthly for 7y: newest of [MONTH]
+    SEQ  TIME (UTC)              LABELS  UNTIL (UTC)  KEPT BECAUSE
+    1    [TIME]             -            the newest; within 30d; daily for 90d: newest of [DAY]; weekly for 1y: newest of [WEEK]; monthly for 7y: newest of [MONTH]
     => 0
     ");
     let nightly = [
@@ -125,8 +125,8 @@ async fn which_policy_applies_and_why_is_told() {
       kept: within 30d, daily 90d, weekly 1y, monthly 7y (Europe/Berlin)
       restore drilled: every 30d
 
-    SEQ  TIME (UTC)              LABELS  UNTIL (UTC)          KEPT BECAUSE
-    1    [TIME]             -                    the newest; within 30d; daily for 90d: newest of [DAY]; weekly for 1y: newest of [WEEK]; monthly for 7y: newest of [MONTH]
+    SEQ  TIME (UTC)              LABELS  UNTIL (UTC)  KEPT BECAUSE
+    1    [TIME]             -            the newest; within 30d; daily for 90d: newest of [DAY]; weekly for 1y: newest of [WEEK]; monthly for 7y: newest of [MONTH]
     => 0
     ");
     insta::assert_snapshot!(told(&world, &["policy", "show", "Nightly"]).await, @r#"
@@ -247,12 +247,12 @@ async fn a_change_acts_when_its_time_has_come() {
 
     let (world, ..) = acme(&[("policies.grace", "1ms")], 1).await;
     assert_eq!(world.ok(&["policy", "set", "default", "retention.within=7d"]).await["state"], changed["state"]);
-    let settled = async || {
-        settle(&world, false).await;
+    let _service = world.serve().await;
+    let acts = async || {
         let now = explained(&world, "acme/api").await;
         now["retention"].as_str().unwrap().starts_with("within 7d").then_some(())
     };
-    eventually(settled, || "the change to act".to_owned()).await;
+    eventually(acts, || "the change to act".to_owned()).await;
     assert_eq!(world.ok(&["policy", "history"]).await[0]["state"], "applied");
 }
 
@@ -456,7 +456,7 @@ async fn what_no_rule_keeps_leaves_and_can_be_called_back() {
 
 #[tokio::test]
 async fn what_the_forge_deleted_keeps_what_it_has() {
-    let (world, api, _) = acme(&[("policies.grace", "0s")], 3).await;
+    let (world, api, _) = acme(&[("policies.grace", "0s"), ("alarms.hold", "false")], 3).await;
     api.delete();
     world.ok(&["repos", "sync"]).await;
     world.ok(&[&["policy", "set", "default"][..], &LAST_ONE].concat()).await;
@@ -503,7 +503,7 @@ async fn what_a_policy_says_reaches_its_repositories() {
     assert_eq!((applied[&web.id].policy.as_deref(), applied[&web.id].pool.as_deref()), (Some("dmz"), Some("dmz")));
     assert!(applied[&web.id].next_run_at.is_some() && applied[&api.id].next_run_at.is_none());
     assert_eq!(policies::credentials_for(&services, web).await.unwrap(), ["ci", "spare"]);
-    assert_eq!(policies::credentials_for(&services, api).await.unwrap(), Vec::<String>::new());
+    assert_eq!(policies::credentials_for(&services, api).await.unwrap(), [] as [&str; 0]);
 
     // A run that is due is started once, and the schedule moves on.
     let mut due = applied[&web.id].clone();
