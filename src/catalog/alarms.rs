@@ -14,7 +14,7 @@ use crate::domain::{ConnectionId, RepoId, Result, Severity};
 use super::error::During;
 use super::notices::{NewNotice, Subscriber, tell};
 use super::repositories::repo_id;
-use super::tables::{alarm, hold, notice, proof, repository, snapshot};
+use super::tables::{alarm, hold, notice, repository, snapshot};
 use super::values::{now, time};
 use super::{Catalog, insert_all};
 
@@ -46,17 +46,6 @@ pub struct StandingAlarm {
     pub text: Option<String>,
     /// The notice's command.
     pub command: Option<String>,
-}
-
-/// A drill or a verification that failed, if it is the newest of its kind.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FailedProof {
-    /// Of which repository.
-    pub repo: RepoId,
-    /// `drill` or `verify`.
-    pub kind: String,
-    /// When it began.
-    pub at: DateTime<Utc>,
 }
 
 impl Catalog {
@@ -140,22 +129,6 @@ impl Catalog {
         ids.iter().map(|id| repo_id(id)).collect()
     }
 
-    /// When the newest passed drill of each repository began.
-    pub async fn passed_drills(&self) -> Result<HashMap<RepoId, DateTime<Utc>>> {
-        let rows: Vec<(String, i64)> = proof::Entity::find()
-            .select_only()
-            .column(proof::Column::RepoId)
-            .column_as(proof::Column::StartedAt.max(), "newest")
-            .filter(proof::Column::Kind.eq("drill"))
-            .filter(proof::Column::Passed.eq(true))
-            .group_by(proof::Column::RepoId)
-            .into_tuple()
-            .all(&self.read)
-            .await
-            .during("looking for passed drills")?;
-        rows.into_iter().map(|(repo, at)| Ok((repo_id(&repo)?, time(at)))).collect()
-    }
-
     /// When the oldest recovery point of each of these was taken.
     pub async fn oldest_points(&self, of: &[RepoId]) -> Result<HashMap<RepoId, DateTime<Utc>>> {
         let mut oldest = HashMap::with_capacity(of.len());
@@ -175,25 +148,6 @@ impl Catalog {
             }
         }
         Ok(oldest)
-    }
-
-    /// Drills and verifications that failed and were not repeated since.
-    pub async fn failed_proofs(&self) -> Result<Vec<FailedProof>> {
-        let newest = Query::select()
-            .expr(proof::Column::Id.max())
-            .from(proof::Entity)
-            .group_by_columns([proof::Column::RepoId, proof::Column::Kind])
-            .take();
-        let rows: Vec<(String, String, i64)> = proof::Entity::find()
-            .select_only()
-            .columns([proof::Column::RepoId, proof::Column::Kind, proof::Column::StartedAt])
-            .filter(proof::Column::Passed.eq(false))
-            .filter(proof::Column::Id.in_subquery(newest))
-            .into_tuple()
-            .all(&self.read)
-            .await
-            .during("looking for failed proofs")?;
-        rows.into_iter().map(|(repo, kind, at)| Ok(FailedProof { repo: repo_id(&repo)?, kind, at: time(at) })).collect()
     }
 
     /// How many repositories failed last with an error that names `what`, e.g. the store's address; and one of the errors.

@@ -47,7 +47,7 @@ use crate::domain::Result;
 
 use error::During;
 
-pub use alarms::{FailedProof, NewAlarm, RESOLVED, StandingAlarm};
+pub use alarms::{NewAlarm, RESOLVED, StandingAlarm};
 pub use apps::{AppFacts, AppSecret, Permissions, StoredApp};
 pub use body::PackedBody;
 pub use compaction::{Condemned, Drop};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::Windows;
 use super::alarms::{Alarm, alarm};
-use crate::catalog::{NewAlarm, Repository};
-use crate::domain::policy::Policy;
+use crate::catalog::Repository;
 use crate::domain::{Error, RepoId, Result, Severity, command};
 use crate::services::Services;
 
@@ -96,82 +96,80 @@ impl<'a> Watch<'a> {
         catalog.settle("webhook.silent", silent).await
     }
 
-    /// Drills and verifications whose newest run failed.
+    /// Repositories that may not be restorable, as far as drills and verifications say.
     async fn proofs(&self) -> Result<()> {
         let catalog = &self.services.catalog;
-        let mut failed: HashMap<&str, Vec<NewAlarm>> = HashMap::new();
-        for proof in catalog.failed_proofs().await? {
-            let Some(repository) = self.repositories.get(&proof.repo) else { continue };
+        let (mut drills, mut damages) = (Vec::new(), Vec::new());
+        for (id, standing) in catalog.standings().await? {
+            let Some(repository) = self.repositories.get(&id) else { continue };
             let (name, address) = (&repository.full_name, repository.address().to_string());
-            let drill = proof.kind == "drill";
-            let (kind, what, mode) = if drill {
-                ("drill.failed", "restore drill", "--drill")
-            } else {
-                ("verify.failed", "verification", "--read-data")
-            };
-            failed.entry(kind).or_default().push(alarm(Alarm {
-                kind,
-                subject: format!("repo:{}:{}", proof.repo, proof.kind),
-                repository: Some(repository),
-                text: format!("The {what} of {name} from {} failed: it may not be restorable.", time(proof.at)),
-                command: command(["verify", &address, mode]),
-                ..Alarm::default()
-            }));
+            if let Some((at, false)) = standing.last_drill {
+                drills.push(alarm(Alarm {
+                    kind: "drill.failed",
+                    subject: format!("repo:{id}:drill"),
+                    repository: Some(repository),
+                    text: format!("The restore drill of {name} from {} failed: it may not be restorable.", time(at)),
+                    command: command(["drill", &address]),
+                    ..Alarm::default()
+                }));
+            }
+            if let Some(at) = standing.damaged_at {
+                damages.push(alarm(Alarm {
+                    kind: "verify.failed",
+                    subject: format!("repo:{id}:verify"),
+                    repository: Some(repository),
+                    text: format!(
+                        "Objects of {name} in the vault were damaged or missing when they were read at {}.",
+                        time(at)
+                    ),
+                    command: command(["verify", &address, "--read-data"]),
+                    ..Alarm::default()
+                }));
+            }
         }
-        for kind in ["drill.failed", "verify.failed"] {
-            let failed = failed.remove(kind).unwrap_or_default();
-            catalog.settle(kind, failed).await?;
-        }
-        Ok(())
+        catalog.settle("drill.failed", drills).await?;
+        catalog.settle("verify.failed", damages).await
     }
 
     /// Repositories of which no restore was proved for longer than their policy wants.
     async fn drills(&self) -> Result<()> {
         const KIND: &str = "drill.overdue";
         let catalog = &self.services.catalog;
+        // Where nothing can be read nothing can be drilled.
         if self.services.vault.is_sealed() {
             return catalog.settle(KIND, Vec::new()).await;
         }
-        let watching = self.watching_since().await?;
-        let default = Policy::built_in().drill.window();
-        let policies = catalog.policies().await?.into_iter().map(|policy| (policy.name, policy.drill.window()));
-        let policies: HashMap<String, Option<Duration>> = policies.collect();
-        let applied = catalog.applied_policies().await?;
-        let window = |id: &RepoId| {
-            let name = applied.get(id).and_then(|applied| applied.policy.as_ref());
-            name.and_then(|name| policies.get(name).copied()).unwrap_or(default)
-        };
-        let passed = catalog.passed_drills().await?;
-        let wanted =
-            self.repositories.values().filter(|known| known.selected && !known.gone && known.last_seq.is_some());
-        let old = |known: &&Repository| {
-            let limit = window(&known.id).map(|window| self.now - delta(window));
-            limit.is_some_and(|limit| watching < limit && passed.get(&known.id).is_none_or(|at| *at < limit))
-        };
-        let unproved: Vec<&Repository> = wanted.filter(old).collect();
-        let ids: Vec<RepoId> = unproved.iter().map(|known| known.id.clone()).collect();
-        let oldest = catalog.oldest_points(&ids).await?;
-        let mut overdue = Vec::new();
-        for repository in unproved {
-            let Some(window) = window(&repository.id) else { continue };
-            if oldest.get(&repository.id).is_none_or(|at| *at > self.now - delta(window)) {
-                continue;
+        let (windows, standings) = (Windows::read(catalog).await?, catalog.standings().await?);
+        let (watching, mut unproved) = (self.watching_since().await?, Vec::new());
+        for repository in self.repositories.values() {
+            let Some(window) = windows.of(&repository.id) else { continue };
+            let (limit, passed) =
+                (self.now - delta(window), standings.get(&repository.id).and_then(|one| one.passed_at));
+            let backed_up = repository.selected && !repository.gone && repository.last_seq.is_some();
+            if backed_up && watching < limit && passed.is_none_or(|at| at < limit) {
+                unproved.push((repository, limit, passed));
             }
-            let last =
-                passed.get(&repository.id).map_or_else(|| "never".to_owned(), |at| format!("last at {}", time(*at)));
-            let name = &repository.full_name;
+        }
+        let ids: Vec<RepoId> = unproved.iter().map(|(repository, ..)| repository.id.clone()).collect();
+        let oldest = catalog.oldest_points(&ids).await?;
+        unproved.retain(|(repository, limit, _)| oldest.get(&repository.id).is_some_and(|at| at < limit));
+        let overdue = unproved.into_iter().map(|(repository, _, passed)| {
+            let last = passed.map_or_else(|| "never".to_owned(), |at| format!("last at {}", time(at)));
             let mut alarm = alarm(Alarm {
                 kind: KIND,
                 subject: format!("repo:{}:unproved", repository.id),
                 repository: Some(repository),
-                text: format!("That {name} can be restored was {last} proved: its policy wants that more often."),
-                command: command(["verify", &repository.address().to_string(), "--drill"]),
+                text: format!(
+                    "That {} can be restored was {last} proved: its policy wants that more often.",
+                    repository.full_name
+                ),
+                command: command(["drill", &repository.address().to_string()]),
                 ..Alarm::default()
             });
             alarm.notice.severity = Severity::Warning;
-            overdue.push(alarm);
-        }
-        catalog.settle(KIND, overdue).await
+            alarm
+        });
+        catalog.settle(KIND, overdue.collect()).await
     }
 
     /// Whoever begins today has proved nothing yet, and that is no alarm.

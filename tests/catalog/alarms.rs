@@ -5,7 +5,7 @@ use refward::catalog::{Catalog, Commit, NewAlarm, NewNotice, Posted, RESOLVED, S
 use refward::domain::policy::{Policy, Threshold};
 use refward::domain::{RepoId, Severity};
 
-use crate::world::{World, change, list, snapshot};
+use crate::world::{World, change, list, minute, snapshot};
 
 on_both_databases!(
     a_notice_waits_for_whoever_wants_it,
@@ -16,7 +16,7 @@ on_both_databases!(
     the_alarms_of_a_kind_become_what_is_so_now,
     holds_of_different_reasons_are_lifted_apart,
     a_snapshot_is_never_without_its_alarms,
-    failed_proofs_are_those_that_were_not_repeated,
+    who_is_backed_up_through_a_connection_and_since_when,
     the_store_is_to_blame_for_errors_that_name_it,
 );
 
@@ -187,32 +187,15 @@ async fn a_snapshot_is_never_without_its_alarms(world: World) {
     assert_eq!(catalog.alarms().await.unwrap(), [], "what happened neither stands nor ends");
 }
 
-async fn failed_proofs_are_those_that_were_not_repeated(world: World) {
+async fn who_is_backed_up_through_a_connection_and_since_when(world: World) {
     let (id, catalog) = (&world.rocket, &world.catalog);
-    let proof = async |kind: &str, at: u64, passed: bool| {
-        let blob = if world.is_postgresql() { "'\\x00'" } else { "x'00'" };
-        let passed = if world.is_postgresql() { passed.to_string() } else { u8::from(passed).to_string() };
-        let columns = "repo_id, kind, started_at, duration_ms, passed, report, signature";
-        let row = format!("INSERT INTO proof ({columns}) VALUES ('{id}', '{kind}', {at}, 1, {passed}, '{{}}', {blob})");
-        world.sabotage(&[&row]).await;
-    };
-    let failed = async || {
-        let mut kinds: Vec<String> =
-            catalog.failed_proofs().await.unwrap().into_iter().map(|proof| proof.kind).collect();
-        kinds.sort();
-        kinds
-    };
-    assert_eq!(failed().await, [] as [&str; 0]);
-    proof("drill", 1_000, true).await;
-    proof("drill", 2_000, false).await;
-    proof("verify", 2_000, false).await;
-    assert_eq!(failed().await, ["drill", "verify"]);
-    proof("drill", 3_000, true).await;
-    assert_eq!(failed().await, ["verify"]);
-    assert_eq!(catalog.passed_drills().await.unwrap()[id].timestamp_millis(), 3_000);
-    catalog.commit(snapshot(id, 1, vec![change("main", None, Some(1))], 1)).await.unwrap();
-    assert_eq!(catalog.oldest_points(std::slice::from_ref(id)).await.unwrap().len(), 1);
+    list(catalog, &world.acme, "2", "acme/ship").await;
+    for number in [1, 2] {
+        catalog.commit(snapshot(id, number, vec![change("main", None, Some(number))], 1)).await.unwrap();
+    }
     assert_eq!(catalog.backed_up_through(world.acme.id).await.unwrap(), std::slice::from_ref(id));
+    let oldest = catalog.oldest_points(std::slice::from_ref(id)).await.unwrap();
+    assert_eq!(oldest, [(id.clone(), minute(1))].into());
 }
 
 async fn the_store_is_to_blame_for_errors_that_name_it(world: World) {

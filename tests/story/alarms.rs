@@ -400,7 +400,7 @@ async fn a_disk_that_fills_up_and_a_proof_that_fails_are_told() {
     told.rows(&format!("INSERT INTO proof ({columns}) SELECT id, 'drill', 1, 1, 0, '{{}}', x'00' FROM repository"))
         .await;
     let failed = told.receiver.notice("drill.failed").await;
-    assert_eq!(failed["command"], "refward verify acme:acme/api --drill");
+    assert_eq!(failed["command"], "refward drill acme:acme/api");
     told.paste(&failed["command"]).await;
     assert_eq!(service.stop().await, 0);
 
