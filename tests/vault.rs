@@ -10,6 +10,8 @@ mod damage;
 mod keys;
 #[path = "vault/program.rs"]
 mod program;
+#[path = "vault/protection.rs"]
+mod protection;
 #[path = "vault/recovery.rs"]
 mod recovery;
 #[path = "vault/round_trip.rs"]

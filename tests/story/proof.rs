@@ -13,7 +13,7 @@ use crate::support::fake_github::{Repo, Work};
 use crate::support::faults::SmallDisk;
 use crate::support::s3::S3;
 use crate::support::shell::git;
-use crate::support::world::{World, files};
+use crate::support::world::{World, eventually, files};
 
 const REPO: &str = "acme/api";
 
@@ -320,12 +320,30 @@ async fn what_the_store_protects_from_is_tried_and_told() {
     assert_eq!(probes().len(), 1, "{:?}", probes());
     assert_eq!(told(&world).await.0["deleting"]["outcome"], "refused");
     assert_eq!(probes().len(), 1, "{:?}", probes());
+}
 
-    // A bucket that keeps versions and locks them.
-    let world = World::in_bucket_of(S3::start_locked().await).await;
-    let (protection, text) = told(&world).await;
-    assert_eq!(protection["deleting"]["outcome"], "version_kept", "{protection}");
-    assert!(text.contains("The bucket locks what is written: COMPLIANCE for 30 days."), "{text}");
+#[tokio::test]
+async fn a_service_proves_by_itself_and_finds_damage_by_itself() {
+    let world = World::with(&[("workers.upkeep", "1s"), ("proof.read_all_within", "1h")]).await;
+    backed_up(&world).await;
+    let becomes = async |wanted: &str| {
+        let look = async || (health(&world).await == wanted).then_some(());
+        eventually(look, || format!("{REPO} to be {wanted}")).await;
+    };
+    let service = world.serve().await;
+    becomes("green").await;
+    eventually(
+        async || (world.ok(&["status"]).await["vault"]["objects_read"] == 1).then_some(()),
+        || "the object to be read".to_owned(),
+    )
+    .await;
+    service.stop().await;
+
+    flip(&world.objects()[0]);
+    // An hour later.
+    services(&world, |_| {}).await.catalog.remove_fact("read_share").await.unwrap();
+    let _service = world.serve().await;
+    becomes("red").await;
 }
 
 #[tokio::test]
