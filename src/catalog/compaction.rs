@@ -1,18 +1,18 @@
 //! What compaction knows and changes: which repositories need it, points that go, consolidated snapshots, and objects that
 //! wait to be deleted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Set, Statement,
+    QueryTrait, Set, Statement,
 };
 use serde_json::json;
 
-use crate::domain::{Actor, Error, Kind, RefChange, RefCounts, RepoId, Result, Seq};
+use crate::domain::{Actor, Error, Kind, RefChange, RefCounts, RefName, RepoId, Result, Seq};
 
 use super::error::{During, unreadable};
 use super::spans::{self, StoredSpan};
@@ -59,8 +59,19 @@ pub struct Drop<'a> {
     pub points: &'a BTreeSet<Seq>,
     /// See `points`.
     pub before: DateTime<Utc>,
-    /// The moves of those points that follow a dropped one, with what moved in the dropped ones in them.
-    pub moves: Vec<(Seq, Vec<(RefChange, Option<Actor>)>)>,
+    /// The points that follow a dropped one.
+    pub retold: Vec<Retold>,
+}
+
+/// A point as it is told once those before it are dropped: what moved in them is part of what moved in it.
+#[derive(Clone, Debug)]
+pub struct Retold {
+    /// Which.
+    pub seq: Seq,
+    /// What moved.
+    pub changes: Vec<RefChange>,
+    /// Who moved it last, where it is known.
+    pub actors: BTreeMap<RefName, Actor>,
 }
 
 impl Catalog {
@@ -134,8 +145,8 @@ impl Catalog {
             return Err(busy("a recovery point is kept after all"));
         }
         forget(&tx, what.repo, what.points).await?;
-        for (seq, moves) in what.moves {
-            retell(&tx, what.repo, seq, moves).await?;
+        for point in what.retold {
+            retell(&tx, what.repo, point).await?;
         }
         tx.commit().await.during(DOING)
     }
@@ -229,20 +240,6 @@ impl Catalog {
         }
         Ok(())
     }
-
-    /// Repositories on which a hold stands.
-    pub async fn held_repositories(&self) -> Result<BTreeSet<RepoId>> {
-        let rows: Vec<String> = hold::Entity::find()
-            .select_only()
-            .column(hold::Column::RepoId)
-            .distinct()
-            .filter(hold::Column::LiftedAt.is_null())
-            .into_tuple()
-            .all(&self.read)
-            .await
-            .during("looking for holds")?;
-        rows.into_iter().map(|id| id.parse()).collect()
-    }
 }
 
 async fn held(db: &impl ConnectionTrait, repo: &RepoId) -> Result<bool> {
@@ -282,29 +279,23 @@ async fn forget(tx: &DatabaseTransaction, repo: &RepoId, points: &BTreeSet<Seq>)
 }
 
 /// Puts other moves in the place of a point's own.
-async fn retell(
-    tx: &DatabaseTransaction,
-    repo: &RepoId,
-    seq: Seq,
-    moves: Vec<(RefChange, Option<Actor>)>,
-) -> Result<()> {
+async fn retell(tx: &DatabaseTransaction, repo: &RepoId, point: Retold) -> Result<()> {
     const DOING: &str = "dropping recovery points";
-    let at = column(seq.get());
+    let at = column(point.seq.get());
     ref_change::Entity::delete_many()
         .filter(ref_change::Column::RepoId.eq(repo.as_str()))
         .filter(ref_change::Column::Seq.eq(at))
         .exec(tx)
         .await
         .during(DOING)?;
-    let changes: Vec<RefChange> = moves.iter().map(|(change, _)| change.clone()).collect();
-    let counts = RefCounts::of(&changes, 0);
-    let rows = moves.into_iter().map(|(change, actor)| ref_change::ActiveModel {
+    let counts = RefCounts::of(&point.changes, 0);
+    let rows = point.changes.into_iter().map(|change| ref_change::ActiveModel {
         repo_id: Set(repo.to_string()),
         seq: Set(at),
         old: Set(change.old.as_ref().map(bytes)),
         new: Set(change.new.as_ref().map(bytes)),
         forced: Set(change.forced),
-        actor: Set(actor.map(|actor| actor.0)),
+        actor: Set(point.actors.get(&change.name).map(|actor| actor.0.clone())),
         name: Set(change.name.into()),
     });
     insert_all(tx, rows, 7).await.during(DOING)?;

@@ -50,7 +50,7 @@ use error::During;
 pub use alarms::{NewAlarm, RESOLVED, StandingAlarm};
 pub use apps::{AppFacts, AppSecret, Permissions, StoredApp};
 pub use body::PackedBody;
-pub use compaction::{Condemned, Drop};
+pub use compaction::{Condemned, Drop, Retold};
 pub use connections::{Connection, ConnectionSettings, Listing, NewConnection, Survey};
 pub use credentials::{NewCredential, Source, StoredCredential};
 pub use deliveries::{CONSUMED, EventCount, NewDelivery, NewEvent, PendingEvent, StoredDelivery, Subscription};

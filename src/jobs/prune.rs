@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::catalog::{Condemned, RETENTION_PAUSED, StoredSpan};
 use crate::config::Pruner;
-use crate::domain::{Error, Extent, RepoId, Result};
+use crate::domain::{Error, Expected, Extent, RepoId, Result};
 use crate::services::Services;
 use crate::vault::{Cover, Doomed, Shredder, TrashList, object_name};
 
@@ -26,8 +26,8 @@ pub struct Sentence {
     pub goes_at: Option<DateTime<Utc>>,
     /// Why it does not go when its time has come.
     pub stays: Option<&'static str>,
-    /// What stands for it, and the SHA-256 of that; `None`: it is not in the vault any more.
-    by: Option<(Extent, [u8; 32])>,
+    /// What stands for it; `None`: it is not in the vault any more.
+    by: Option<Expected>,
 }
 
 /// What a run did.
@@ -92,17 +92,23 @@ async fn carry_out(services: &Services) -> Result<(Pruned, Result<()>)> {
         Err(error) => return Ok((done, Err(refused(error)))),
     };
     let court = Court::convene(services, (now, store_time)).await?;
-    let mut together: BTreeMap<(RepoId, Option<(Extent, [u8; 32])>), Vec<Condemned>> = BTreeMap::new();
-    for sentence in court.sentences().await?.into_iter().filter(ripe) {
-        together.entry((sentence.what.repo.clone(), sentence.by)).or_default().push(sentence.what);
+    let (mut by_keeper, mut not_there) = (BTreeMap::<_, (Expected, Vec<Condemned>)>::new(), Vec::new());
+    for Sentence { what, by, .. } in court.sentences().await?.into_iter().filter(ripe) {
+        match by {
+            None => not_there.push(what.object),
+            Some(by) => {
+                by_keeper.entry((what.repo.clone(), by.extent)).or_insert_with(|| (by, Vec::new())).1.push(what);
+            }
+        }
     }
-    for ((repo, by), objects) in together {
-        let Some(by) = by else {
-            services.catalog.deleted(&names(objects.iter())).await?;
-            continue;
-        };
+    services.catalog.deleted(&not_there).await?;
+    for ((repo, _), (by, objects)) in by_keeper {
         if let Err(error) = is_whole(services, &repo, by).await {
             return Ok((done, Err(refused(error))));
+        }
+        // That took its time.
+        if !services.catalog.holds(Some(&repo)).await?.is_empty() {
+            continue;
         }
         let (gone, outcome) = shredder.delete(&names(objects.iter())).await;
         services.catalog.deleted(&gone).await?;
@@ -117,11 +123,11 @@ async fn carry_out(services: &Services) -> Result<(Pruned, Result<()>)> {
 }
 
 /// The last look before it is the only copy: every byte of what stands for the others is as it was written.
-async fn is_whole(services: &Services, repo: &RepoId, (extent, sha256): (Extent, [u8; 32])) -> Result<()> {
-    if services.vault.hash(repo, &extent).await?.sha256 == sha256 {
+async fn is_whole(services: &Services, repo: &RepoId, by: Expected) -> Result<()> {
+    if services.vault.hash(repo, &by.extent).await?.sha256 == by.sha256 {
         return Ok(());
     }
-    let object = object_name(repo, &extent);
+    let object = object_name(repo, &by.extent);
     Err(Error::damaged(format!("{object} is not the object that was written; what it stands for stays"))
         .hint("run `refward verify REPO --read-data`"))
 }
@@ -156,7 +162,7 @@ struct Court<'a> {
 impl<'a> Court<'a> {
     async fn convene(services: &'a Services, now: (DateTime<Utc>, DateTime<Utc>)) -> Result<Self> {
         let lists = services.vault.trash_lists().await?.into_iter().map(|list| (list.name.clone(), list));
-        let held = services.catalog.held_repositories().await?;
+        let held = services.catalog.holds(None).await?.into_iter().map(|hold| hold.repo).collect();
         let paused = services.catalog.fact::<serde_json::Value>(RETENTION_PAUSED).await?.is_some();
         Ok(Self { services, now, lists: lists.collect(), held, paused })
     }
@@ -223,8 +229,8 @@ impl Repository {
         Ok(Self { id: id.clone(), cover: services.vault.cover(id).await?, known: known.collect() })
     }
 
-    /// What stands for an object and its hash, nothing where the object is gone already, or why the object must stay.
-    fn judge(&self, what: &Condemned) -> Result<Option<(Extent, [u8; 32])>, &'static str> {
+    /// What stands for an object, nothing where the object is gone already, or why the object must stay.
+    fn judge(&self, what: &Condemned) -> Result<Option<Expected>, &'static str> {
         let is_it = |extent: &Extent| object_name(&self.id, extent) == what.object;
         if self.cover.live.iter().any(|stored| is_it(&stored.extent)) {
             return Err("nothing in the vault stands for it any more");
@@ -237,7 +243,7 @@ impl Repository {
         let live = self.cover.live.iter().find(|live| !live.extent.is_single() && around(&live.extent));
         let known = live.and_then(|live| self.known.get(&live.extent).filter(|known| known.stored_bytes == live.bytes));
         known
-            .map(|known| Some((known.extent, known.sha256)))
+            .map(|known| Some(Expected { extent: known.extent, sha256: known.sha256 }))
             .ok_or("the catalog does not know what stands for it in the vault")
     }
 }

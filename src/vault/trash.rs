@@ -85,7 +85,7 @@ impl Vault {
                         lists.push(TrashList { name, written_at: time, stored_at: meta.last_modified, objects });
                     }
                     None => {
-                        tracing::warn!(object = name, "a list of what is condemned is not ours; it counts for nothing")
+                        tracing::warn!(object = name, "a list of what is condemned is not ours; it counts for nothing");
                     }
                 }
             }
@@ -127,6 +127,8 @@ impl Shredder {
     /// older than that says, wherever our own clock has jumped to.
     pub async fn store_time(&self) -> Result<DateTime<Utc>> {
         let name = format!("{TRASH}/clock-{}", Uuid::new_v4().simple());
+        // Who may not delete leaves nothing behind.
+        self.remove(&name).await?;
         self.store.create_small(&name, "refward asks what time it is\n".into()).await?;
         let meta = self.store.exists(&name).await?;
         self.remove(&name).await?;

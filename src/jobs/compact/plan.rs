@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn ten_thousand_pushes_of_one_size() {
-        let (live, rewritten) = live_through([1_000; 10_000], RULES);
+        let (live, rewritten) = live_through(std::iter::repeat_n(1_000, 10_000), RULES);
         let spans = live.iter().filter(|stored| !stored.extent.is_single()).count();
         assert!(spans <= 4, "{live:?}");
         assert!(rewritten <= 30 * 10_000_000, "{rewritten}");

@@ -8,8 +8,8 @@ use std::path::Path;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{Compaction, Plan};
-use crate::catalog::{Drop, StoredSpan};
-use crate::domain::{Actor, Error, Extent, Head, ObjectId, RefChange, RefState, Result, Seq};
+use crate::catalog::{Drop, Retold, StoredSpan};
+use crate::domain::{Error, Extent, Head, ObjectId, RefState, Result, Seq};
 use crate::git::{self, Pack, bare, program};
 use crate::jobs::sync_repo::{pack_entry, pack_source};
 use crate::vault::{Appended, Held, Record, consolidate, object_name};
@@ -93,12 +93,13 @@ impl Compaction<'_> {
         let follows_a_gap =
             |seq: &Seq| told.range(..seq).next_back().is_some_and(|before| plan.leaving.contains(before));
         let earlier = joined.span.iter().flat_map(|span| &span.points).map(|held| &held.record);
-        let moves = earlier.chain([joined]).filter(|record| follows_a_gap(&record.seq)).map(|record| {
-            let actor = |change: &RefChange| -> Option<Actor> { record.trigger.actors.get(&change.name).cloned() };
-            (record.seq, record.changes.iter().map(|change| (change.clone(), actor(change))).collect())
+        let after_a_gap = earlier.chain([joined]).filter(|record| follows_a_gap(&record.seq));
+        let retold = after_a_gap.map(|record| {
+            let (changes, actors) = (record.changes.clone(), record.trigger.actors.clone());
+            Retold { seq: record.seq, changes, actors }
         });
         let (repo, last, before) = (&self.repository.id, plan.last, plan.before);
-        let what = Drop { repo, last, points: &plan.leaving, before, moves: moves.collect() };
+        let what = Drop { repo, last, points: &plan.leaving, before, retold: retold.collect() };
         self.services.catalog.drop_points(what).await?;
         tracing::info!(repository = self.repository.full_name, points = plan.leaving.len(), "recovery points dropped");
         Ok(())
