@@ -11,13 +11,13 @@ use sea_orm::{
 use serde_json::Value;
 
 use crate::domain::policy::{Drill, Policy};
-use crate::domain::{ProofKind, RepoId, Report, Result, Seq};
+use crate::domain::{Extent, ProofKind, RepoId, Report, Result, Seq};
 
-use super::Catalog;
 use super::error::{During, unreadable};
 use super::repositories::repo_id;
-use super::tables::{job, policy, proof, reading, repository, snapshot};
+use super::tables::{job, policy, proof, reading, repository, snapshot, span};
 use super::values::{column, count, now, time};
+use super::{Catalog, StoredSpan};
 
 /// A proof, passed or failed.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,18 +151,39 @@ impl Catalog {
         Ok(read.into_iter().map(count).sum())
     }
 
-    /// What each repository with snapshots has in the vault, as far as one restore reads it.
-    pub async fn stored_bytes_by_repository(&self) -> Result<Vec<(RepoId, u64)>> {
-        let rows: Vec<(String, i64)> = snapshot::Entity::find()
+    /// What a restore of each repository reads from the vault: its live objects.
+    pub async fn live_bytes(&self) -> Result<HashMap<RepoId, u64>> {
+        const DOING: &str = "measuring the repositories";
+        let within = Query::select()
+            .expr(Expr::val(1))
+            .from(span::Entity)
+            .and_where(span::Column::RepoId.into_expr().equals(snapshot::Column::RepoId.as_column_ref()))
+            .and_where(span::Column::FromSeq.into_expr().lte(snapshot::Column::Seq.into_expr()))
+            .and_where(span::Column::ToSeq.into_expr().gte(snapshot::Column::Seq.into_expr()))
+            .take();
+        let singles: Vec<(String, i64)> = snapshot::Entity::find()
             .select_only()
             .column(snapshot::Column::RepoId)
             .column_as(snapshot::Column::StoredBytes.sum().cast_as("bigint"), "bytes")
+            .filter(Expr::exists(within).not())
             .group_by(snapshot::Column::RepoId)
             .into_tuple()
             .all(&self.read)
             .await
-            .during("measuring the repositories")?;
-        rows.into_iter().map(|(repo, bytes)| Ok((repo_id(&repo)?, count(bytes)))).collect()
+            .during(DOING)?;
+        let mut spans: HashMap<String, Vec<StoredSpan>> = HashMap::new();
+        for row in span::Entity::find().all(&self.read).await.during(DOING)? {
+            spans.entry(row.repo_id.clone()).or_default().push(row.try_into()?);
+        }
+        let spans = spans.into_iter().map(|(repo, spans)| {
+            let (live, _) = Extent::cover(spans, |span| span.extent);
+            (repo, live.iter().map(|span| span.stored_bytes).sum::<u64>())
+        });
+        let mut sums = HashMap::new();
+        for (repo, bytes) in spans.chain(singles.into_iter().map(|(repo, bytes)| (repo, count(bytes)))) {
+            *sums.entry(repo_id(&repo)?).or_default() += bytes;
+        }
+        Ok(sums)
     }
 
     /// When each of the repository's snapshots was taken.

@@ -31,7 +31,7 @@ pub use catch_up::catch_up;
 pub use compact::{compact, due as compaction_due};
 pub use deliver::deliver;
 pub use discover::{Discovered, Filter, discover, groups_of};
-pub use drill::{Windows, drill, due as drills_due, prove};
+pub use drill::{Windows, drill, due as drills_due, next_drill, prove};
 pub use follow_app::follow_app;
 pub use prune::{Pruned, Sentence, prune, prune_now, sentences};
 pub use quotas::{sharing, standing, throttled};

@@ -46,7 +46,7 @@ pub async fn read_share(services: &Services) -> Result<()> {
     if before.is_some_and(|before| (TimeDelta::zero()..PAUSE).contains(&(now - before.at))) {
         return Ok(());
     }
-    let total = catalog.stored_bytes_by_repository().await?.iter().map(|(_, bytes)| bytes).sum();
+    let total = catalog.live_bytes().await?.values().sum();
     let mut account = grant(before, total, services.settings.proof.read_all_within, now);
     let repositories: HashMap<RepoId, Repository> =
         catalog.repositories().await?.into_iter().map(|repository| (repository.id.clone(), repository)).collect();

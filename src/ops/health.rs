@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::status::State;
 use crate::catalog::Standing;
+use crate::jobs;
 
 /// In one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -32,6 +33,8 @@ pub struct Proof {
     pub window_ms: Option<u64>,
     /// When that will be too old; `null`: it is, or there is none.
     pub valid_until: Option<DateTime<Utc>>,
+    /// When it is to be drilled next; `null`: never.
+    pub next: Option<DateTime<Utc>>,
     /// Of the newest drill.
     pub last: LastDrill,
     /// Since when objects are known to be damaged or missing.
@@ -61,6 +64,7 @@ impl Proof {
             passed_at: standing.passed_at,
             window_ms: window.map(|window| u64::try_from(window.as_millis()).unwrap_or(u64::MAX)),
             valid_until: standing.passed_at.and_then(end).filter(|end| *end > now),
+            next: window.map(|window| jobs::next_drill(standing, window).unwrap_or(now)),
             last: match standing.last_drill {
                 None => LastDrill::Never,
                 Some((_, true)) => LastDrill::Passed,

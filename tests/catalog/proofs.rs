@@ -1,8 +1,8 @@
 //! Proofs and readings: what a status and a drill's turn are made from.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use refward::catalog::{Reading, Standing};
-use refward::domain::{Problem, ProofKind, ReadAmount, RepoId, Report, Skipped};
+use refward::catalog::{Reading, Standing, StoredSpan};
+use refward::domain::{Extent, Problem, ProofKind, ReadAmount, RepoId, Report, Skipped};
 
 use crate::world::{World, change, list, minute, seq, snapshot};
 
@@ -11,6 +11,7 @@ on_both_databases!(
     old_proofs_are_forgotten_but_never_the_newest,
     a_reading_replaces_the_one_before,
     what_a_snapshot_lacks_is_kept_with_it,
+    what_a_restore_reads_is_counted_once,
 );
 
 fn report(repo: &RepoId, kind: ProofKind, started_at: DateTime<Utc>, passed: bool) -> Report {
@@ -103,6 +104,26 @@ async fn what_a_snapshot_lacks_is_kept_with_it(world: World) {
     assert_eq!(catalog.status().await.unwrap()[0].missing, lacks);
     catalog.commit(snapshot(rocket, 2, Vec::new(), 1)).await.unwrap();
     assert_eq!(catalog.status().await.unwrap()[0].missing, []);
-    assert_eq!(catalog.stored_bytes_by_repository().await.unwrap(), [(rocket.clone(), 501 + 502)]);
+    assert_eq!(catalog.live_bytes().await.unwrap()[rocket], 501 + 502);
     assert_eq!(catalog.snapshot_times(rocket).await.unwrap()[&seq(2)], minute(2));
+}
+
+async fn what_a_restore_reads_is_counted_once(world: World) {
+    let (rocket, catalog) = (&world.rocket, &world.catalog);
+    for number in 1..=5 {
+        catalog.commit(snapshot(rocket, number, Vec::new(), 1)).await.unwrap();
+    }
+    let span = |from, to, rewriting, stored_bytes| StoredSpan {
+        extent: Extent { from: seq(from), to: seq(to), rewriting },
+        sha256: [7; 32],
+        stored_bytes,
+        pack_bytes: 0,
+        objects: 0,
+        points: 1,
+    };
+    // The second stands for the first, too; snapshot 5 for itself.
+    for span in [span(1, 2, 1, 10_000), span(1, 4, 1, 20_000), span(1, 4, 2, 30_000)] {
+        catalog.put_span(rocket, &span).await.unwrap();
+    }
+    assert_eq!(catalog.live_bytes().await.unwrap()[rocket], 30_000 + 505);
 }

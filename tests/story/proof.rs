@@ -73,6 +73,7 @@ async fn a_restore_is_proved_and_anybody_can_check_that() {
     let status = world.status(REPO).await;
     assert_eq!((&status["health"], &status["proof"]["last"]), (&json!("green"), &json!("passed")), "{status:#}");
     assert_eq!(status["proof"]["passed_at"], report["started_at"]);
+    assert_eq!(status["proof"]["window_s"], 30 * 86_400, "as the built-in policy says");
     assert_eq!(files(Path::new(&world.path("tmp"))).len(), 1, "nothing but the lock is left in scratch");
 
     // Somebody who does not trust us, with jq and openssl.
@@ -169,6 +170,34 @@ async fn the_vault_is_read_in_shares_and_damage_is_found_without_being_asked() {
     refward::jobs::read_share(&services).await.unwrap();
     assert_eq!(health(&world).await, "green");
     assert_eq!(world.ok(&["status"]).await["vault"]["objects_read"], 3);
+}
+
+#[tokio::test]
+async fn what_was_consolidated_is_drilled_and_read_like_everything_else() {
+    let world = World::new().await;
+    let (_, work) = backed_up(&world).await;
+    for text in ["two", "three", "four", "five", "six"] {
+        work.commit(text).await;
+        work.push(&["main"]).await;
+        world.ok(&["backup", REPO, "--wait"]).await;
+    }
+    let services = services(&world, |settings| {
+        settings.compact.after = 4;
+        settings.proof.read_all_within = std::time::Duration::from_hours(1);
+    })
+    .await;
+    let repo = services.catalog.resolve(&REPO.parse().unwrap()).await.unwrap().id;
+    refward::jobs::compact(&services, &repo).await.unwrap();
+    let superseded = world.objects()[1].clone();
+    assert_eq!(world.objects().len(), 7, "one stands for all: {:?}", world.objects());
+
+    let report = &world.ok(&["drill", REPO]).await[0];
+    assert_eq!((&report["passed"], &report["read"]["objects"]), (&json!(true), &json!(1)), "{report:#}");
+    // What nobody reads any more may be damaged or gone.
+    flip(&superseded);
+    refward::jobs::read_share(&services).await.unwrap();
+    assert_eq!(world.ok(&["status"]).await["vault"]["objects_read"], 1);
+    assert_eq!(health(&world).await, "green");
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ pub async fn due(services: &Services) -> Result<Vec<RepoId>> {
     let windows = Windows::read(catalog).await?;
     // These come back by themselves, and must not stand in the way of others meanwhile.
     let failing = catalog.failing_jobs(job_kind::DRILL).await?;
-    let candidates = catalog.stored_bytes_by_repository().await?.into_iter().filter_map(|(repo, bytes)| {
+    let candidates = catalog.live_bytes().await?.into_iter().filter_map(|(repo, bytes)| {
         let standing = standings.get(&repo).copied().unwrap_or_default();
         let wanted = !failing.contains(repo.as_str()) && is_due(&standing, windows.of(&repo)?, now);
         wanted.then_some(Candidate { last: standing.last_drill.map(|(at, _)| at), repo, bytes })
@@ -59,14 +59,17 @@ fn affordable(mut candidates: Vec<Candidate>, mut budget: u64) -> Vec<RepoId> {
     chosen
 }
 
-/// Some time before the window closes, so that a proof is never older than it.
 fn is_due(standing: &Standing, window: Duration, now: DateTime<Utc>) -> bool {
+    next_drill(standing, window).is_none_or(|next| next <= now)
+}
+
+/// When a repository should be drilled again: some time before its window closes, so that the proof is never older than it,
+/// and soon after a failure. `None`: now.
+pub fn next_drill(standing: &Standing, window: Duration) -> Option<DateTime<Utc>> {
     let window = TimeDelta::from_std(window).unwrap_or(TimeDelta::MAX);
-    match standing.last_drill {
-        None => true,
-        Some((at, true)) => now - at >= window * 3 / 4,
-        Some((at, false)) => now - at >= (window / 10).min(AFTER_FAILURE),
-    }
+    let (at, passed) = standing.last_drill?;
+    let pause = if passed { window / 4 * 3 } else { (window / 10).min(AFTER_FAILURE) };
+    at.checked_add_signed(pause)
 }
 
 #[cfg(test)]

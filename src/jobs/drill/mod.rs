@@ -20,7 +20,7 @@ use crate::domain::{
 use crate::forge::quota::Urgency;
 use crate::services::{Services, git_limits};
 
-pub use due::due;
+pub use due::{due, next_drill};
 pub use window::Windows;
 
 const METHOD: &str = "restored into an empty folder from the vault alone, git fsck, every reference compared";
