@@ -16,7 +16,6 @@ mod protection;
 mod recovery;
 #[path = "vault/round_trip.rs"]
 mod round_trip;
-#[expect(dead_code, reason = "the stories use the rest")]
 #[path = "support/s3.rs"]
 mod s3;
 #[path = "vault/stores.rs"]

@@ -73,7 +73,7 @@ async fn a_restore_is_proved_and_anybody_can_check_that() {
     let status = world.status(REPO).await;
     assert_eq!((&status["health"], &status["proof"]["last"]), (&json!("green"), &json!("passed")), "{status:#}");
     assert_eq!(status["proof"]["passed_at"], report["started_at"]);
-    assert_eq!(status["proof"]["window_s"], 30 * 86_400, "as the built-in policy says");
+    assert_eq!(status["proof"]["window_ms"], 30 * 86_400_000_u64, "as the built-in policy says");
     assert_eq!(files(Path::new(&world.path("tmp"))).len(), 1, "nothing but the lock is left in scratch");
 
     // Somebody who does not trust us, with jq and openssl.
