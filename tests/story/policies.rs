@@ -469,7 +469,12 @@ async fn what_the_forge_deleted_keeps_what_it_has() {
 async fn a_paused_retention_lets_nothing_go_before_somebody_resumes_it() {
     let (world, ..) = acme(&[("policies.grace", "0s")], 2).await;
     world.ok(&[&["policy", "set", "default"][..], &LAST_ONE].concat()).await;
-    services(&world).await.catalog.put_fact(refward::jobs::PAUSED, &json!({ "why": "a rebuild" })).await.unwrap();
+    services(&world)
+        .await
+        .catalog
+        .put_fact(refward::catalog::RETENTION_PAUSED, &json!({ "why": "a rebuild" }))
+        .await
+        .unwrap();
     world.ok(&["forget"]).await;
     assert_eq!(leaving(&world, "acme/api").await, [] as [u64; 0]);
     assert_eq!(world.ok(&["forget", "--resume"]).await, json!({ "resumed": true }));
