@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QueryTrait, Set, Statement,
+    QuerySelect, QueryTrait, Set, Statement,
 };
 use serde_json::json;
 
@@ -217,6 +217,19 @@ impl Catalog {
             .all(&self.read)
             .await;
         rows.during("listing what is condemned")?.into_iter().map(Condemned::try_from).collect()
+    }
+
+    /// Names of everything of a repository that was ever condemned.
+    pub async fn condemned_of(&self, repo: &RepoId) -> Result<BTreeSet<String>> {
+        let rows: Vec<String> = condemned::Entity::find()
+            .select_only()
+            .column(condemned::Column::Object)
+            .filter(condemned::Column::RepoId.eq(repo.as_str()))
+            .into_tuple()
+            .all(&self.read)
+            .await
+            .during("listing what is condemned")?;
+        Ok(rows.into_iter().collect())
     }
 
     /// Remembers the list in the vault that names these objects.

@@ -248,6 +248,21 @@ async fn nothing_is_deleted_before_its_grace_is_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_condemned_is_found_again() {
+    let mut past = Past::new(&[("prune.grace", "0s")]).await;
+    for number in 2..=4 {
+        past.push(&format!("commit {number}")).await;
+    }
+    past.compacted().await;
+    past.behind().await.change("DELETE FROM condemned").await;
+    assert_eq!(past.world.ok(&["prune", "--plan"]).await, json!([]));
+    past.compacted().await;
+    past.world.ok(&["prune"]).await;
+    assert_eq!(past.world.ok(&["prune"]).await["deleted"], 4);
+    past.come_back(1..=4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_was_tampered_with_condemns_nothing() {
     let mut past = Past::new(&[("prune.grace", "0s")]).await;
     for number in 2..=4 {

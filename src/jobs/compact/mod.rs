@@ -25,7 +25,7 @@ use crate::assembly::Source;
 use crate::catalog::{RETENTION_PAUSED, Repository, StoredSpan};
 use crate::domain::{Error, Extent, Kind, RepoId, Result, Seq};
 use crate::services::{Services, git_limits};
-use crate::vault::{Stored, object_name};
+use crate::vault::{Cover, Stored, object_name};
 
 use plan::Rules;
 
@@ -138,12 +138,34 @@ impl<'a> Compaction<'a> {
             }
         }
         spans.extend(self.known_spans().await?);
+        self.condemn_forgotten(&spans, &cover).await?;
         let live = cover.through(last)?.to_vec();
         if cover.end() > Some(last) && live.last().is_none_or(|stored| stored.extent.to > last) {
             return Err(self.disagrees());
         }
         let points = catalog.sealed(repo).await?.into_iter().map(|(seq, _)| seq).collect();
         Ok(Some(Standing { live, all, damaged, spans, points, last }))
+    }
+
+    /// A catalog that was made anew does not know what was condemned before.
+    async fn condemn_forgotten(&self, spans: &BTreeMap<Extent, StoredSpan>, cover: &Cover) -> Result<()> {
+        let (catalog, repo) = (&self.services.catalog, &self.repository.id);
+        let known = catalog.condemned_of(repo).await?;
+        for span in cover.live.iter().filter_map(|stored| spans.get(&stored.extent)) {
+            let mut forgotten = self.superseded(cover, &span.extent);
+            forgotten.retain(|(object, _)| !known.contains(object));
+            if !forgotten.is_empty() {
+                catalog.consolidated(repo, span, &forgotten).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Names and lengths of the objects that another stands for.
+    fn superseded(&self, cover: &Cover, by: &Extent) -> Vec<(String, u64)> {
+        let within = |other: &Extent| by.from <= other.from && other.to <= by.to;
+        let superseded = cover.superseded.iter().filter(|stored| within(&stored.extent));
+        superseded.map(|stored| (object_name(&self.repository.id, &stored.extent), stored.bytes)).collect()
     }
 
     async fn known_spans(&self) -> Result<BTreeMap<Extent, StoredSpan>> {

@@ -140,11 +140,7 @@ impl Compaction<'_> {
         if !cover.live.iter().any(|stored| stored.extent == *extent) {
             return Err(Error::busy("another worker has joined more meanwhile"));
         }
-        let within = |other: &Extent| extent.from <= other.from && other.to <= extent.to;
-        let superseded = cover.superseded.iter().filter(|stored| within(&stored.extent));
-        let superseded: Vec<(String, u64)> =
-            superseded.map(|stored| (object_name(repo, &stored.extent), stored.bytes)).collect();
-        self.services.catalog.consolidated(repo, &span, &superseded).await
+        self.services.catalog.consolidated(repo, &span, &self.superseded(&cover, extent)).await
     }
 }
 
