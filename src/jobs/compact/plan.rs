@@ -64,8 +64,10 @@ pub(super) fn worth_dropping<'a>(
     let mut since: HashMap<&RefName, Seq> = HashMap::new();
     moves.into_iter().any(|(seq, change)| {
         let came = since.insert(&change.name, seq);
-        // A value that is followed by one that contains it goes or stays with that one.
-        let abandoned = change.old.is_some() && (change.forced || change.new.is_none());
+        // A value that is followed by one that contains it goes or stays with that one. Forges remake the references of pull
+        // requests all the time: that alone is no reason to write everything again.
+        let counts = change.name.is_branch() || change.name.is_tag();
+        let abandoned = counts && change.old.is_some() && (change.forced || change.new.is_none());
         let kept_in = |from: Seq| points.range(from..seq).any(|point| !leaving.contains(point));
         abandoned && came.is_some_and(|from| !kept_in(from))
     })

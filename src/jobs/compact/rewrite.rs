@@ -12,7 +12,7 @@ use crate::catalog::{Drop, Retold, StoredSpan};
 use crate::domain::{Error, Extent, Head, ObjectId, RefState, Result, Seq};
 use crate::git::{self, Pack, bare, program};
 use crate::jobs::sync_repo::{pack_entry, pack_source};
-use crate::vault::{Appended, Held, Record, consolidate, object_name};
+use crate::vault::{Appended, Held, Record, Sealed, Stored, consolidate, object_name};
 
 /// Objects read from the vault at a time.
 const AT_A_TIME: usize = 4;
@@ -20,19 +20,17 @@ const AT_A_TIME: usize = 4;
 impl Compaction<'_> {
     /// Writes it. What it stands for stays as it is.
     pub(super) async fn rewrite(&self, plan: &Plan) -> Result<()> {
+        if !plan.leaving.is_empty() {
+            // Before the packs are read, which takes long: a busy repository would have moved on.
+            self.drop_from_catalog(plan).await?;
+        }
         let scratch = self.source.scratch()?;
         let folder = scratch.path().join("objects.git");
         let objects = self.gather(plan, &folder).await?;
-        let told: BTreeSet<Seq> =
-            objects.iter().flat_map(|object| object.record.points(object.sealed)).map(|held| held.record.seq).collect();
-        let gone: BTreeSet<Seq> =
-            told.iter().filter(|seq| plan.leaving.contains(seq) || !plan.points.contains(seq)).copied().collect();
+        let gone = plan.gone(&objects);
         let before = self.state_before(plan, &objects).await?;
         let rewriting = plan.extent.rewriting;
         let joined = consolidate(&objects, &gone, rewriting, before.as_ref(), None)?;
-        if !plan.leaving.is_empty() {
-            self.drop_from_catalog(plan, &told, &joined).await?;
-        }
         let (format, limits) = (joined.object_format, &self.source.limits);
         let pack = if gone.is_empty() {
             program::join(&folder, format, limits).await?
@@ -89,16 +87,31 @@ impl Compaction<'_> {
         self.services.vault.state_before(&self.repository.id, plan.extent.from).await
     }
 
-    async fn drop_from_catalog(&self, plan: &Plan, told: &BTreeSet<Seq>, joined: &Record) -> Result<()> {
-        let follows_a_gap =
-            |seq: &Seq| told.range(..seq).next_back().is_some_and(|before| plan.leaving.contains(before));
+    /// Records alone tell what a point moves when those before it are dropped.
+    async fn drop_from_catalog(&self, plan: &Plan) -> Result<()> {
+        let (vault, repo) = (&self.services.vault, &self.repository.id);
+        let known = self.services.catalog.expected(repo).await?;
+        let mut objects = Vec::new();
+        for Stored { extent, bytes } in &plan.objects {
+            let expected = known.iter().find(|known| known.extent == *extent);
+            let sealed = match expected {
+                Some(known) => Sealed { sha256: known.sha256, bytes: *bytes },
+                // It was dropped before, by a run that died.
+                None => vault.hash(repo, extent).await?,
+            };
+            objects.push(Held { record: vault.record(repo, extent).await?, sealed });
+        }
+        let gone = plan.gone(&objects);
+        let joined = consolidate(&objects, &gone, plan.extent.rewriting, None, None)?;
+        let told = told(&objects);
+        let follows_a_gap = |seq: &Seq| told.range(..seq).next_back().is_some_and(|before| gone.contains(before));
         let earlier = joined.span.iter().flat_map(|span| &span.points).map(|held| &held.record);
-        let after_a_gap = earlier.chain([joined]).filter(|record| follows_a_gap(&record.seq));
+        let after_a_gap = earlier.chain([&joined]).filter(|record| follows_a_gap(&record.seq));
         let retold = after_a_gap.map(|record| {
             let (changes, actors) = (record.changes.clone(), record.trigger.actors.clone());
             Retold { seq: record.seq, changes, actors }
         });
-        let (repo, last, before) = (&self.repository.id, plan.last, plan.before);
+        let (last, before) = (plan.last, plan.before);
         let what = Drop { repo, last, points: &plan.leaving, before, retold: retold.collect() };
         self.services.catalog.drop_points(what).await?;
         tracing::info!(repository = self.repository.full_name, points = plan.leaving.len(), "recovery points dropped");
@@ -142,6 +155,17 @@ impl Compaction<'_> {
         }
         self.services.catalog.consolidated(repo, &span, &self.superseded(&cover, extent)).await
     }
+}
+
+impl Plan {
+    /// What is told by objects and is to be told no more.
+    fn gone(&self, objects: &[Held]) -> BTreeSet<Seq> {
+        told(objects).into_iter().filter(|seq| self.leaving.contains(seq) || !self.points.contains(seq)).collect()
+    }
+}
+
+fn told(objects: &[Held]) -> BTreeSet<Seq> {
+    objects.iter().flat_map(|object| object.record.points(object.sealed)).map(|held| held.record.seq).collect()
 }
 
 fn write_index(pack: &Pack, path: &Path) -> Result<()> {
