@@ -36,7 +36,7 @@ pub use follow_app::follow_app;
 pub use prune::{Pruned, Sentence, prune, prune_now, sentences};
 pub use quotas::{sharing, standing, throttled};
 pub use read_share::{keep_verification, read_share};
-pub use retain::{Judged, judge, retain};
+pub use retain::{Judged, Rules, judge, retain};
 pub use route::{Incoming, Router};
 pub use scheduler::Scheduler;
 pub use sync_repo::{Outcome, row, sync_repo};

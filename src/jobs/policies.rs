@@ -1,18 +1,21 @@
 //! What policies mean for repositories: which applies to which, when each runs next, and changes whose time has come.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Job, groups_of};
 use crate::catalog::{AppliedPolicy, ConnectionSettings, NewNotice, PolicyChange, Priority, Repository, job_kind};
-use crate::domain::policy::{Order, Policy, RepositoryFacts, Why};
-use crate::domain::{ConnectionId, RepoId, Result};
+use crate::domain::policy::{Order, Policy, RepositoryFacts, Why, weakens};
+use crate::domain::{ConnectionId, RepoId, Result, Severity};
 use crate::services::Services;
 
 /// Scheduled backups that one look enqueues at most; the rest follow at the next.
 const BATCH: u64 = 2_000;
+
+/// Repositories that a notice names; of more it tells how many.
+const NAMED: usize = 3;
 
 /// All repositories are judged anew this often, whether or not anything happened.
 const JUDGE_AGAIN: TimeDelta = TimeDelta::days(1);
@@ -50,7 +53,7 @@ pub async fn credentials_for(services: &Services, repository: &Repository) -> Re
 pub async fn assign(services: &Services) -> Result<()> {
     let (order, now) = (order(services).await?, Utc::now());
     let applied = services.catalog.applied_policies().await?;
-    let (mut differing, mut moved) = (Vec::new(), Vec::new());
+    let (mut differing, mut moved, mut drift) = (Vec::new(), Vec::new(), Drift::default());
     for (repository, facts) in facts(services).await? {
         let policy = order.choose(&facts).policy;
         let before = applied.get(&repository.id);
@@ -65,14 +68,48 @@ pub async fn assign(services: &Services) -> Result<()> {
         if before != Some(&wanted) {
             if before.is_some_and(|before| before.policy.is_some() && before.policy != wanted.policy) {
                 moved.push(Job::Retain(repository.id.clone()).subject());
+                drift.note(&order, before.and_then(|before| before.policy.as_deref()), policy, &repository);
             }
             differing.push((repository.id, wanted));
         }
     }
+    drift.tell(services).await?;
     if !differing.is_empty() {
         services.catalog.put_applied_policies(&differing).await?;
     }
     services.catalog.enqueue_all(job_kind::RETAIN, &moved, Priority::Sweep).await
+}
+
+/// Repositories that a policy protects less than the one before, by the names of both: also when no policy was changed, but
+/// a group, a visibility, an owner.
+#[derive(Default)]
+struct Drift(BTreeMap<(String, String), (Vec<String>, Vec<String>)>);
+
+impl Drift {
+    fn note(&mut self, order: &Order, before: Option<&str>, after: &Policy, repository: &Repository) {
+        let before = order.policies().find(|policy| Some(policy.name.as_str()) == before);
+        let Some(before) = before.filter(|_| repository.selected && !repository.gone) else { return };
+        let less = weakens(before, after);
+        if !less.is_empty() {
+            let both = (before.name.clone(), after.name.clone());
+            self.0.entry(both).or_insert((Vec::new(), less)).0.push(repository.full_name.clone());
+        }
+    }
+
+    async fn tell(self, services: &Services) -> Result<()> {
+        for ((before, after), (repositories, less)) in self.0 {
+            let more = repositories.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let named = repositories.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+            let less = less.join("; ");
+            let text = format!(
+                "{named}{more}: now under the policy {after} instead of {before}, which protects less: {less}."
+            );
+            let severity = Severity::Warning;
+            services.catalog.notify(NewNotice { kind: "policy.moved", severity, text, ..NewNotice::default() }).await?;
+        }
+        Ok(())
+    }
 }
 
 /// By a policy's schedule. What is due and was not started yet stays due.
@@ -181,12 +218,15 @@ async fn tell(services: &Services, kind: &'static str, text: String) -> Result<(
 }
 
 /// The settings of connections that are not removed.
-async fn settings(services: &Services) -> Result<HashMap<ConnectionId, ConnectionSettings>> {
+pub(super) async fn settings(services: &Services) -> Result<HashMap<ConnectionId, ConnectionSettings>> {
     let connections = services.catalog.connections().await?;
     Ok(connections.into_iter().map(|connection| (connection.id, connection.settings)).collect())
 }
 
-fn facts_of(settings: &HashMap<ConnectionId, ConnectionSettings>, repository: &Repository) -> Result<RepositoryFacts> {
+pub(super) fn facts_of(
+    settings: &HashMap<ConnectionId, ConnectionSettings>,
+    repository: &Repository,
+) -> Result<RepositoryFacts> {
     let groups = settings.get(&repository.connection_id).map(|settings| groups_of(settings, &repository.full_name));
     Ok(RepositoryFacts {
         id: repository.id.clone(),
@@ -196,9 +236,4 @@ fn facts_of(settings: &HashMap<ConnectionId, ConnectionSettings>, repository: &R
         archived: repository.archived,
         private: repository.private,
     })
-}
-
-/// The connections that are not removed.
-pub(super) async fn connected(services: &Services) -> Result<HashSet<ConnectionId>> {
-    Ok(services.catalog.connections().await?.into_iter().map(|connection| connection.id).collect())
 }

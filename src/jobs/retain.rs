@@ -1,14 +1,14 @@
 //! Marks the recovery points of a repository that no rule keeps. What is marked goes later, by others; until then it can be
 //! restored, and stays if a rule keeps it again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
 use super::policies;
-use crate::catalog::{NewNotice, RETENTION_PAUSED, Repository};
-use crate::domain::policy::{Policy, RecoveryPoint, Verdict, Why};
-use crate::domain::{RepoId, Result, Seq, Snapshot};
+use crate::catalog::{ConnectionSettings, Hold, NewNotice, RETENTION_PAUSED, Repository};
+use crate::domain::policy::{Order, Policy, RecoveryPoint, Verdict, Why};
+use crate::domain::{ConnectionId, RepoId, Result, Seq, Snapshot};
 use crate::services::Services;
 
 /// People are told of a look that marks at least so many.
@@ -58,40 +58,66 @@ pub async fn retain(services: &Services, repo: &RepoId) -> Result<()> {
     Ok(())
 }
 
-/// What the policy says of a repository's recovery points at a moment. Changes nothing.
+/// What is to become of a repository's recovery points at a moment. Changes nothing.
 pub async fn judge(services: &Services, repository: &Repository, now: DateTime<Utc>) -> Result<Judged> {
     let snapshots = services.catalog.snapshots(&repository.id).await?;
-    let (policy, why) = policies::policy_of(services, repository).await?;
-    let points: Vec<RecoveryPoint> = snapshots
-        .iter()
-        .map(|snapshot| RecoveryPoint {
-            seq: snapshot.seq,
-            time: snapshot.time,
-            complete: snapshot.complete,
-            labels: snapshot.labels.clone(),
-        })
-        .collect();
-    let verdicts = policy.retention.judge(&points, now, policy.timezone.0);
-    let spared = spared(services, repository).await?;
-    Ok(Judged { policy, why, spared, points: snapshots.into_iter().zip(verdicts).collect() })
+    Rules::load(services).await?.judge(repository, snapshots, now)
 }
 
-/// Why nothing of a repository goes. What the forge or a person took away from us is not ours to thin out.
-async fn spared(services: &Services, repository: &Repository) -> Result<Option<String>> {
-    let catalog = &services.catalog;
-    if let Some(hold) = catalog.holds(Some(&repository.id)).await?.first() {
-        return Ok(Some(format!("a hold by {}: {}", hold.actor, hold.reason)));
+/// What decides about recovery points, read once for however many repositories.
+pub struct Rules {
+    order: Order,
+    /// Of connections that are not removed.
+    settings: HashMap<ConnectionId, ConnectionSettings>,
+    /// The oldest that stands on each.
+    holds: HashMap<RepoId, Hold>,
+    paused: bool,
+}
+
+impl Rules {
+    /// As they are now.
+    pub async fn load(services: &Services) -> Result<Self> {
+        let catalog = &services.catalog;
+        let holds = catalog.holds(None).await?.into_iter().rev().map(|hold| (hold.repo.clone(), hold));
+        Ok(Self {
+            order: policies::order(services).await?,
+            settings: policies::settings(services).await?,
+            holds: holds.collect(),
+            paused: catalog.fact::<serde_json::Value>(RETENTION_PAUSED).await?.is_some(),
+        })
     }
-    if catalog.fact::<serde_json::Value>(RETENTION_PAUSED).await?.is_some() {
-        return Ok(Some("retention is paused; `refward forget --resume` lets it go on".to_owned()));
+
+    /// What is to become of these snapshots of a repository.
+    pub fn judge(&self, repository: &Repository, snapshots: Vec<Snapshot>, now: DateTime<Utc>) -> Result<Judged> {
+        let choice = self.order.choose(&policies::facts_of(&self.settings, repository)?);
+        let policy = choice.policy.clone();
+        let points: Vec<RecoveryPoint> = snapshots
+            .iter()
+            .map(|snapshot| RecoveryPoint {
+                seq: snapshot.seq,
+                time: snapshot.time,
+                complete: snapshot.complete,
+                labels: snapshot.labels.clone(),
+            })
+            .collect();
+        let verdicts = policy.retention.judge(&points, now, policy.timezone.0);
+        let points = snapshots.into_iter().zip(verdicts).collect();
+        Ok(Judged { policy, why: choice.why, spared: self.spared(repository), points })
     }
-    let connected = policies::connected(services).await?.contains(&repository.connection_id);
-    Ok(match repository {
-        _ if !connected => Some("its connection was removed"),
-        repository if repository.gone => Some("it is no longer on the forge"),
-        repository if repository.left_out => Some("the connection's globs leave it out"),
-        repository if !repository.selected => Some("it is not backed up"),
-        _ => None,
+
+    /// Why nothing of a repository goes. What the forge or a person took away from us is not ours to thin out.
+    fn spared(&self, repository: &Repository) -> Option<String> {
+        if let Some(hold) = self.holds.get(&repository.id) {
+            return Some(format!("a hold by {}: {}", hold.actor, hold.reason));
+        }
+        let why = match repository {
+            _ if self.paused => "retention is paused; `refward forget --resume` lets it go on",
+            repository if !self.settings.contains_key(&repository.connection_id) => "its connection was removed",
+            repository if repository.gone => "it is no longer on the forge",
+            repository if repository.left_out => "the connection's globs leave it out",
+            repository if !repository.selected => "it is not backed up",
+            _ => return None,
+        };
+        Some(why.to_owned())
     }
-    .map(str::to_owned))
 }

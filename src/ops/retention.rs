@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::policy::{Kept, explain_points};
 use crate::catalog::{RETENTION_PAUSED, Repository};
 use crate::domain::{Error, Point, RepoAddress, Result, Seq};
-use crate::jobs;
+use crate::jobs::{self, Rules};
 use crate::services::Services;
 
 /// What is to become of a repository's recovery points.
@@ -30,21 +30,20 @@ pub struct Forgetting {
 
 /// What would be marked, what is, and why each other one is kept. Changes nothing.
 pub async fn plan(services: &Services, repo: Option<&RepoAddress>) -> Result<Vec<Forgetting>> {
+    let rules = Rules::load(services).await?;
     let mut plans = Vec::new();
     for repository in repositories(services, repo).await? {
-        plans.push(look(services, repository).await?);
+        plans.push(look(services, &rules, repository).await?);
     }
     Ok(plans)
 }
 
 /// Marks what no rule keeps, at once instead of with the next daily look.
 pub async fn forget(services: &Services, repo: Option<&RepoAddress>) -> Result<Vec<Forgetting>> {
-    let mut done = Vec::new();
     for repository in repositories(services, repo).await? {
         jobs::retain(services, &repository.id).await?;
-        done.push(look(services, repository).await?);
     }
-    Ok(done)
+    plan(services, repo).await
 }
 
 /// Retention goes on where it was paused; says whether it was.
@@ -101,9 +100,10 @@ async fn repositories(services: &Services, repo: Option<&RepoAddress>) -> Result
     Ok(all.filter(|repository| repository.last_seq.is_some()).collect())
 }
 
-async fn look(services: &Services, repository: Repository) -> Result<Forgetting> {
+async fn look(services: &Services, rules: &Rules, repository: Repository) -> Result<Forgetting> {
     let now = Utc::now();
-    let judged = jobs::judge(services, &repository, now).await?;
+    let snapshots = services.catalog.snapshots(&repository.id).await?;
+    let judged = rules.judge(&repository, snapshots, now)?;
     let points = explain_points(services, &judged, now);
     let (leaving, would_leave): (Vec<&Kept>, Vec<&Kept>) =
         points.iter().filter(|point| point.goes_at.is_some()).partition(|point| point.leaving_at.is_some());

@@ -508,6 +508,7 @@ async fn what_a_policy_says_reaches_its_repositories() {
     assert_eq!((applied[&web.id].policy.as_deref(), applied[&web.id].pool.as_deref()), (Some("dmz"), Some("dmz")));
     assert!(applied[&web.id].next_run_at.is_some() && applied[&api.id].next_run_at.is_none());
     assert_eq!(policies::credentials_for(&services, web).await.unwrap(), ["ci", "spare"]);
+    assert_eq!(world.ok(&["notices"]).await, json!([]), "nothing is protected less");
     assert_eq!(policies::credentials_for(&services, api).await.unwrap(), [] as [&str; 0]);
 
     // A run that is due is started once, and the schedule moves on.
@@ -522,4 +523,21 @@ async fn what_a_policy_says_reaches_its_repositories() {
     assert_eq!(syncs.count(), 1);
     let again = services.catalog.applied_policies().await.unwrap();
     assert_eq!(again[&web.id].next_run_at, applied[&web.id].next_run_at, "always at its own moment");
+}
+
+#[tokio::test]
+async fn a_repository_that_drifts_to_a_weaker_policy_is_told() {
+    let (world, ..) = acme(&[], 1).await;
+    world.ok(&["connections", "set", "acme", "--group", "vital=api"]).await;
+    world.ok(&["policy", "create", "vital", "select.groups=vital", "retention.within=90d"]).await;
+    world.ok(&["connections", "set", "acme", "--group", "vital=web"]).await;
+    let services = services(&world).await;
+    policies::assign(&services).await.unwrap();
+    let notices = world.ok(&["notices"]).await;
+    assert_eq!(
+        (&notices[0]["kind"], &notices[0]["severity"]),
+        (&json!("policy.moved"), &json!("warning")),
+        "{notices}"
+    );
+    insta::assert_snapshot!(notices[0]["text"].as_str().unwrap(), @"acme/api: now under the policy default instead of vital, which protects less: all recovery points are kept for 30d instead of for 90d.");
 }
