@@ -35,6 +35,8 @@ async fn everything_at_a_glance() {
       notices      What people were told: repositories that came, went and changed, Apps that were
                    installed or suspended
       verify       Prove that backups are whole
+      compact      Join the snapshots of repositories into fewer objects now, as far as the settings say
+                   that they should be
       prune        Delete what no recovery point needs any more, once its grace is over
       drill        Prove now that repositories can be restored: in scratch, checked by git, every
                    reference compared
