@@ -17,6 +17,9 @@ use super::{Job, compact, drills_due, policies};
 /// How often the scheduler looks for what is due.
 const TICK: Duration = Duration::from_secs(10);
 
+/// How long a notice waits at most before it is handed over, so that what comes with it can go with it.
+const COMPANY: Duration = Duration::from_secs(3);
+
 /// How often queue and events are counted for `/metrics`.
 const GAUGE: Duration = Duration::from_mins(1);
 
@@ -43,8 +46,7 @@ impl Scheduler {
                 }),
                 every(GAUGE, "look up which policies apply", || policies::assign(&services)),
                 after(upkeep, "look after the vault", || enqueue_upkeep(&services)),
-                // Not as soon as there is one: what comes with it goes with it.
-                every(TICK, "hand notices over", || deliver_waiting(&services.catalog)),
+                every(COMPANY, "hand notices over", || deliver_waiting(&services.catalog)),
                 every(services.settings.sweep.installations, "follow the Apps", || {
                     for_each_app(&services.catalog, job_kind::FOLLOW_APP)
                 }),
