@@ -57,17 +57,19 @@ impl Catalog {
         tx.commit().await.during(DOING)
     }
 
-    /// Says that an alarm is over, if it stands, and lifts the holds that it placed. Whoever was told of it is told.
-    pub async fn end_alarm(&self, over: NewNotice) -> Result<()> {
+    /// Says that an alarm is over, and lifts the holds that it placed. Whoever was told of it is told. `false`: it did not
+    /// stand, and nothing was said.
+    pub async fn end_alarm(&self, over: NewNotice) -> Result<bool> {
         const DOING: &str = "ending an alarm";
         let subject = over.subject.clone().unwrap_or_default();
         let standing = alarm::Entity::find_by_id(&subject).one(&self.read).await.during(DOING)?;
         if standing.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         let tx = self.begin(DOING).await?;
-        resolve(&tx, &self.subscribers, over).await?;
-        tx.commit().await.during(DOING)
+        let ended = resolve(&tx, &self.subscribers, over).await?;
+        tx.commit().await.during(DOING)?;
+        Ok(ended)
     }
 
     /// Makes the alarms of one kind be exactly these: raises what is new and ends what is over, all or nothing.
@@ -200,11 +202,11 @@ pub(super) async fn announce(db: &impl ConnectionTrait, subscribers: &[Subscribe
     tell(db, subscribers, new.notice, severity).await
 }
 
-async fn resolve(db: &impl ConnectionTrait, subscribers: &[Subscriber], over: NewNotice) -> Result<()> {
+async fn resolve(db: &impl ConnectionTrait, subscribers: &[Subscriber], over: NewNotice) -> Result<bool> {
     const DOING: &str = "ending an alarm";
     let subject = over.subject.clone().unwrap_or_default();
     let ended = alarm::Entity::delete_many().filter(alarm::Column::Subject.eq(subject)).exec_with_returning(db).await;
-    let Some(ended) = ended.during(DOING)?.into_iter().next() else { return Ok(()) };
+    let Some(ended) = ended.during(DOING)?.into_iter().next() else { return Ok(false) };
     let mut over = over;
     if let Some(told) = notice::Entity::find_by_id(ended.notice_id).one(db).await.during(DOING)? {
         lift_holds(db, &told.text).await?;
@@ -212,7 +214,8 @@ async fn resolve(db: &impl ConnectionTrait, subscribers: &[Subscriber], over: Ne
         over.repo = told.repo_id.as_deref().map(repo_id).transpose()?;
     }
     // Whoever heard of the alarm hears that it is over.
-    tell(db, subscribers, over, Severity::Alarm).await.map(drop)
+    tell(db, subscribers, over, Severity::Alarm).await?;
+    Ok(true)
 }
 
 async fn place_holds(db: &impl ConnectionTrait, repos: &[RepoId], reason: &str) -> Result<()> {

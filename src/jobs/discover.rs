@@ -224,10 +224,10 @@ impl<'a> Follow<'a> {
         }
         if before.gone {
             let text = format!("{name} is on the forge again.");
-            if !moved {
-                self.tell("repository.back", Some(id), text.clone()).await?;
+            let told = alarms::over(self.services, alarms::gone_subject(id), text.clone()).await?;
+            if !told && !moved {
+                self.tell("repository.back", Some(id), text).await?;
             }
-            alarms::over(self.services, alarms::gone_subject(id), text).await?;
         }
         if was.archived != surveyed.repository.archived {
             let what = if was.archived { "no longer archived" } else { "archived: read-only on the forge" };

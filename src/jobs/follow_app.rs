@@ -257,7 +257,6 @@ impl Follow<'_> {
         before: Option<&StoredInstallation>,
     ) -> Result<()> {
         let (name, account) = (&self.app.facts.name, &now.account);
-        let was = before.map(|before| before.state);
         if let Some(why) = now.refused.as_ref().filter(|_| before.is_none_or(|before| before.refused.is_none())) {
             self.tell("app.refused", None, format!("The installation on {account} is not used: {why}.")).await?;
         }
@@ -270,9 +269,6 @@ impl Follow<'_> {
         }
         if now.state == InstallationState::Active {
             let text = format!("The App {name} works again on {account}.");
-            if was == Some(InstallationState::Suspended) {
-                self.tell("app.unsuspended", now.connection, text.clone()).await?;
-            }
             alarms::over(self.services, alarms::app_subject(now), text).await?;
         }
         if let Some(before) = before.filter(|before| before.selection != now.selection) {

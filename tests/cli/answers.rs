@@ -98,6 +98,8 @@ async fn a_small_history() {
     acme/api    acme        amber   ok     2 at [TIME]  -     -       idle   no restore was proved yet
     acme/web    acme        amber   ok     1 at [TIME]  -     -       idle   no restore was proved yet
     acme: looked at as a whole at [TIME] in 1 request; next at [TIME]
+
+    Held, so that nothing of them goes: 1 repository (`refward hold list`).
     => 0
     ");
     insta::assert_snapshot!(told(&["repos", "list"]).await, @"
@@ -513,6 +515,8 @@ async fn proving_and_bringing_back() {
     acme/api    acme        green   ok     2 at [TIME]  -     -       idle   -
     acme/web    acme        green   ok     1 at [TIME]  -     -       idle   -
     acme: looked at as a whole at [TIME] in 1 request; next at [TIME]
+
+    Held, so that nothing of them goes: 1 repository (`refward hold list`).
     => 0
     ");
     insta::assert_snapshot!(told(&["restore", "acme/api", "--plan", "--to-dir", "out"]).await, @"

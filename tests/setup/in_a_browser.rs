@@ -232,7 +232,7 @@ async fn what_owners_do_with_an_installation_is_told() {
     insta::assert_snapshot!(told.join("\n"), @"
     connection.created: acme is connected through the App Refward acme #1, as acme.
     app.suspended: The App Refward acme #1 is suspended on acme: nothing is backed up through it until that is lifted.
-    app.unsuspended: The App Refward acme #1 works again on acme.
+    resolved: The App Refward acme #1 works again on acme.
     account.renamed: acme is called acme-inc now.
     app.uninstalled: The App Refward acme #1 was uninstalled from acme-inc. What it could reach is no longer backed up through it; the backups stay.
     ");

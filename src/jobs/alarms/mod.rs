@@ -107,11 +107,13 @@ pub(super) async fn of_app(
 
 /// What the alarm about an App on an account is called, whichever installation it is.
 pub(super) fn app_subject(installation: &StoredInstallation) -> String {
-    format!("app:{}:{}", installation.app, installation.account.to_lowercase())
+    // Accounts are renamed; an installation that is made anew has another number.
+    let account = installation.account_id.clone().unwrap_or_else(|| installation.account.to_lowercase());
+    format!("app:{}:{account}", installation.app)
 }
 
-/// Ends an alarm, if it stands.
-pub(super) async fn over(services: &Services, subject: String, text: String) -> Result<()> {
+/// Ends an alarm; `false`: it did not stand, and nothing was said.
+pub(super) async fn over(services: &Services, subject: String, text: String) -> Result<bool> {
     services.catalog.end_alarm(NewNotice { kind: RESOLVED, text, subject: Some(subject), ..NewNotice::default() }).await
 }
 
