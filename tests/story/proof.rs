@@ -352,6 +352,21 @@ async fn what_the_store_protects_from_is_tried_and_told() {
 }
 
 #[tokio::test]
+async fn a_policy_says_how_old_a_proof_may_be() {
+    let world = World::with(&[("policies.grace", "0s")]).await;
+    backed_up(&world).await;
+    world.ok(&["drill", REPO]).await;
+    assert_eq!(health(&world).await, "green");
+    world.ok(&["policy", "set", "default", "drill=1m"]).await;
+    let proof = &world.status(REPO).await["proof"];
+    assert_eq!(proof["window_ms"], 60_000, "{proof:#}");
+    world.ok(&["policy", "set", "default", "drill=never"]).await;
+    let status = world.status(REPO).await;
+    assert_eq!((&status["proof"]["window_ms"], &status["health"]), (&Value::Null, &json!("amber")), "{status:#}");
+    assert_eq!(status["health_reason"], "its policy asks for no drills", "however fresh the last one");
+}
+
+#[tokio::test]
 async fn a_service_proves_by_itself_and_finds_damage_by_itself() {
     let world = World::with(&[("workers.upkeep", "1s"), ("proof.read_all_within", "1h")]).await;
     backed_up(&world).await;
