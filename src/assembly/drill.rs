@@ -1,7 +1,7 @@
 //! The part of a restore drill that needs nothing but the vault: rebuild in scratch, have git check it, measure.
 
-use std::fs::{self, File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -42,13 +42,12 @@ pub async fn rehearse(source: &Source, seq: Seq, expected: u64) -> Result<Rehear
 }
 
 const PREFIX: &str = "refward-drill-";
-/// Held by every drill on this disk, together; whoever gets it alone knows that nobody drills.
-const LOCK: &str = "refward-drills.lock";
 
-/// Deletes what drills left that were killed, unless one is running here just now.
+/// Deletes what drills left that were killed, unless one is running here just now: every drill holds a lock on the folder
+/// together with the others, so whoever gets it alone knows that nobody drills.
 pub fn clear_drills(limits: &Limits) {
     let folder = root(limits);
-    let Some(lock) = open_lock(&folder) else { return };
+    let Ok(lock) = File::open(&folder) else { return };
     if lock.try_lock().is_err() {
         return;
     }
@@ -71,8 +70,8 @@ impl Scratch {
     fn make(limits: &Limits) -> Result<Self> {
         clear_drills(limits);
         let root = root(limits);
-        // Without the lock (a folder shared with another user), what we leave if we are killed stays.
-        let lock = open_lock(&root).filter(|lock| !matches!(lock.try_lock_shared(), Err(TryLockError::Error(_))));
+        // Waits for nobody but who clears up. Where folders cannot be locked, nobody clears up either.
+        let lock = File::open(&root).ok().filter(|lock| lock.lock_shared().is_ok());
         let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&root).map_err(|error| {
             Error::misconfigured(format!("cannot make a scratch folder in {}: {error}", root.display()))
                 .hint("see `git.scratch_dir`")
@@ -99,8 +98,4 @@ impl Scratch {
 
 fn root(limits: &Limits) -> PathBuf {
     limits.scratch_dir.clone().unwrap_or_else(std::env::temp_dir)
-}
-
-fn open_lock(folder: &Path) -> Option<File> {
-    File::options().create(true).truncate(false).write(true).open(folder.join(LOCK)).ok()
 }
