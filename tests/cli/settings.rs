@@ -28,7 +28,7 @@ async fn what_is_wrong_is_named() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("[workers]", "[workers]\ncuont = 3")).unwrap();
     insta::assert_snapshot!(run(&world, &["config", "check"]).await, @"
-    error: cannot use the settings in [DIR]/backup/refward.toml: unknown field `cuont`, expected one of `count`, `lease`, `retry_first`, `retry_longest` for key `workers`
+    error: cannot use the settings in [DIR]/backup/refward.toml: unknown field `cuont`, expected one of `count`, `lease`, `retry_first`, `retry_longest`, `pools`, `upkeep` for key `workers`
       `refward init` writes a file with every setting explained
     => 6
     ");
