@@ -1,5 +1,7 @@
 //! Harm is told: what it was, to whomever should know, with the command that undoes it.
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::Path;
 
 use sea_orm::{Database, FromQueryResult, JsonValue, Statement};
@@ -73,9 +75,11 @@ impl Told {
     /// Runs what a person pastes into a shell.
     async fn paste(&self, command: &Value) -> String {
         let program = self.world.command(&[]);
-        let environment = program.as_std().get_envs().filter_map(|(name, value)| Some((name, value?)));
+        let environment: HashMap<&OsStr, &OsStr> =
+            program.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))).collect();
         let folder = Path::new(env!("CARGO_BIN_EXE_refward")).parent().unwrap().display().to_string();
-        let path = format!("{folder}:{}", std::env::var("PATH").unwrap());
+        let path = environment[OsStr::new("PATH")].to_str().unwrap();
+        let path = format!("{folder}:{path}");
         let mut shell = tokio::process::Command::new("sh");
         shell.args(["-c", command.as_str().unwrap()]).current_dir(self.world.path(""));
         let output = shell.env_clear().envs(environment).env("PATH", path).output().await.unwrap();
