@@ -85,7 +85,7 @@ async fn all_pushes_become_one(format: ObjectFormat) {
     let folder = pushes.root.path().join("joined.git");
     alone(&joined, format, &folder);
     assert_eq!(objects(&folder), objects(&scratch));
-    assert!(bytes(&folder) < bytes(&scratch) * 2 / 3, "{} of {}", bytes(&folder), bytes(&scratch));
+    assert!(bytes(&folder) < bytes(&scratch) * 3 / 4, "{} of {}", bytes(&folder), bytes(&scratch));
     assert!(joined.external().is_empty());
     assert!(!std::fs::read_dir(&scratch).unwrap().any(|entry| {
         let name = entry.unwrap().file_name().into_string().unwrap();

@@ -18,22 +18,28 @@ const WINDOW_MEMORY: &str = "128m";
 /// Larger files are copied as they are: comparing them would take memory and rarely gains anything.
 const LARGE_FILE: &str = "64m";
 
-/// How long git may look for deltas, and how long chains of them may become.
-struct Effort {
-    window: &'static str,
-    depth: &'static str,
-}
+/// Up to so many bytes all deltas are chosen anew. With reuse git never compares two objects again that it found whole in one
+/// pack, so what is joined again and again would stay a fifth larger than it need be.
+const ALL_ANEW: u64 = 256 << 20;
+
+/// Arguments that say how long git may look for deltas, and how long chains of them may become.
+type Effort = &'static [&'static str];
+
+/// As `git repack -f` does by itself.
+const ANEW: Effort = &["--no-reuse-delta", "--window=10", "--depth=50"];
 
 /// As `git repack` does by itself.
-const ANEW: Effort = Effort { window: "10", depth: "50" };
+const WHERE_THERE_ARE_NONE: Effort = &["--window=10", "--depth=50"];
 
 /// Entries are copied as they are, whatever the length of their chains.
-const AS_THEY_ARE: Effort = Effort { window: "0", depth: "4095" };
+const AS_THEY_ARE: Effort = &["--window=0", "--depth=4095"];
+
+fn effort(bytes: u64) -> Effort {
+    if bytes <= ALL_ANEW { ANEW } else { WHERE_THERE_ARE_NONE }
+}
 
 /// One pack with every object of the packs of `folder`: a bare repository that may hold a part of a history only. `None`:
 /// there are no objects.
-///
-/// Of packs that lie apart, as each push brought them: git compares no two objects that it finds whole in the same pack.
 pub async fn join(folder: &Path, format: ObjectFormat, limits: &Limits) -> Result<Option<Pack>> {
     let lists = Lists::in_folder(folder);
     let every = ["cat-file", "--batch-all-objects", "--batch-check=%(objecttype) %(objectname)"];
@@ -46,10 +52,10 @@ pub async fn join(folder: &Path, format: ObjectFormat, limits: &Limits) -> Resul
     lists.append_the_rest().await?;
 
     let inputs = pack_bytes(folder)?;
-    let mut joined = pack_objects(folder, &[], &lists.names, &ANEW, format, limits).await?;
+    let mut joined = pack_objects(folder, &[], &lists.names, effort(inputs), format, limits).await?;
     if joined.bytes() > inputs {
         // Their chains are longer than those that we make.
-        let copied = pack_objects(folder, &[], &lists.names, &AS_THEY_ARE, format, limits).await?;
+        let copied = pack_objects(folder, &[], &lists.names, AS_THEY_ARE, format, limits).await?;
         joined = if copied.bytes() < joined.bytes() { copied } else { joined };
     }
     let joined = lists.hold_against(joined).await?;
@@ -66,7 +72,7 @@ pub async fn keep(folder: &Path, tips: &[ObjectId], format: ObjectFormat, limits
     let lists = Lists::in_folder(folder);
     let named: String = tips.iter().map(|tip| format!("{tip}\n")).collect();
     std::fs::write(&lists.names, named).map_err(|error| lists.failed(&error))?;
-    let kept = pack_objects(folder, &["--revs"], &lists.names, &ANEW, format, limits).await?;
+    let kept = pack_objects(folder, &["--revs"], &lists.names, effort(pack_bytes(folder)?), format, limits).await?;
     lists.remove()?;
     for tip in tips {
         if !kept.contains(tip)? {
@@ -86,7 +92,7 @@ async fn pack_objects(
     folder: &Path,
     more: &[&str],
     names: &Path,
-    effort: &Effort,
+    effort: Effort,
     format: ObjectFormat,
     limits: &Limits,
 ) -> Result<Pack> {
@@ -98,8 +104,7 @@ async fn pack_objects(
     let git = Git::new(folder).await?;
     let git = git.setting("pack.windowMemory", WINDOW_MEMORY).setting("core.bigFileThreshold", LARGE_FILE);
     let git = git.setting("pack.threads", &threads.to_string()).setting("pack.writeReverseIndex", "false");
-    let git = git.args(["pack-objects", "--quiet", "--delta-base-offset", "--window", effort.window]);
-    let git = git.args(["--depth", effort.depth]).args(more).arg("joined");
+    let git = git.args(["pack-objects", "--quiet", "--delta-base-offset"]).args(effort).args(more).arg("joined");
     let told = folder.join("joined.told");
     list(git, Some(names), &told).await?;
     let checksum = std::fs::read_to_string(&told).map_err(|error| unusable(folder, &error))?;
