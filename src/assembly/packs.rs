@@ -26,15 +26,21 @@ pub async fn assemble(
     let objects = cover.through(until)?;
     // Owned: with borrowed items the compiler does not see that a worker may carry this across threads.
     let reads = stream::iter(objects.to_vec()).map(|stored| async move {
-        let found = source.vault.extract(&source.repo, &stored.extent, packs).await?;
+        // Each in a place of its own: two objects may bring the same pack.
+        let place = tempfile::Builder::new().prefix(".reading-").tempdir_in(packs);
+        let place = place.map_err(|error| cannot(packs, &error))?;
+        let found = source.vault.extract(&source.repo, &stored.extent, place.path()).await?;
         let small = match (&found.pack, &found.index) {
-            // Small packs travel without their index. They are taken out of the folder again, to be joined.
-            (Some(file), None) => {
-                let pack = git::read_pack(file, found.record.object_format, limits).await?;
-                std::fs::remove_file(file).map_err(|error| cannot_remove(file, &error))?;
-                Some(pack)
+            // Small packs travel without their index, and are joined.
+            (Some(file), None) => Some(git::read_pack(file, found.record.object_format, limits).await?),
+            (pack, index) => {
+                // The index last: git takes a pack for present when it sees the index.
+                for file in pack.iter().chain(index) {
+                    let name = file.file_name().unwrap_or_default();
+                    std::fs::rename(file, packs.join(name)).map_err(|error| cannot(packs, &error))?;
+                }
+                None
             }
-            _ => None,
         };
         Ok::<_, Error>((found, small))
     });
@@ -69,6 +75,6 @@ pub async fn assemble(
     Ok(count)
 }
 
-fn cannot_remove(file: &Path, error: &std::io::Error) -> Error {
-    Error::misconfigured(format!("cannot restore into {}: {error}", file.display()))
+fn cannot(folder: &Path, error: &std::io::Error) -> Error {
+    Error::misconfigured(format!("cannot restore into {}: {error}", folder.display()))
 }

@@ -55,6 +55,7 @@ pub(super) mod secret {
 }
 
 /// A repository and where its chain of snapshots stands.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) mod repository {
     use sea_orm::entity::prelude::*;
 

@@ -17,6 +17,7 @@ use super::{Catalog, Connection, NewJob, queue};
 /// What we know of a repository that a forge lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the same words as in Repository and Surveyed")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Known {
     pub connection: ConnectionId,
     pub remote: RemoteRepository,

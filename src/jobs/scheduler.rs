@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
 
 use crate::catalog::{Catalog, JobState, Priority, job_kind};
-use crate::config::Pruner;
 use crate::domain::{RepoId, Result};
 use crate::services::Services;
 
@@ -108,10 +107,8 @@ async fn enqueue_upkeep(services: &Services) -> Result<()> {
     catalog.enqueue_all(job_kind::COMPACT, &subjects(compact::due(services).await?), Priority::Sweep).await?;
     catalog.enqueue_all(job_kind::DRILL, &subjects(drills_due(services).await?), Priority::Sweep).await?;
     catalog.enqueue(job_kind::READ_SHARE, job_kind::ALL_OF_IT, Priority::Sweep).await?;
-    if services.settings.prune.by == Pruner::Service {
-        catalog.enqueue(job_kind::PRUNE, job_kind::ALL_OF_IT, Priority::Sweep).await?;
-    }
-    Ok(())
+    // Where a person deletes, it does no more than to list what may be: from then on the grace counts.
+    catalog.enqueue(job_kind::PRUNE, job_kind::ALL_OF_IT, Priority::Sweep).await
 }
 
 async fn deliver_waiting(catalog: &Catalog) -> Result<()> {

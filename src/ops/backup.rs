@@ -13,7 +13,7 @@ use crate::services::Services;
 #[serde(untagged)]
 pub enum Backup {
     /// A snapshot was written.
-    Snapshot(Snapshot),
+    Snapshot(Box<Snapshot>),
     /// The forge is as the last snapshot says.
     Unchanged {
         /// Always true.
@@ -69,7 +69,7 @@ async fn run_one(services: &Services, repository: &Repository) -> Result<Backup>
         Outcome::Unchanged(seq) if seq > before => {
             let snapshots = services.catalog.snapshots(&repository.id).await?;
             let newest = snapshots.into_iter().next_back();
-            Ok(newest.map_or(Backup::Unchanged { unchanged: true, seq }, Backup::Snapshot))
+            Ok(newest.map_or(Backup::Unchanged { unchanged: true, seq }, |newest| Backup::Snapshot(Box::new(newest))))
         }
         Outcome::Unchanged(seq) => Ok(Backup::Unchanged { unchanged: true, seq }),
     }

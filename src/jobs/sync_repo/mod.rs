@@ -43,7 +43,7 @@ pub enum Outcome {
     /// The forge is as the last snapshot says.
     Unchanged(Option<Seq>),
     /// This snapshot was written.
-    Written(Snapshot),
+    Written(Box<Snapshot>),
 }
 
 /// Takes a snapshot of `repo` if anything changed. `lease` must be the caller's, so that a worker that was taken for dead
@@ -158,7 +158,7 @@ impl Sync<'_> {
             recover::commit_row(services, &record, sealed, fingerprint, &found.events, Some(self.lease)).await?;
         tracing::info!(step = "recorded", repository = repository.full_name, seq = seq.get(), "snapshot complete");
         count(&snapshot, &found.events);
-        Ok(Outcome::Written(snapshot))
+        Ok(Outcome::Written(Box::new(snapshot)))
     }
 
     fn record(&self, found: &Found) -> Result<Record> {
