@@ -1,13 +1,15 @@
 //! Consolidated snapshots: objects of the vault that stand for a range of others.
 
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait, Set};
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set,
+};
 
 use crate::domain::{Expected, Extent, RepoId, Result, Seq};
 
 use super::Catalog;
 use super::error::{During, unreadable};
-use super::tables::span;
+use super::tables::{ref_change, repository, span};
 use super::values::{column, count, now, sha256};
 
 /// A consolidated snapshot that the vault holds.
@@ -57,6 +59,7 @@ impl Catalog {
 
 /// [`Catalog::put_span`] within a transaction.
 pub(super) async fn put(db: &impl ConnectionTrait, repo: &RepoId, span: &StoredSpan) -> Result<()> {
+    const DOING: &str = "recording a consolidated snapshot";
     let StoredSpan { extent, sha256, stored_bytes, pack_bytes, objects, points } = span;
     let row = span::ActiveModel {
         repo_id: Set(repo.to_string()),
@@ -72,7 +75,29 @@ pub(super) async fn put(db: &impl ConnectionTrait, repo: &RepoId, span: &StoredS
     };
     let key = [span::Column::RepoId, span::Column::FromSeq, span::Column::ToSeq, span::Column::Rewriting];
     let insert = span::Entity::insert(row).on_conflict(OnConflict::columns(key).do_nothing().to_owned());
-    db.execute(&insert.into_query()).await.map(drop).during("recording a consolidated snapshot")
+    db.execute(&insert.into_query()).await.during(DOING)?;
+    count_from(db, repo, column(extent.to.get())).await.during(DOING)
+}
+
+/// It tells every reference, so the next single one need not for a long while.
+async fn count_from(db: &impl ConnectionTrait, repo: &RepoId, to: i64) -> Result<(), DbErr> {
+    use repository::Column;
+
+    let records = || Expr::col(Column::LastSeq).sub(to);
+    let changes = ref_change::Entity::find()
+        .select_only()
+        .column_as(ref_change::Column::Seq.count(), "changes")
+        .filter(ref_change::Column::RepoId.eq(repo.as_str()))
+        .filter(ref_change::Column::Seq.gt(to))
+        .into_query();
+    repository::Entity::update_many()
+        .col_expr(Column::RecordsSinceCheckpoint, records())
+        .col_expr(Column::ChangesSinceCheckpoint, Expr::SubQuery(None, Box::new(changes.into())))
+        .filter(Column::Id.eq(repo.as_str()))
+        .filter(records().gte(0).and(records().lt(Expr::col(Column::RecordsSinceCheckpoint))))
+        .exec(db)
+        .await
+        .map(drop)
 }
 
 impl TryFrom<span::Model> for StoredSpan {

@@ -59,7 +59,8 @@ impl Settings {
             .separator("__")
             .try_parsing(true)
             .list_separator(",")
-            .with_list_parse_key("mail.to");
+            .with_list_parse_key("mail.to")
+            .with_list_parse_key("workers.pools");
         let mut layers = config::Config::builder().add_source(defaults);
         if let Some(file) = file {
             layers = layers.add_source(config::File::from(file).format(config::FileFormat::Toml));

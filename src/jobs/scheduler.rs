@@ -45,6 +45,8 @@ impl Scheduler {
                 }),
                 every(GAUGE, "look up which policies apply", || policies::assign(&services)),
                 after(upkeep, "look after the vault", || enqueue_upkeep(&services)),
+                // Few at a time, so that workers are left for what is urgent; therefore more often.
+                after(upkeep.min(GAUGE), "look for snapshots to join", || enqueue_compaction(&services)),
                 every(COMPANY, "hand notices over", || deliver_waiting(&services.catalog)),
                 every(services.settings.sweep.installations, "follow the Apps", || {
                     for_each_app(&services.catalog, job_kind::FOLLOW_APP)
@@ -100,12 +102,16 @@ async fn enqueue_due(services: &Services, started: DateTime<Utc>) -> Result<()> 
     policies::enqueue_retention(services).await
 }
 
-/// What nobody waits for: fewer objects, less of them, and proof that they can be read.
+async fn enqueue_compaction(services: &Services) -> Result<()> {
+    let due: Vec<String> = compact::due(services).await?.iter().map(RepoId::to_string).collect();
+    services.catalog.enqueue_all(job_kind::COMPACT, &due, Priority::Sweep).await
+}
+
+/// What nobody waits for: proof that the vault can be read, and less of it.
 async fn enqueue_upkeep(services: &Services) -> Result<()> {
     let catalog = &services.catalog;
-    let subjects = |repositories: Vec<RepoId>| repositories.iter().map(RepoId::to_string).collect::<Vec<_>>();
-    catalog.enqueue_all(job_kind::COMPACT, &subjects(compact::due(services).await?), Priority::Sweep).await?;
-    catalog.enqueue_all(job_kind::DRILL, &subjects(drills_due(services).await?), Priority::Sweep).await?;
+    let drills: Vec<String> = drills_due(services).await?.iter().map(RepoId::to_string).collect();
+    catalog.enqueue_all(job_kind::DRILL, &drills, Priority::Sweep).await?;
     catalog.enqueue(job_kind::READ_SHARE, job_kind::ALL_OF_IT, Priority::Sweep).await?;
     // Where a person deletes, it does no more than to list what may be: from then on the grace counts.
     catalog.enqueue(job_kind::PRUNE, job_kind::ALL_OF_IT, Priority::Sweep).await

@@ -11,6 +11,7 @@ use crate::world::{World, change, name, oid, seq, snapshot};
 on_both_databases! {
     what_the_vault_should_hold_is_what_stands_for_everything,
     a_rebuild_takes_gaps_and_ranges_over,
+    what_tells_every_reference_puts_the_next_list_off,
     a_fact_is_what_was_said_last,
 }
 
@@ -61,6 +62,24 @@ async fn a_rebuild_takes_gaps_and_ranges_over(world: World) {
         assert_eq!((found, state.refs), (seq(number), BTreeMap::from([(name("main"), oid(number))])));
     }
     assert!(catalog.refs_at(rocket, Some(Point::Seq(seq(4)))).await.is_err());
+}
+
+async fn what_tells_every_reference_puts_the_next_list_off(world: World) {
+    let World { catalog, rocket, .. } = &world;
+    for number in 1..=5 {
+        let old = (number > 1).then(|| number - 1);
+        let moves = vec![change("main", old, Some(number)), change("topic", old, Some(number))];
+        catalog.commit(snapshot(rocket, number, moves, 2)).await.unwrap();
+    }
+    let since = async || {
+        let state = catalog.sync_state(rocket).await.unwrap();
+        (state.records_since_checkpoint, state.changes_since_checkpoint)
+    };
+    assert_eq!(since().await, (5, 10));
+    catalog.put_span(rocket, &span(1, 4, 1)).await.unwrap();
+    assert_eq!(since().await, (1, 2));
+    catalog.put_span(rocket, &span(1, 2, 1)).await.unwrap();
+    assert_eq!(since().await, (1, 2), "an older one changes nothing");
 }
 
 async fn a_fact_is_what_was_said_last(world: World) {

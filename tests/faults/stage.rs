@@ -177,7 +177,11 @@ impl Stage {
 
     /// Waits until the last attempt failed with an error that names the repository and says this.
     pub async fn fails_with(&self, words: &str) -> Value {
-        let says = |status: &Value| status["last_error"].as_str().is_some_and(|error| error.contains(words));
+        // The error is kept before the job is put back.
+        let says = |status: &Value| {
+            let failed = status["last_error"].as_str().is_some_and(|error| error.contains(words));
+            failed && !status["next_attempt"].is_null()
+        };
         let status = self.until(words, says).await;
         let error = status["last_error"].as_str().unwrap();
         assert!(error.starts_with(&format!("backing up {REPO}: ")), "{error}");

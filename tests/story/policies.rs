@@ -8,7 +8,7 @@ use refward::services::Services;
 use serde_json::{Value, json};
 
 use crate::support::fake_github::{Repo, Work};
-use crate::support::world::{World, eventually};
+use crate::support::world::{World, eventually, refs};
 
 /// What differs from run to run.
 const FILTERS: &[(&str, &str)] = &[
@@ -540,4 +540,65 @@ async fn a_repository_that_drifts_to_a_weaker_policy_is_told() {
         "{notices}"
     );
     insta::assert_snapshot!(notices[0]["text"].as_str().unwrap(), @"acme/api: now under the policy default instead of vital, which protects less: all recovery points are kept for 30d instead of for 90d.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pushes_within_the_window_are_one_recovery_point() {
+    let (world, api, work) = acme(&[("policies.grace", "0s")], 1).await;
+    world.ok(&["policy", "set", "default", "trigger.coalesce=3s"]).await;
+    let started = chrono::Utc::now();
+    let _service = world.serve().await;
+    let catalog = &services(&world).await.catalog;
+    let looked = async || {
+        let known = catalog.resolve(&"acme/api".parse().unwrap()).await.unwrap();
+        let quiet = catalog.jobs().await.unwrap().is_empty();
+        (quiet && known.last_checked_at > Some(started)).then_some(())
+    };
+    eventually(looked, || "the look at everything that a start brings".to_owned()).await;
+    for nth in 2..=4 {
+        work.commit(&nth.to_string()).await;
+        work.push(&["main"]).await;
+    }
+    world.snapshot("acme/api", 2).await;
+    assert_eq!(world.ok(&["refs", "acme/api"]).await, refs(&api.folder()).await);
+    assert_eq!(world.snapshots("acme/api").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_is_no_reason_where_the_policy_says_so_and_a_person_is() {
+    let (world, _, work) = acme(&[("policies.grace", "0s")], 1).await;
+    world.ok(&["policy", "set", "default", "trigger.on_push=false", "trigger.schedule=0 3 1 1 *"]).await;
+    let _service = world.serve().await;
+    work.commit("two").await;
+    work.push(&["main"]).await;
+    let services = services(&world).await;
+    let api = services.catalog.resolve(&"acme/api".parse().unwrap()).await.unwrap().id;
+    let stored = async || (!services.catalog.pending_events(&api).await.unwrap().is_empty()).then_some(());
+    eventually(stored, || "the webhook to be stored".to_owned()).await;
+    let jobs = services.catalog.jobs().await.unwrap();
+    assert!(!jobs.iter().any(|job| job.kind == "sync_repo" && job.subject == api.to_string()), "{jobs:?}");
+    assert_eq!(world.snapshots("acme/api").await.len(), 1);
+    world.ok(&["backup", "acme/api", "--wait"]).await;
+    assert_eq!(world.snapshots("acme/api").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pools_repositories_are_left_to_its_workers() {
+    let (mut world, _, work) = acme(&[], 1).await;
+    world.ok(&["policy", "create", "inside", "select.include=api", "pool=inside"]).await;
+    let elsewhere = world.serve().await;
+    work.commit("two").await;
+    work.push(&["main"]).await;
+    world.snapshot("acme/web", 1).await;
+    let waits = async || {
+        let status = world.ok(&["status"]).await;
+        let api = status["repositories"].as_array().unwrap().iter().find(|one| one["repository"] == "acme/api");
+        (api.unwrap()["queue"] == "queued").then_some(())
+    };
+    eventually(waits, || "the push to wait for a worker of its pool".to_owned()).await;
+    assert_eq!(world.snapshots("acme/api").await.len(), 1);
+    elsewhere.kill().await;
+    world.set("workers.pools", "inside");
+    let _inside = world.serve().await;
+    world.snapshot("acme/api", 2).await;
 }
