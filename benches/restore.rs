@@ -49,6 +49,9 @@ fn main() -> Result<()> {
     history::maintain(&forge.folder)?;
     let what = format!("after {} increments", options.pushes);
     compare(&mut report, &what, &options, &forge, &refward, folder.path())?;
+    // As the service does by itself after 32.
+    process::run(&mut refward.command(&["compact", REPOSITORY]))?;
+    compare(&mut report, &format!("{what}, joined"), &options, &forge, &refward, folder.path())?;
     report.print();
     Ok(())
 }

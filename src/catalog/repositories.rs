@@ -1,7 +1,7 @@
 //! Repositories: finding and listing them, and noting how their last check went.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, Func, Query};
+use sea_orm::sea_query::{Expr, Func, Query, SelectStatement};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use crate::domain::{ConnectionId, Error, ObjectFormat, RepoAddress, RepoId, Result, Seq};
@@ -97,11 +97,6 @@ impl Catalog {
         };
         let old = before(repository::Column::LastCheckedAt);
         let not_failed_since = before(repository::Column::LastErrorAt);
-        let connected = Query::select()
-            .column(connection::Column::Id)
-            .from(connection::Entity)
-            .and_where(connection::Column::RemovedAt.is_null())
-            .take();
         let ids: Vec<String> = repository::Entity::find()
             .select_only()
             .column(repository::Column::Id)
@@ -109,7 +104,7 @@ impl Catalog {
             .filter(repository::Column::State.eq(ACTIVE))
             // Others wait for their schedule, but for the first time.
             .filter(repository::Column::OnPush.eq(true).or(repository::Column::LastSeq.eq(0)))
-            .filter(repository::Column::ConnectionId.in_subquery(connected))
+            .filter(repository::Column::ConnectionId.in_subquery(connected()))
             .filter(old)
             .filter(not_failed_since)
             .order_by_asc(repository::Column::LastCheckedAt)
@@ -210,6 +205,15 @@ impl Catalog {
         let row = repository::ActiveModel { id: Set(id.to_string()), selected: Set(selected), ..Default::default() };
         row.update(&self.write).await.map(drop).during("selecting a repository")
     }
+}
+
+/// The connections that are not removed, for a query over repositories.
+pub(super) fn connected() -> SelectStatement {
+    Query::select()
+        .column(connection::Column::Id)
+        .from(connection::Entity)
+        .and_where(connection::Column::RemovedAt.is_null())
+        .take()
 }
 
 fn ambiguous(address: &RepoAddress, found: &[Repository]) -> Error {

@@ -8,8 +8,8 @@ use crate::domain::{Error, RepoId, Result, Seq};
 
 use super::Catalog;
 use super::error::During;
-use super::repositories::{ACTIVE, repo_id};
-use super::tables::{connection, hold, repository, snapshot};
+use super::repositories::{ACTIVE, connected, repo_id};
+use super::tables::{hold, repository, snapshot};
 use super::values::column;
 
 impl Catalog {
@@ -70,18 +70,13 @@ impl Catalog {
 
     /// Repositories that are backed up and have more than one recovery point.
     pub async fn repositories_to_judge(&self) -> Result<Vec<RepoId>> {
-        let connected = Query::select()
-            .column(connection::Column::Id)
-            .from(connection::Entity)
-            .and_where(connection::Column::RemovedAt.is_null())
-            .take();
         let ids: Vec<String> = repository::Entity::find()
             .select_only()
             .column(repository::Column::Id)
             .filter(repository::Column::Selected.eq(true))
             .filter(repository::Column::State.eq(ACTIVE))
             .filter(repository::Column::LastSeq.gt(1))
-            .filter(repository::Column::ConnectionId.in_subquery(connected))
+            .filter(repository::Column::ConnectionId.in_subquery(connected()))
             .into_tuple()
             .all(&self.read)
             .await

@@ -1,28 +1,14 @@
 //! `refward drill`: prove now that repositories can be restored.
 
 use super::report::describe;
+use super::which::Which;
 use super::{Context, output};
-use crate::domain::{Error, RepoAddress, Result};
-use crate::ops::backup;
+use crate::domain::{Error, Result};
 use crate::ops::verify::drill;
 
-#[derive(clap::Args)]
-#[command(group(clap::ArgGroup::new("which").required(true)))]
-pub(super) struct Args {
-    /// OWNER/NAME or CONNECTION:OWNER/NAME
-    #[arg(group = "which")]
-    repo: Option<RepoAddress>,
-    /// Every repository that has a snapshot.
-    #[arg(long, group = "which")]
-    all: bool,
-}
-
-pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
+pub(super) async fn run(context: &Context, which: Which) -> Result<()> {
     let services = context.services().await?;
-    let repositories = match &args.repo {
-        Some(address) => backup::select(&services, Some(address)).await?,
-        None => services.catalog.repositories().await?.into_iter().filter(|one| one.last_seq.is_some()).collect(),
-    };
+    let repositories = which.repositories(&services).await?;
     let bar = output::progress("repositories");
     bar.set_length(repositories.len() as u64);
     let mut reports = Vec::new();

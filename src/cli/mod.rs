@@ -25,6 +25,7 @@ mod serve;
 mod status;
 mod tag;
 mod verify;
+mod which;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -119,11 +120,11 @@ enum Command {
     /// Prove that backups are whole.
     Verify(verify::Args),
     /// Join the snapshots of repositories into fewer objects now, as far as the settings say that they should be.
-    Compact(compact::Args),
+    Compact(which::Which),
     /// Delete what no recovery point needs any more, once its grace is over.
     Prune(prune::Args),
     /// Prove now that repositories can be restored: in scratch, checked by git, every reference compared.
-    Drill(drill::Args),
+    Drill(which::Which),
     /// What was proved, when and how, signed: for people as Markdown, for programs as JSON.
     Report(report::Args),
     /// Tend the database.
