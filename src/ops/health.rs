@@ -75,8 +75,13 @@ impl Proof {
     }
 }
 
-/// The word, and the reason where it is not green.
-pub fn judge(state: State, complete: bool, proof: &Proof) -> (Health, Option<&'static str>) {
+/// The word, and the reason where it is not green. `doubt`: why there may be changes that we do not know of.
+pub fn judge(
+    state: State,
+    complete: bool,
+    doubt: Option<&'static str>,
+    proof: &Proof,
+) -> (Health, Option<&'static str>) {
     if proof.damaged_at.is_some() {
         return (Health::Red, Some("the vault was found damaged: `refward report` says where"));
     }
@@ -86,6 +91,7 @@ pub fn judge(state: State, complete: bool, proof: &Proof) -> (Health, Option<&'s
     let amber = match state {
         State::Failing => return (Health::Red, Some("backups fail")),
         State::Ok if !complete => "the newest snapshot is incomplete",
+        State::Ok if doubt.is_some() => return (Health::Amber, doubt),
         State::Ok if proof.valid_until.is_some() => return (Health::Green, None),
         State::Ok if proof.last == LastDrill::Never => "no restore was proved yet",
         State::Ok if proof.window_ms.is_none() => "its policy asks for no drills",
@@ -117,7 +123,7 @@ mod tests {
     }
 
     fn word(state: State, complete: bool, standing: Standing, window: Option<Duration>) -> Health {
-        judge(state, complete, &Proof::of(&standing, window, now())).0
+        judge(state, complete, None, &Proof::of(&standing, window, now())).0
     }
 
     #[test]
@@ -129,6 +135,14 @@ mod tests {
         assert_eq!(word(State::Ok, true, Standing::default(), Some(WINDOW)), Health::Amber, "never proved");
         assert_eq!(word(State::Ok, true, fresh, None), Health::Amber, "no drills wanted");
         assert_eq!(word(State::Ok, false, fresh, Some(WINDOW)), Health::Amber, "incomplete");
+    }
+
+    #[test]
+    fn what_may_have_changed_unseen_is_not_green() {
+        let proof = Proof::of(&drilled(1, true), Some(WINDOW), now());
+        let doubt = Some("its connection cannot be looked at");
+        assert_eq!(judge(State::Ok, true, doubt, &proof), (Health::Amber, doubt));
+        assert_eq!(judge(State::Failing, true, doubt, &proof).0, Health::Red);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! How every repository stands, how long pushes take to become snapshots, and how surveys go.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,13 +9,16 @@ use serde::{Deserialize, Serialize};
 use super::health::{Health, Proof, judge};
 use super::holds::{self, HoldRow};
 use super::policy::{self, Waiting};
-use crate::catalog::{Catalog, RETENTION_PAUSED, Standing, StatusRow};
+use crate::catalog::{Catalog, Connection, RETENTION_PAUSED, Standing, StatusRow};
 use crate::domain::{Result, Seq, Skipped};
 use crate::jobs;
 use crate::vault::Protection;
 
 /// What people call lately.
 const DAY: TimeDelta = TimeDelta::days(1);
+
+/// How much later than planned what keeps a repository up to date may be before nobody calls it green.
+const PATIENCE: TimeDelta = TimeDelta::hours(1);
 
 /// In one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -140,7 +144,10 @@ pub async fn status(catalog: &Catalog) -> Result<Status> {
     let now = Utc::now();
     let rows = catalog.status().await?;
     let lags = catalog.lags(now - DAY).await?;
-    let surveys = catalog.connections().await?.into_iter().map(|connection| SurveyStatus {
+    let connections = catalog.connections().await?;
+    let unseen: HashMap<String, &str> =
+        connections.iter().filter_map(|one| Some((one.name.clone(), unseen(one, now)?))).collect();
+    let surveys = connections.into_iter().map(|connection| SurveyStatus {
         connection: connection.name,
         last: connection.discovered_at,
         requests: connection.survey.map(|survey| survey.requests),
@@ -151,7 +158,8 @@ pub async fn status(catalog: &Catalog) -> Result<Status> {
     let repositories = rows.into_iter().map(|row| {
         let standing = standings.get(&row.id).copied().unwrap_or_default();
         let window = windows.of(&row.id);
-        describe(row, &standing, window, now)
+        let unseen = row.connection.as_ref().and_then(|name| unseen.get(name).copied());
+        describe(row, &standing, window, unseen, now)
     });
     let read = catalog.read_so_far().await?;
     Ok(Status {
@@ -178,7 +186,22 @@ fn measure(lags: impl Iterator<Item = Duration>) -> Lags {
     Lags { snapshots: lags.len(), p50_ms: quantile(50), p99_ms: quantile(99) }
 }
 
-fn describe(row: StatusRow, standing: &Standing, window: Option<Duration>, now: DateTime<Utc>) -> RepoStatus {
+/// Why we may not know of what was pushed, if so.
+fn unseen(connection: &Connection, now: DateTime<Utc>) -> Option<&'static str> {
+    if connection.last_error.is_some() {
+        return Some("its connection cannot be looked at");
+    }
+    let late = connection.survey.is_some_and(|survey| survey.next_at < now - PATIENCE);
+    late.then_some("its connection was not looked at lately")
+}
+
+fn describe(
+    row: StatusRow,
+    standing: &Standing,
+    window: Option<Duration>,
+    unseen: Option<&'static str>,
+    now: DateTime<Utc>,
+) -> RepoStatus {
     let waits = row.waits_for.as_deref().filter(|_| row.next_attempt.is_some_and(|at| at > now));
     let throttled = waits.and_then(jobs::throttled).map(str::to_owned);
     let state = match &row {
@@ -194,7 +217,9 @@ fn describe(row: StatusRow, standing: &Standing, window: Option<Duration>, now: 
     };
     let complete = row.complete.unwrap_or(false);
     let proof = Proof::of(standing, window, now);
-    let (health, health_reason) = judge(state, complete, &proof);
+    let waits = !row.running && row.queued && row.next_attempt.is_some_and(|at| at < now - PATIENCE);
+    let doubt = waits.then_some("a backup waits, and no worker takes it").or(unseen);
+    let (health, health_reason) = judge(state, complete, doubt, &proof);
     let missing = row.missing;
     let last_snapshot = row.last_seq.zip(row.last_snapshot_at);
     let last_snapshot = last_snapshot.map(|(seq, time)| LastSnapshot { seq, time, complete, missing });
