@@ -13,7 +13,7 @@ use super::error::{During, unreadable};
 use super::outbox::{self, WAITING};
 use super::repositories::repo_id;
 use super::tables::notice::{self, Column};
-use super::tables::{outbox as outbox_table, policy, repository};
+use super::tables::{alarm, outbox as outbox_table, policy, repository};
 use super::values::{now, time};
 
 /// Something that people should be told.
@@ -77,7 +77,8 @@ impl Catalog {
         rows.during("reading the notices")?.into_iter().map(StoredNotice::try_from).collect()
     }
 
-    /// Forgets notices that were given before `before`, those aside that still wait for a receiver.
+    /// Forgets notices that were given before `before`, those aside that still wait for a receiver or tell of an alarm that
+    /// stands: its end lifts the holds that have its words.
     pub async fn forget_notices(&self, before: DateTime<Utc>) -> Result<u64> {
         const DOING: &str = "forgetting old notices";
         let waiting = Query::select()
@@ -85,9 +86,11 @@ impl Catalog {
             .from(outbox_table::Entity)
             .and_where(outbox_table::Column::State.eq(WAITING))
             .take();
+        let standing = Query::select().column(alarm::Column::NoticeId).from(alarm::Entity).take();
         let old = notice::Entity::delete_many()
             .filter(Column::At.lt(before.timestamp_millis()))
-            .filter(Column::Id.not_in_subquery(waiting));
+            .filter(Column::Id.not_in_subquery(waiting))
+            .filter(Column::Id.not_in_subquery(standing));
         let forgotten = old.exec(&self.write).await.during(DOING)?.rows_affected;
         if forgotten > 0 {
             let left = Query::select().column(Column::Id).from(notice::Entity).take();

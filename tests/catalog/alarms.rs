@@ -13,6 +13,7 @@ on_both_databases!(
     what_was_sent_together_is_tried_together,
     what_nobody_takes_is_given_up_and_what_waits_is_not_forgotten,
     an_alarm_is_told_once_and_once_more_when_it_is_over,
+    what_tells_of_an_alarm_that_stands_is_not_forgotten,
     the_alarms_of_a_kind_become_what_is_so_now,
     holds_of_different_reasons_are_lifted_apart,
     a_snapshot_is_never_without_its_alarms,
@@ -49,6 +50,19 @@ async fn held(catalog: &Catalog) -> Vec<String> {
 
 fn ids(posted: &[Posted]) -> Vec<i64> {
     posted.iter().map(|posted| posted.id).collect()
+}
+
+async fn what_tells_of_an_alarm_that_stands_is_not_forgotten(world: World) {
+    let catalog = &world.catalog;
+    let repo = list(catalog, &world.acme, "2", "acme/ship").await;
+    catalog.raise(alarm("repo:1:gone", "acme/api is gone", &[&repo])).await.unwrap();
+    catalog.notify(notice("something else", Severity::Info)).await.unwrap();
+    let later = Utc::now() + TimeDelta::days(400);
+    assert_eq!(catalog.forget_notices(later).await.unwrap(), 1);
+    assert_eq!(catalog.alarms().await.unwrap()[0].text.as_deref(), Some("acme/api is gone"));
+    assert!(catalog.end_alarm(over("repo:1:gone")).await.unwrap());
+    assert_eq!(held(catalog).await, [""; 0], "its end has lifted its hold");
+    assert_eq!(catalog.forget_notices(later).await.unwrap(), 2);
 }
 
 async fn a_notice_waits_for_whoever_wants_it(world: World) {
