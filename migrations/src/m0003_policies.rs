@@ -66,6 +66,7 @@ fn new_columns() -> Vec<(&'static str, ColumnDef)> {
         ("repository", big_integer("coalesce_ms").default(0).to_owned()),
         ("repository", text_null("pool")),
         ("repository", big_integer_null("next_run_at")),
+        ("repository", json_null("former_rules")),
         ("repository", big_integer("generation").default(0).to_owned()),
         ("snapshot", json_null("labels")),
         ("snapshot", json_null("skipped")),

@@ -11,7 +11,7 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::policy::Policy;
+use crate::domain::policy::{FormerRules, Policy};
 use crate::domain::{Error, RepoId, Result};
 
 use super::Catalog;
@@ -280,6 +280,24 @@ impl Catalog {
                 let these = repository::Column::Id.is_in(ids.iter().copied());
                 repository::Entity::update_many().set(values).filter(these).exec(&tx).await.during(DOING)?;
             }
+        }
+        tx.commit().await.during(DOING)
+    }
+
+    /// Keeps which rules besides those of its policy keep recovery points of a repository.
+    pub async fn put_former_rules(&self, rules: &[(RepoId, Vec<FormerRules>)]) -> Result<()> {
+        const DOING: &str = "keeping former rules";
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let tx = self.begin(DOING).await?;
+        for (id, rules) in rules {
+            repository::Entity::update_many()
+                .col_expr(repository::Column::FormerRules, document(rules)?.into())
+                .filter(repository::Column::Id.eq(id.as_str()))
+                .exec(&tx)
+                .await
+                .during(DOING)?;
         }
         tx.commit().await.during(DOING)
     }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, Func, Query, SelectStatement};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
+use crate::domain::policy::FormerRules;
 use crate::domain::{ConnectionId, Error, ObjectFormat, RepoAddress, RepoId, Result, Seq};
 
 use super::Catalog;
@@ -36,6 +37,10 @@ pub struct Repository {
     pub archived: bool,
     /// `None` where it is empty or not told.
     pub default_branch: Option<String>,
+    /// The policy that was found to apply last; `None`: none was looked up yet.
+    pub policy: Option<String>,
+    /// What else keeps its recovery points for a while.
+    pub former_rules: Vec<FormerRules>,
     /// It is backed up.
     pub selected: bool,
     /// It is no longer listed: deleted, transferred, or hidden from us. Its snapshots stay.
@@ -241,6 +246,11 @@ pub(super) fn repo_id(text: &str) -> Result<RepoId> {
     text.parse().map_err(|error| unreadable("a repository id", error))
 }
 
+fn former_rules(column: Option<serde_json::Value>) -> Result<Vec<FormerRules>> {
+    let rules = column.map(serde_json::from_value).transpose();
+    Ok(rules.map_err(|error| unreadable("former rules", error))?.unwrap_or_default())
+}
+
 impl TryFrom<(repository::Model, Option<connection::Model>)> for Repository {
     type Error = Error;
 
@@ -257,6 +267,8 @@ impl TryFrom<(repository::Model, Option<connection::Model>)> for Repository {
             private: row.private,
             archived: row.archived,
             default_branch: row.default_branch,
+            policy: row.policy,
+            former_rules: former_rules(row.former_rules)?,
             selected: row.selected && row.state != LEFT_OUT,
             gone: row.state == GONE,
             left_out: row.state == LEFT_OUT,

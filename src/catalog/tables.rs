@@ -103,6 +103,8 @@ pub(super) mod repository {
         pub pool: Option<String>,
         /// By the policy's schedule.
         pub next_run_at: Option<i64>,
+        /// Of policies that it drifted away from and that kept more.
+        pub former_rules: Option<Json>,
         /// Counts up when tips are dropped: whoever relied on older ones starts again.
         pub generation: i64,
         #[sea_orm(belongs_to, from = "connection_id", to = "id")]

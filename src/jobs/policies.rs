@@ -1,13 +1,15 @@
 //! What policies mean for repositories: which applies to which, when each runs next, and changes whose time has come.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use humantime_serde::re::humantime;
 use serde::{Deserialize, Serialize};
 
 use super::{Job, groups_of};
 use crate::catalog::{AppliedPolicy, ConnectionSettings, NewNotice, PolicyChange, Priority, Repository, job_kind};
-use crate::domain::policy::{Order, Policy, RepositoryFacts, Why, weakens};
+use crate::domain::policy::{FormerRules, Order, Policy, RepositoryFacts, Why, weakens};
 use crate::domain::{ConnectionId, RepoId, Result, Severity};
 use crate::services::Services;
 
@@ -49,11 +51,16 @@ pub async fn credentials_for(services: &Services, repository: &Repository) -> Re
 }
 
 /// Looks up which policy applies to each repository, and keeps what it says where others look. To be called after any
-/// change of policies, connections or repositories; where nothing has changed nothing is written.
+/// change of policies, connections or repositories; where nothing has changed nothing is written. Where no policy was
+/// changed and a repository is protected less all the same, what it kept so far stays for `policies.grace`.
 pub async fn assign(services: &Services) -> Result<()> {
+    look_up(services, services.settings.policies.grace).await
+}
+
+async fn look_up(services: &Services, grace: Duration) -> Result<()> {
     let (order, now) = (order(services).await?, Utc::now());
     let applied = services.catalog.applied_policies().await?;
-    let (mut differing, mut moved, mut drift) = (Vec::new(), Vec::new(), Drift::default());
+    let (mut differing, mut moved, mut drift) = (Vec::new(), Vec::new(), Drift::new(now, grace));
     for (repository, facts) in facts(services).await? {
         let policy = order.choose(&facts).policy;
         let before = applied.get(&repository.id);
@@ -73,6 +80,8 @@ pub async fn assign(services: &Services) -> Result<()> {
             differing.push((repository.id, wanted));
         }
     }
+    // First, so that whoever is killed in between finds the same again.
+    services.catalog.put_former_rules(&drift.former).await?;
     drift.tell(services).await?;
     if !differing.is_empty() {
         services.catalog.put_applied_policies(&differing).await?;
@@ -82,28 +91,60 @@ pub async fn assign(services: &Services) -> Result<()> {
 
 /// Repositories that a policy protects less than the one before, by the names of both: also when no policy was changed, but
 /// a group, a visibility, an owner.
-#[derive(Default)]
-struct Drift(BTreeMap<(String, String), (Vec<String>, Vec<String>)>);
+struct Drift {
+    now: DateTime<Utc>,
+    /// How long what they kept so far stays.
+    grace: Duration,
+    told: BTreeMap<(String, String), (Vec<String>, Vec<String>)>,
+    former: Vec<(RepoId, Vec<FormerRules>)>,
+}
 
 impl Drift {
+    fn new(now: DateTime<Utc>, grace: Duration) -> Self {
+        Self { now, grace, told: BTreeMap::new(), former: Vec::new() }
+    }
+
     fn note(&mut self, order: &Order, before: Option<&str>, after: &Policy, repository: &Repository) {
-        let before = order.policies().find(|policy| Some(policy.name.as_str()) == before);
-        let Some(before) = before.filter(|_| repository.selected && !repository.gone) else { return };
+        let Some(before) = order.policies().find(|policy| Some(policy.name.as_str()) == before) else { return };
         let less = weakens(before, after);
-        if !less.is_empty() {
+        if less.is_empty() {
+            return;
+        }
+        if !self.grace.is_zero() {
+            self.former.push((repository.id.clone(), self.former_rules(before, repository)));
+        }
+        if repository.selected && !repository.gone {
             let both = (before.name.clone(), after.name.clone());
-            self.0.entry(both).or_insert((Vec::new(), less)).0.push(repository.full_name.clone());
+            self.told.entry(both).or_insert((Vec::new(), less)).0.push(repository.full_name.clone());
         }
     }
 
+    fn former_rules(&self, before: &Policy, repository: &Repository) -> Vec<FormerRules> {
+        let stands = |rules: &&FormerRules| rules.until > self.now && rules.policy != before.name;
+        let mut rules: Vec<FormerRules> = repository.former_rules.iter().filter(stands).cloned().collect();
+        let until = TimeDelta::from_std(self.grace).ok().and_then(|grace| self.now.checked_add_signed(grace));
+        rules.push(FormerRules {
+            policy: before.name.clone(),
+            retention: before.retention.clone(),
+            timezone: before.timezone,
+            until: until.unwrap_or(DateTime::<Utc>::MAX_UTC),
+        });
+        rules
+    }
+
     async fn tell(self, services: &Services) -> Result<()> {
-        for ((before, after), (repositories, less)) in self.0 {
+        let stays = |before: &str| match self.grace {
+            Duration::ZERO => String::new(),
+            grace => format!(" What {before} kept stays for {}.", humantime::format_duration(grace)),
+        };
+        for ((before, after), (repositories, less)) in self.told {
             let more = repositories.len().saturating_sub(NAMED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             let named = repositories.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
             let less = less.join("; ");
             let text = format!(
-                "{named}{more}: now under the policy {after} instead of {before}, which protects less: {less}."
+                "{named}{more}: now under the policy {after} instead of {before}, which protects less: {less}.{}",
+                stays(&before)
             );
             let severity = Severity::Warning;
             services.catalog.notify(NewNotice { kind: "policy.moved", severity, text, ..NewNotice::default() }).await?;
@@ -176,6 +217,8 @@ pub async fn settle(services: &Services) -> Result<()> {
     if due.is_empty() {
         return Ok(());
     }
+    // What moved without them is told apart from what they move.
+    assign(services).await?;
     for change in due {
         match services.catalog.apply_change(&change).await {
             Ok(true) => tell(services, "policy.applied", format!("{} acts now.", describe(&change))).await?,
@@ -187,7 +230,8 @@ pub async fn settle(services: &Services) -> Result<()> {
             }
         }
     }
-    assign(services).await?;
+    // Those have waited for their grace already.
+    look_up(services, Duration::ZERO).await?;
     judge_all(services).await
 }
 

@@ -37,8 +37,14 @@ impl Judged {
 /// Marks what no rule keeps, and unmarks what is kept again.
 pub async fn retain(services: &Services, repo: &RepoId) -> Result<()> {
     let (catalog, now) = (&services.catalog, Utc::now());
-    let repository = catalog.repository(repo).await?;
-    let judged = judge(services, &repository, now).await?;
+    let mut repository = catalog.repository(repo).await?;
+    let mut judged = judge(services, &repository, now).await?;
+    if repository.policy.as_ref() != Some(&judged.policy.name) {
+        // It came under another policy a moment ago; what the one before keeps for a while is noted first.
+        policies::assign(services).await?;
+        repository = catalog.repository(repo).await?;
+        judged = judge(services, &repository, now).await?;
+    }
     let dropped = judged.dropped();
     let leaving = judged.points.iter().filter(|(point, _)| point.leaving_at.is_some()).map(|(point, _)| point.seq);
     let kept_again: Vec<Seq> = leaving.filter(|seq| !dropped.contains(seq)).collect();
@@ -100,7 +106,10 @@ impl Rules {
                 labels: snapshot.labels.clone(),
             })
             .collect();
-        let verdicts = policy.retention.judge(&points, now, policy.timezone.0);
+        let mut verdicts = policy.retention.judge(&points, now, policy.timezone.0);
+        for former in &repository.former_rules {
+            former.spare(&points, now, &mut verdicts);
+        }
         let points = snapshots.into_iter().zip(verdicts).collect();
         Ok(Judged { policy, why: choice.why, spared: self.spared(repository), points })
     }

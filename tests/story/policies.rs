@@ -539,7 +539,34 @@ async fn a_repository_that_drifts_to_a_weaker_policy_is_told() {
         (&json!("policy.moved"), &json!("warning")),
         "{notices}"
     );
-    insta::assert_snapshot!(notices[0]["text"].as_str().unwrap(), @"acme/api: now under the policy default instead of vital, which protects less: all recovery points are kept for 30d instead of for 90d.");
+    insta::assert_snapshot!(notices[0]["text"].as_str().unwrap(), @"acme/api: now under the policy default instead of vital, which protects less: all recovery points are kept for 30d instead of for 90d. What vital kept stays for 7days.");
+}
+
+#[tokio::test]
+async fn what_a_repository_kept_before_it_drifted_stays_for_the_grace() {
+    let (world, ..) = acme(&[], 3).await;
+    let services = services(&world).await;
+    policies::assign(&services).await.unwrap();
+    let weak = [&["policy", "create", "weak", "--allow-empty", "select.groups=weak"][..], &LAST_ONE].concat();
+    assert_eq!(world.ok(&weak).await["state"], "applied", "it selects nothing yet");
+    world.ok(&["connections", "set", "acme", "--group", "weak=api"]).await;
+
+    // Nobody has looked up which policy applies since.
+    world.ok(&["forget", "acme/api"]).await;
+    assert_eq!(leaving(&world, "acme/api").await, [] as [u64; 0]);
+    let told = explained(&world, "acme/api").await;
+    assert_eq!((&told["policy"], &told["points"][0]["leaving_at"]), (&json!("weak"), &Value::Null));
+    assert_eq!(told["points"][0]["reasons"], json!(["the policy default kept it until lately"]));
+    let until: chrono::DateTime<chrono::Utc> = told["points"][0]["until"].as_str().unwrap().parse().unwrap();
+    let days = (until - chrono::Utc::now()).num_hours();
+    assert!((24 * 7 - 1..=24 * 7).contains(&days), "{until}");
+
+    let all = services.catalog.repositories().await.unwrap();
+    let mut rules = all[0].former_rules.clone();
+    rules[0].until = chrono::Utc::now();
+    services.catalog.put_former_rules(&[(all[0].id.clone(), rules)]).await.unwrap();
+    world.ok(&["forget", "acme/api"]).await;
+    assert_eq!(leaving(&world, "acme/api").await, [1, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,7 @@ use crate::domain::{Error, Result};
 
 pub use order::{Choice, Order, Why};
 pub use period::Period;
-pub use retention::{Many, Reason, RecoveryPoint, Retention, Verdict};
+pub use retention::{FormerRules, Many, Reason, RecoveryPoint, Retention, Verdict};
 pub use selection::{RepositoryFacts, Selection, Selector};
 pub use trigger::{Schedule, Trigger, Zone};
 pub use weakens::weakens;

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use super::Period;
+use super::{Period, Zone};
 use crate::domain::{Error, Result, Seq};
 
 /// How long recovery points stay. What any of the rules keeps is kept.
@@ -202,6 +202,34 @@ pub struct Reason {
     pub text: String,
     /// When it stops to be one at the earliest; `None`: no date is set.
     pub until: Option<DateTime<Utc>>,
+}
+
+/// Rules that go on to count for a while where a repository came under weaker ones without anybody changing a policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FormerRules {
+    /// The name of the policy whose rules they were.
+    pub policy: String,
+    /// The rules.
+    pub retention: Retention,
+    /// Whose calendar they went by.
+    pub timezone: Zone,
+    /// How long they count.
+    pub until: DateTime<Utc>,
+}
+
+impl FormerRules {
+    /// Adds to the verdicts what these rules keep at `now` and no other one does.
+    pub fn spare(&self, points: &[RecoveryPoint], now: DateTime<Utc>, verdicts: &mut [Verdict]) {
+        if self.until <= now {
+            return;
+        }
+        let formerly = self.retention.judge(points, now, self.timezone.0);
+        for (verdict, _) in verdicts.iter_mut().zip(formerly).filter(|(is, was)| !is.kept() && was.kept()) {
+            let text = format!("the policy {} kept it until lately", self.policy);
+            verdict.reasons.push(Reason { text, until: Some(self.until) });
+            verdict.until = Some(self.until);
+        }
+    }
 }
 
 impl fmt::Display for Reason {
