@@ -339,6 +339,9 @@ async fn what_makes_no_sense_is_refused_and_changes_nothing() {
         ("trigger.on_push=false", "never back anything up"),
         ("retention.dailly=7", "unknown field `dailly`"),
         ("retention.within=a while", "not a length of time"),
+        ("retention.within=5", "not a length of time"),
+        ("retention.daily=-1", "a number such as 14"),
+        ("trigger.schedule=61 * * * *", "cron's five fields"),
         ("data=git,issues", "`issues` cannot be backed up"),
         ("select.include=nothing-like-this", "selects no repository"),
         ("select.include=[", "not a glob"),
@@ -628,4 +631,22 @@ async fn a_pools_repositories_are_left_to_its_workers() {
     world.set("workers.pools", "inside");
     let _inside = world.serve().await;
     world.snapshot("acme/api", 2).await;
+}
+
+#[tokio::test]
+async fn what_takes_effect_with_something_that_waits_waits_as_well() {
+    let (world, ..) = acme(&[], 1).await;
+    world.ok(&["policy", "create", "strong", "select.include=*", "retention.within=90d"]).await;
+    let weak = [&["policy", "create", "weak", "select.include=web"][..], &LAST_ONE].concat();
+    assert_eq!(world.ok(&weak).await["state"], "applied", "strong comes first");
+    let order = world.ok(&["policy", "order", "weak"]).await;
+    assert_eq!(order["state"], "waiting", "{order}");
+
+    // It would apply to more than was told once that order acts.
+    let more = world.ok(&["policy", "set", "weak", "select.include=*"]).await;
+    assert_eq!(more["state"], "waiting", "{more}");
+    let told = more["weakens"][0].as_str().unwrap();
+    assert!(told.starts_with("once what waits acts: acme/api: "), "{told}");
+    let harmless = world.ok(&["policy", "set", "default", "drill=7d"]).await;
+    assert_eq!(harmless["state"], "applied", "{harmless}");
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::document::{assignments, differences};
 use super::names::Names;
-use super::outlook::{Move, Outlook};
+use super::outlook::{self, Move, Outlook};
 use super::{Changed, find, named, ordered_names};
 use crate::catalog::PolicyEdit;
 use crate::domain::policy::{Policy, RepositoryFacts};
@@ -136,7 +136,15 @@ pub(super) async fn submit(services: &Services, edit: PolicyEdit, asked: Asked<'
     };
     let order = policies::order(services).await?;
     let facts: Vec<RepositoryFacts> = policies::facts(services).await?.into_iter().map(|(_, facts)| facts).collect();
-    let outlook = Outlook::of(&edit, &order, &facts)?;
+    let mut outlook = Outlook::of(&edit, &order, &facts)?;
+    let waiting = services.catalog.waiting_changes().await?;
+    if !waiting.is_empty() {
+        // What means nothing now may take effect together with something that waits, which nobody was told of.
+        let then = Outlook::of(&edit, &outlook::after(&waiting, &order)?, &facts)?;
+        let more: Vec<String> =
+            then.weakens.into_iter().filter(|sentence| !outlook.weakens.contains(sentence)).collect();
+        outlook.weakens.extend(more.into_iter().map(|sentence| format!("once what waits acts: {sentence}")));
+    }
     match &edit {
         PolicyEdit::Create(policy) => {
             if let Some(there) = find(&order, &policy.name) {

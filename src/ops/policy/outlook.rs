@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::catalog::PolicyEdit;
+use crate::catalog::{PolicyChange, PolicyEdit};
 use crate::domain::Result;
 use crate::domain::policy::{Order, Policy, RepositoryFacts, weakens};
 
@@ -64,6 +64,15 @@ impl Outlook {
             moves,
         })
     }
+}
+
+/// The policies as they are once these changes act.
+pub(super) fn after(waiting: &[PolicyChange], now: &Order) -> Result<Order> {
+    let mut then = Order::new(now.policies().cloned().collect())?;
+    for change in waiting {
+        then = Order::new(applied(&change.edit, &then))?;
+    }
+    Ok(then)
 }
 
 /// All policies as they are then.
