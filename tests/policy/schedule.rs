@@ -79,7 +79,7 @@ fn what_is_no_schedule_is_refused_with_what_to_write() {
     }
     let error = "0 0 3 * * *".parse::<Schedule>().unwrap_err();
     insta::assert_snapshot!(format!("{error}\n{}", error.next_step().unwrap()), @"
-    `0 0 3 * * *` is not a schedule: Invalid pattern: Pattern must have 5 fields when seconds are disallowed.
+    `0 0 3 * * *` is not a schedule: Invalid pattern: Pattern must have 5 fields when seconds are disallowed
     write `every 6h`, or cron's five fields (minute, hour, day, month, weekday), e.g. `0 3 * * 1-5` for 3:00 from Monday to Friday
     ");
     insta::assert_snapshot!("0 0 30 2 *".parse::<Schedule>().unwrap_err(), @"`0 0 30 2 *` is not a schedule: that moment never comes");

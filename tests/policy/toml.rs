@@ -111,7 +111,7 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
       |
     3 | schedule = "0 25 * * *"
       |            ^^^^^^^^^^^^
-    `0 25 * * *` is not a schedule: Component error: Number out of bounds.
+    `0 25 * * *` is not a schedule: Component error: Number out of bounds; write `every 6h`, or cron's five fields (minute, hour, day, month, weekday), e.g. `0 3 * * 1-5` for 3:00 from Monday to Friday
     "#);
     insta::assert_snapshot!(refused("name = \"one\"\ntimezone = \"Berlin\""), @r#"
     TOML parse error at line 2, column 12

@@ -74,7 +74,7 @@ pub enum Many {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "write a number such as 14, or a length of time such as \"90d\"")]
 enum NumberOrWords {
     Number(u32),
     Words(String),

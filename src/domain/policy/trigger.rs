@@ -107,7 +107,7 @@ impl FromStr for Schedule {
             return Ok(Self::Every(pause));
         }
         let refused = |why: String| {
-            Error::bad_request(format!("`{text}` is not a schedule: {why}")).hint(
+            Error::bad_request(format!("`{text}` is not a schedule: {}", why.trim_end_matches('.'))).hint(
                 "write `every 6h`, or cron's five fields (minute, hour, day, month, weekday), e.g. `0 3 * * 1-5` for 3:00 from Monday to Friday",
             )
         };
@@ -134,8 +134,12 @@ impl fmt::Display for Schedule {
 impl TryFrom<String> for Schedule {
     type Error = Error;
 
+    /// What reads documents gives the message on and drops the hint.
     fn try_from(text: String) -> Result<Self> {
-        text.parse()
+        text.parse().map_err(|error: Error| match error.next_step() {
+            Some(hint) => Error::bad_request(format!("{error}; {hint}")),
+            None => error,
+        })
     }
 }
 

@@ -144,7 +144,9 @@ fn value(key: &str, text: &str) -> Option<Value> {
     Some(match literal {
         Some(list @ Value::Array(_)) => list,
         _ if LISTS.contains(&key) => text.split(',').map(|one| Value::from(one.trim())).collect(),
-        Some(value @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_))) => value,
+        // Where only words are read, a number is one that says too little, or a description.
+        Some(value @ Value::Number(_)) if key.starts_with("retention.") && key != "retention.within" => value,
+        Some(value @ (Value::Bool(_) | Value::String(_) | Value::Object(_))) => value,
         _ => Value::from(text),
     })
 }
