@@ -139,7 +139,8 @@ impl Catalog {
         if held(&tx, what.repo).await? {
             return Err(busy("a hold stands on the repository"));
         }
-        let rows = leaving(what.repo, what.before).all(&tx).await.during(DOING)?;
+        // Locked: who labels or unmarks one waits, and then finds it gone.
+        let rows = leaving(what.repo, what.before).lock_exclusive().all(&tx).await.during(DOING)?;
         let still: BTreeSet<i64> = rows.iter().filter(|row| !labelled(row)).map(|row| row.seq).collect();
         if what.points.iter().any(|seq| *seq == what.last || !still.contains(&column(seq.get()))) {
             return Err(busy("a recovery point is kept after all"));

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
+use sea_orm::sea_query::Expr;
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,7 @@ use super::Catalog;
 use super::error::During;
 use super::repositories::repo_id;
 use super::tables::hold::{self, Column};
+use super::tables::repository;
 use super::values::{now, time};
 
 /// Whose hold it is.
@@ -48,6 +50,7 @@ pub struct Hold {
 impl Catalog {
     /// From now on nothing of the repository goes. What was leaving stays.
     pub async fn place_hold(&self, repo: &RepoId, kind: HoldKind, reason: &str, actor: &str) -> Result<i64> {
+        const DOING: &str = "placing a hold";
         let row = hold::ActiveModel {
             repo_id: Set(repo.to_string()),
             kind: Set(if kind == HoldKind::Legal { "legal" } else { "alarm" }.to_owned()),
@@ -56,7 +59,17 @@ impl Catalog {
             created_at: Set(now()),
             ..Default::default()
         };
-        Ok(row.insert(&self.write).await.during("placing a hold")?.id)
+        let tx = self.begin(DOING).await?;
+        // Writes the row, and so locks it, although nothing changes: who is just dropping points is done before, or sees it.
+        repository::Entity::update_many()
+            .col_expr(repository::Column::Generation, Expr::col(repository::Column::Generation).into())
+            .filter(repository::Column::Id.eq(repo.as_str()))
+            .exec(&tx)
+            .await
+            .during(DOING)?;
+        let id = row.insert(&tx).await.during(DOING)?.id;
+        tx.commit().await.during(DOING)?;
+        Ok(id)
     }
 
     /// The holds that stand, on one repository or on all, the oldest first.
