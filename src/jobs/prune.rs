@@ -107,7 +107,8 @@ async fn carry_out(services: &Services) -> Result<(Pruned, Result<()>)> {
             return Ok((done, Err(refused(error))));
         }
         // That took its time.
-        if !services.catalog.holds(Some(&repo)).await?.is_empty() {
+        let paused = services.catalog.fact::<serde_json::Value>(RETENTION_PAUSED).await?.is_some();
+        if paused || !services.catalog.holds(Some(&repo)).await?.is_empty() {
             continue;
         }
         let (gone, outcome) = shredder.delete(&names(objects.iter())).await;
