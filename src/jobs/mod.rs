@@ -43,6 +43,12 @@ pub use sync_repo::{Outcome, row, sync_repo};
 pub use watch::watch;
 pub use worker::{Workers, run_now};
 
+/// The catalog knows points that the vault does not hold.
+fn disagrees(full_name: &str) -> Error {
+    Error::damaged(format!("the catalog tells of snapshots of {full_name} that the vault does not, or not yet"))
+        .hint("if the database was brought back from a copy of its own: `refward catalog rebuild`")
+}
+
 /// A piece of work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Job {

@@ -79,13 +79,17 @@ impl Vault {
     /// would have them written anew, behind what stands for them. The folder is listed once, and again whenever a number
     /// does not come after the last.
     async fn is_history(&self, repo: &RepoId, seq: Seq) -> Result<bool> {
-        let appended = || self.appended.lock().unwrap_or_else(PoisonError::into_inner);
-        let follows = appended().get(repo).is_some_and(|last| *last < seq);
-        if !follows && self.cover(repo).await?.live.iter().any(|stored| stored.extent.contains(seq)) {
+        if !self.follows(repo, seq) && self.cover(repo).await?.live.iter().any(|stored| stored.extent.contains(seq)) {
             return Ok(true);
         }
-        appended().insert(repo.clone(), seq);
+        self.appended.lock().unwrap_or_else(PoisonError::into_inner).insert(repo.clone(), seq);
         Ok(false)
+    }
+
+    /// The number comes after the last that was appended here: the catalog has not been set back since.
+    pub fn follows(&self, repo: &RepoId, seq: Seq) -> bool {
+        let appended = self.appended.lock().unwrap_or_else(PoisonError::into_inner);
+        appended.get(repo).is_some_and(|last| *last < seq)
     }
 
     async fn holds(&self, name: &str, sealed: Sealed) -> Result<bool> {

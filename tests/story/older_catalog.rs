@@ -80,3 +80,51 @@ async fn what_was_consolidated_since_is_not_written_over() {
     assert_eq!(verified[0]["findings"], json!([]), "{verified}");
     assert_eq!(world.status(REPO).await["last_error"], Value::Null);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_leans_on_what_was_dropped_since() {
+    let mut world = World::with(&[("prune.grace", "0s"), ("compact.after", "4")]).await;
+    world.set("policies.grace", "0s");
+    world.set("alarms.hold", "false");
+    let api = world.github.org("acme").repo("api").await;
+    let work = api.work().await;
+    work.commit("one").await;
+    work.push(&["main"]).await;
+    world.connect("acme").await;
+    let service = world.serve().await;
+    world.snapshot(REPO, 1).await;
+    work.git(&["checkout", "--quiet", "-b", "spike"]).await;
+    work.commit("an idea").await;
+    work.push(&["spike"]).await;
+    world.snapshot(REPO, 2).await;
+    work.push(&["--delete", "spike"]).await;
+    world.snapshot(REPO, 3).await;
+    world.idle().await;
+    assert_eq!(service.stop().await, 0);
+    let copy = database(&world);
+
+    let policy = world.path("policy.toml");
+    std::fs::write(&policy, "[[policy]]\nname = \"default\"\n[policy.retention]\nlast = 1\n").unwrap();
+    let service = world.serve().await;
+    world.ok(&["policy", "import", &policy]).await;
+    Behind::of(&world).await.done("retain").await;
+    Behind::of(&world).await.done("compact").await;
+    assert_eq!(world.snapshots(REPO).await.len(), 1);
+    assert_eq!(service.stop().await, 0);
+
+    bring_back(&copy);
+    let service = world.serve().await;
+    work.push(&["spike"]).await;
+    let told = async || {
+        let error = world.status(REPO).await["last_error"].take();
+        error.as_str().is_some_and(|error| error.contains("the catalog tells of snapshots of acme/api")).then_some(())
+    };
+    eventually(told, || "the catalog to be found too old".to_owned()).await;
+    assert_eq!(service.stop().await, 0);
+
+    world.ok(&["catalog", "rebuild"]).await;
+    let _service = world.serve().await;
+    world.ok(&["backup", REPO]).await;
+    world.idle().await;
+    world.matches(&api).await;
+}

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Days, NaiveTime, Utc};
 
-use super::retain;
+use super::{disagrees, retain};
 use crate::assembly::Source;
 use crate::catalog::{RETENTION_PAUSED, Repository, StoredSpan};
 use crate::domain::{Error, Extent, Kind, RepoId, Result, Seq};
@@ -86,6 +86,8 @@ struct Standing {
     spans: BTreeMap<Extent, StoredSpan>,
     points: BTreeSet<Seq>,
     last: Seq,
+    /// The vault holds later ones: another worker's, or those of a catalog that was newer than this one.
+    behind: bool,
 }
 
 impl<'a> Compaction<'a> {
@@ -106,6 +108,11 @@ impl<'a> Compaction<'a> {
         }
         while let Some(standing) = self.standing().await? {
             let Some(plan) = self.plan(&standing).await? else { return Ok(()) };
+            if !plan.leaving.is_empty() {
+                // Before the packs are read, which takes long: a busy repository would have moved on.
+                self.drop_from_catalog(&plan).await?;
+            }
+            // What is refused until then costs nothing.
             self.spend(&plan).await?;
             self.rewrite(&plan).await?;
             self.take_over(&plan.extent).await?;
@@ -141,10 +148,11 @@ impl<'a> Compaction<'a> {
         self.condemn_forgotten(&spans, &cover).await?;
         let live = cover.through(last)?.to_vec();
         if cover.end() > Some(last) && live.last().is_none_or(|stored| stored.extent.to > last) {
-            return Err(self.disagrees());
+            return Err(disagrees(&self.repository.full_name));
         }
+        let behind = cover.end() > Some(last);
         let points = catalog.sealed(repo).await?.into_iter().map(|(seq, _)| seq).collect();
-        Ok(Some(Standing { live, all, damaged, spans, points, last }))
+        Ok(Some(Standing { live, all, damaged, spans, points, last, behind }))
     }
 
     /// A catalog that was made anew does not know what was condemned before.
@@ -176,7 +184,8 @@ impl<'a> Compaction<'a> {
     async fn plan(&self, standing: &Standing) -> Result<Option<Plan>> {
         let Standing { live, points, .. } = standing;
         let before = dropping_before(self.services).await?;
-        let leaving = self.leaving(standing, before).await?;
+        // Later ones may lean on what goes.
+        let leaving = if standing.behind { BTreeSet::new() } else { self.leaving(standing.last, before).await? };
         let settings = &self.services.settings.compact;
         let rules = Rules { after: settings.after, ratio: settings.ratio };
         let everything = 0..live.len();
@@ -205,13 +214,15 @@ impl<'a> Compaction<'a> {
     }
 
     /// What no rule keeps, then and now, past its grace. Never the newest point, nor the newest complete one.
-    async fn leaving(&self, standing: &Standing, before: Option<DateTime<Utc>>) -> Result<BTreeSet<Seq>> {
+    async fn leaving(&self, last: Seq, before: Option<DateTime<Utc>>) -> Result<BTreeSet<Seq>> {
         let Some(before) = before else { return Ok(BTreeSet::new()) };
-        let mut leaving = self.services.catalog.leaving(&self.repository.id, before).await?;
-        leaving.remove(&standing.last);
+        let catalog = &self.services.catalog;
+        let mut leaving = catalog.leaving(&self.repository.id, before).await?;
+        leaving.remove(&last);
         if !leaving.is_empty() {
             // Rules, labels and what the forge says may have changed since they were marked.
-            let judged = retain::judge(self.services, self.repository, Utc::now()).await?;
+            let repository = catalog.repository(&self.repository.id).await?;
+            let judged = retain::judge(self.services, &repository, Utc::now()).await?;
             leaving = leaving.intersection(&judged.dropped()).copied().collect();
             let good = judged.points.iter().rfind(|(snapshot, _)| snapshot.complete);
             leaving.retain(|seq| good.is_none_or(|(good, _)| good.seq != *seq));
@@ -225,7 +236,7 @@ impl<'a> Compaction<'a> {
             let told = standing.spans.get(extent).map_or(1, |span| span.points as usize);
             let known = standing.points.range(extent.from..=extent.to).count();
             if known > told {
-                return Err(self.disagrees());
+                return Err(disagrees(&self.repository.full_name));
             }
             if known < told {
                 return Ok(true);
@@ -259,12 +270,6 @@ impl<'a> Compaction<'a> {
         }
         Err(Error::throttled(until_tomorrow(Utc::now()), "what compaction may read and write in a day is used up")
             .hint("see `compact.bytes_per_day`"))
-    }
-
-    fn disagrees(&self) -> Error {
-        let name = &self.repository.full_name;
-        Error::damaged(format!("the catalog tells of snapshots of {name} that the vault does not, or not yet"))
-            .hint("if the database was brought back from a copy of its own: `refward catalog rebuild`")
     }
 }
 

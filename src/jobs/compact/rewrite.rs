@@ -7,7 +7,7 @@ use std::path::Path;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
-use super::{Compaction, Plan};
+use super::{Compaction, Plan, dropping_before};
 use crate::catalog::{Drop, Retold, StoredSpan};
 use crate::domain::{Error, Extent, Head, ObjectId, RefState, Result, Seq};
 use crate::git::{self, Pack, bare, program};
@@ -20,10 +20,6 @@ const AT_A_TIME: usize = 4;
 impl Compaction<'_> {
     /// Writes it. What it stands for stays as it is.
     pub(super) async fn rewrite(&self, plan: &Plan) -> Result<()> {
-        if !plan.leaving.is_empty() {
-            // Before the packs are read, which takes long: a busy repository would have moved on.
-            self.drop_from_catalog(plan).await?;
-        }
         let scratch = self.source.scratch()?;
         let folder = scratch.path().join("objects.git");
         let objects = self.gather(plan, &folder).await?;
@@ -40,6 +36,11 @@ impl Compaction<'_> {
         drop(scratch);
         let entry = pack.as_ref().map(|pack| pack_entry(pack, &self.services.vault)).transpose()?;
         let record = Record { pack: entry, ..joined };
+        // A catalog that was made anew meanwhile has them back, and new snapshots may lean on them.
+        let points = self.services.catalog.sealed(&self.repository.id).await?;
+        if points.iter().any(|(seq, _)| gone.contains(seq)) {
+            return Err(Error::busy("the catalog was rebuilt while snapshots were joined"));
+        }
         self.append(&record, pack.as_ref()).await
     }
 
@@ -88,7 +89,7 @@ impl Compaction<'_> {
     }
 
     /// Records alone tell what a point moves when those before it are dropped.
-    async fn drop_from_catalog(&self, plan: &Plan) -> Result<()> {
+    pub(super) async fn drop_from_catalog(&self, plan: &Plan) -> Result<()> {
         let (vault, repo) = (&self.services.vault, &self.repository.id);
         let known = self.services.catalog.expected(repo).await?;
         let mut objects = Vec::new();
@@ -112,6 +113,14 @@ impl Compaction<'_> {
             Retold { seq: record.seq, changes, actors }
         });
         let (last, before) = (plan.last, plan.before);
+        // Reading took its time.
+        let still = match dropping_before(self.services).await? {
+            Some(_) => self.leaving(last, Some(before)).await?,
+            None => BTreeSet::new(),
+        };
+        if !plan.leaving.is_subset(&still) {
+            return Err(Error::busy("recovery points are kept after all"));
+        }
         let what = Drop { repo, last, points: &plan.leaving, before, retold: retold.collect() };
         self.services.catalog.drop_points(what).await?;
         tracing::info!(repository = self.repository.full_name, points = plan.leaving.len(), "recovery points dropped");

@@ -134,6 +134,7 @@ impl Sync<'_> {
         let record = self.record(&found)?;
         let seq = record.seq;
         self.refuse_strangers(seq).await?;
+        self.refuse_dropped(seq).await?;
         let announced =
             serde_json::to_string(&record).map_err(|error| Error::bug("cannot announce a record").detail(error))?;
         let intent = Intent { repo: &repository.id, seq, record: &announced, generation: found.state.generation };

@@ -1,13 +1,15 @@
 //! Finishing what an earlier run began: the object is in the vault, the catalog does not know it yet.
 
+use std::collections::BTreeSet;
+
 use chrono::Utc;
 
 use super::Sync;
 use crate::catalog::{Commit, Lease, PendingEvent};
 use crate::domain::{Error, Extent, Result, Seq, Snapshot};
-use crate::jobs::alarms;
+use crate::jobs::{alarms, disagrees};
 use crate::services::Services;
-use crate::vault::{Record, Sealed};
+use crate::vault::{Record, Sealed, Stored};
 
 impl Sync<'_> {
     /// Adopts the snapshot after the last known one if the vault holds it: the run that wrote it died before its catalog
@@ -51,6 +53,34 @@ impl Sync<'_> {
         let vault = &self.services.vault;
         if vault.is_sealed() && vault.stored_bytes(&self.repository.id, &Extent::single(seq)).await?.is_some() {
             return Err(stranger(seq));
+        }
+        Ok(())
+    }
+
+    /// A catalog that was set back to an older copy knows tips of points that were dropped since: what leans on them would
+    /// lack objects. Looked for before the first write only, because it costs a listing.
+    pub(super) async fn refuse_dropped(&self, seq: Seq) -> Result<()> {
+        let (services, repo) = (self.services, &self.repository.id);
+        if seq == Seq::FIRST || services.vault.follows(repo, seq) {
+            return Ok(());
+        }
+        let live = services.vault.cover(repo).await?.live;
+        if live.iter().all(|stored| stored.extent.is_single()) {
+            return Ok(());
+        }
+        let points: BTreeSet<Seq> = services.catalog.sealed(repo).await?.into_iter().map(|(seq, _)| seq).collect();
+        let spans = services.catalog.spans(repo).await?;
+        for Stored { extent, .. } in live.into_iter().filter(|stored| !stored.extent.is_single()) {
+            let told = match spans.iter().find(|span| span.extent == extent) {
+                Some(span) => span.points as usize,
+                None if services.vault.is_sealed() => {
+                    return Err(Error::busy(format!("{extent} were written together, and that is not recorded yet")));
+                }
+                None => 1 + services.vault.record(repo, &extent).await?.span.map_or(0, |span| span.points.len()),
+            };
+            if points.range(extent.from..=extent.to).count() > told {
+                return Err(disagrees(&self.repository.full_name));
+            }
         }
         Ok(())
     }
