@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::health::Health;
 use super::status::{RepoStatus, status};
-use crate::catalog::StoredProof;
+use crate::catalog::{Repository, StoredProof};
 use crate::domain::{Error, RepoAddress, Report, Result, Skipped};
 use crate::services::Services;
 use crate::vault::Vault;
@@ -69,7 +69,10 @@ pub async fn report(
         None => None,
     };
     let rows = status(&services.catalog).await?.repositories.into_iter();
-    let wanted = |row: &RepoStatus| only.as_ref().is_none_or(|only| only.full_name == row.repository);
+    let is = |only: &Repository, row: &RepoStatus| {
+        only.full_name == row.repository && row.connection.as_ref().is_none_or(|name| *name == only.connection)
+    };
+    let wanted = |row: &RepoStatus| only.as_ref().is_none_or(|only| is(only, row));
     let repositories = rows.filter(wanted).map(summary).collect();
     let proofs = services.catalog.proofs(only.as_ref().map(|only| &only.id), since.unwrap_or_default()).await?;
     Ok(Document {
