@@ -314,15 +314,26 @@ impl Filter {
     }
 }
 
+/// The groups of a connection, ready to be asked about many repositories.
+pub struct Groups(Vec<(String, GlobSet)>);
+
+impl Groups {
+    /// Fails with the glob that is none.
+    pub fn new(settings: &ConnectionSettings) -> Result<Self> {
+        let groups = settings.groups.iter().map(|(name, patterns)| Ok((name.clone(), globs(patterns)?)));
+        groups.collect::<Result<_>>().map(Self)
+    }
+
+    /// Those that a repository belongs to, by rule.
+    pub fn of(&self, full_name: &str) -> Vec<String> {
+        let fits = self.0.iter().filter(|(_, globs)| matches(globs, full_name));
+        fits.map(|(name, _)| name.clone()).collect()
+    }
+}
+
 /// The groups of a connection that a repository belongs to, by rule.
 pub fn groups_of(settings: &ConnectionSettings, full_name: &str) -> Result<Vec<String>> {
-    let mut groups = Vec::new();
-    for (name, patterns) in &settings.groups {
-        if matches(&globs(patterns)?, full_name) {
-            groups.push(name.clone());
-        }
-    }
-    Ok(groups)
+    Ok(Groups::new(settings)?.of(full_name))
 }
 
 fn matches(set: &GlobSet, full_name: &str) -> bool {

@@ -30,7 +30,7 @@ use crate::domain::{AppId, ConnectionId, Error, RepoId, Result};
 pub use catch_up::catch_up;
 pub use compact::{compact, due as compaction_due};
 pub use deliver::deliver;
-pub use discover::{Discovered, Filter, discover, groups_of};
+pub use discover::{Discovered, Filter, Groups, discover, groups_of};
 pub use drill::{Windows, drill, due as drills_due, next_drill, prove};
 pub use follow_app::follow_app;
 pub use prune::{Pruned, Sentence, prune, prune_now, sentences};

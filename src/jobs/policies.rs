@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use humantime_serde::re::humantime;
 use serde::{Deserialize, Serialize};
 
-use super::{Job, groups_of};
-use crate::catalog::{AppliedPolicy, ConnectionSettings, NewNotice, PolicyChange, Priority, Repository, job_kind};
+use super::{Groups, Job};
+use crate::catalog::{AppliedPolicy, NewNotice, PolicyChange, Priority, Repository, job_kind};
 use crate::domain::policy::{FormerRules, Order, Policy, RepositoryFacts, Why, weakens};
 use crate::domain::{ConnectionId, RepoId, Result, Severity};
 use crate::services::Services;
@@ -29,15 +29,19 @@ pub async fn order(services: &Services) -> Result<Order> {
 
 /// Every repository that we know, as selections look at it.
 pub async fn facts(services: &Services) -> Result<Vec<(Repository, RepositoryFacts)>> {
-    let settings = settings(services).await?;
+    let groups = groups(services).await?;
     let repositories = services.catalog.repositories().await?.into_iter();
-    repositories.map(|repository| facts_of(&settings, &repository).map(|facts| (repository, facts))).collect()
+    let with_facts = |repository| {
+        let facts = facts_of(&groups, &repository);
+        (repository, facts)
+    };
+    Ok(repositories.map(with_facts).collect())
 }
 
 /// The policy that applies to a repository, and why.
 pub async fn policy_of(services: &Services, repository: &Repository) -> Result<(Policy, Why)> {
     let order = order(services).await?;
-    let choice = order.choose(&facts_of(&settings(services).await?, repository)?);
+    let choice = order.choose(&facts_of(&groups(services).await?, repository));
     Ok((choice.policy.clone(), choice.why))
 }
 
@@ -261,23 +265,20 @@ async fn tell(services: &Services, kind: &'static str, text: String) -> Result<(
     services.catalog.notify(NewNotice { kind, text, ..NewNotice::default() }).await
 }
 
-/// The settings of connections that are not removed.
-pub(super) async fn settings(services: &Services) -> Result<HashMap<ConnectionId, ConnectionSettings>> {
-    let connections = services.catalog.connections().await?;
-    Ok(connections.into_iter().map(|connection| (connection.id, connection.settings)).collect())
+/// The groups of connections that are not removed.
+pub(super) async fn groups(services: &Services) -> Result<HashMap<ConnectionId, Groups>> {
+    let connections = services.catalog.connections().await?.into_iter();
+    connections.map(|connection| Ok((connection.id, Groups::new(&connection.settings)?))).collect()
 }
 
-pub(super) fn facts_of(
-    settings: &HashMap<ConnectionId, ConnectionSettings>,
-    repository: &Repository,
-) -> Result<RepositoryFacts> {
-    let groups = settings.get(&repository.connection_id).map(|settings| groups_of(settings, &repository.full_name));
-    Ok(RepositoryFacts {
+pub(super) fn facts_of(groups: &HashMap<ConnectionId, Groups>, repository: &Repository) -> RepositoryFacts {
+    let groups = groups.get(&repository.connection_id).map(|groups| groups.of(&repository.full_name));
+    RepositoryFacts {
         id: repository.id.clone(),
         connection: repository.connection.clone(),
         full_name: repository.full_name.clone(),
-        groups: groups.transpose()?.unwrap_or_default(),
+        groups: groups.unwrap_or_default(),
         archived: repository.archived,
         private: repository.private,
-    })
+    }
 }

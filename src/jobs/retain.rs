@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 
-use super::policies;
-use crate::catalog::{ConnectionSettings, Hold, NewNotice, RETENTION_PAUSED, Repository};
+use super::{Groups, policies};
+use crate::catalog::{Hold, NewNotice, RETENTION_PAUSED, Repository};
 use crate::domain::policy::{Order, Policy, RecoveryPoint, Verdict, Why};
 use crate::domain::{ConnectionId, RepoId, Result, Seq, Snapshot};
 use crate::services::Services;
@@ -74,7 +74,7 @@ pub async fn judge(services: &Services, repository: &Repository, now: DateTime<U
 pub struct Rules {
     order: Order,
     /// Of connections that are not removed.
-    settings: HashMap<ConnectionId, ConnectionSettings>,
+    groups: HashMap<ConnectionId, Groups>,
     /// The oldest that stands on each.
     holds: HashMap<RepoId, Hold>,
     paused: bool,
@@ -87,7 +87,7 @@ impl Rules {
         let holds = catalog.holds(None).await?.into_iter().rev().map(|hold| (hold.repo.clone(), hold));
         Ok(Self {
             order: policies::order(services).await?,
-            settings: policies::settings(services).await?,
+            groups: policies::groups(services).await?,
             holds: holds.collect(),
             paused: catalog.fact::<serde_json::Value>(RETENTION_PAUSED).await?.is_some(),
         })
@@ -95,7 +95,7 @@ impl Rules {
 
     /// What is to become of these snapshots of a repository.
     pub fn judge(&self, repository: &Repository, snapshots: Vec<Snapshot>, now: DateTime<Utc>) -> Result<Judged> {
-        let choice = self.order.choose(&policies::facts_of(&self.settings, repository)?);
+        let choice = self.order.choose(&policies::facts_of(&self.groups, repository));
         let policy = choice.policy.clone();
         let points: Vec<RecoveryPoint> = snapshots
             .iter()
@@ -121,7 +121,7 @@ impl Rules {
         }
         let why = match repository {
             _ if self.paused => "retention is paused; `refward forget --resume` lets it go on",
-            repository if !self.settings.contains_key(&repository.connection_id) => "its connection was removed",
+            repository if !self.groups.contains_key(&repository.connection_id) => "its connection was removed",
             repository if repository.gone => "it is no longer on the forge",
             repository if repository.left_out => "the connection's globs leave it out",
             repository if !repository.selected => "it is not backed up",
