@@ -62,7 +62,7 @@ impl Catalog {
         let tx = self.begin(DOING).await?;
         // Writes the row, and so locks it, although nothing changes: who is just dropping points is done before, or sees it.
         repository::Entity::update_many()
-            .col_expr(repository::Column::Generation, Expr::col(repository::Column::Generation).into())
+            .col_expr(repository::Column::Generation, Expr::col(repository::Column::Generation))
             .filter(repository::Column::Id.eq(repo.as_str()))
             .exec(&tx)
             .await
