@@ -575,7 +575,7 @@ async fn what_a_repository_kept_before_it_drifted_stays_for_the_grace() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pushes_within_the_window_are_one_recovery_point() {
     let (world, api, work) = acme(&[("policies.grace", "0s")], 1).await;
-    world.ok(&["policy", "set", "default", "trigger.coalesce=3s"]).await;
+    world.ok(&["policy", "set", "default", "trigger.coalesce=15s"]).await;
     let started = chrono::Utc::now();
     let _service = world.serve().await;
     let catalog = &services(&world).await.catalog;
