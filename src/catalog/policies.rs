@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Expr, Func, Query};
+use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
     Set,
@@ -16,9 +16,9 @@ use crate::domain::{Error, RepoId, Result};
 
 use super::Catalog;
 use super::error::{During, is_duplicate, unreadable};
-use super::repositories::{ACTIVE, repo_id};
+use super::repositories::{ACTIVE, connected, repo_id};
 use super::tables::policy::{self, Column};
-use super::tables::{connection, policy_change, repository};
+use super::tables::{policy_change, repository};
 use super::values::{now, time};
 
 /// What happens to policies.
@@ -304,18 +304,13 @@ impl Catalog {
 
     /// Repositories that are backed up and whose schedule says now, and since when it does.
     pub async fn scheduled_runs(&self, at: DateTime<Utc>, limit: u64) -> Result<Vec<(RepoId, DateTime<Utc>)>> {
-        let connected = Query::select()
-            .column(connection::Column::Id)
-            .from(connection::Entity)
-            .and_where(connection::Column::RemovedAt.is_null())
-            .take();
         let rows: Vec<(String, i64)> = repository::Entity::find()
             .select_only()
             .columns([repository::Column::Id, repository::Column::NextRunAt])
             .filter(repository::Column::NextRunAt.lte(at.timestamp_millis()))
             .filter(repository::Column::Selected.eq(true))
             .filter(repository::Column::State.eq(ACTIVE))
-            .filter(repository::Column::ConnectionId.in_subquery(connected))
+            .filter(repository::Column::ConnectionId.in_subquery(connected()))
             .order_by_asc(repository::Column::NextRunAt)
             .limit(limit)
             .into_tuple()

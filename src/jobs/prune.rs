@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 
 use crate::catalog::{Condemned, RETENTION_PAUSED, StoredSpan};
 use crate::config::Pruner;
-use crate::domain::{Error, Expected, Extent, RepoId, Result};
+use crate::domain::{Error, Expected, Extent, Kind, RepoId, Result};
 use crate::services::Services;
 use crate::vault::{Cover, Doomed, Shredder, TrashList, object_name};
 
@@ -102,25 +102,32 @@ async fn carry_out(services: &Services) -> Result<(Pruned, Result<()>)> {
         }
     }
     services.catalog.deleted(&not_there).await?;
+    let mut outcome = Ok(());
     for ((repo, _), (by, objects)) in by_keeper {
-        if let Err(error) = is_whole(services, &repo, by).await {
-            return Ok((done, Err(refused(error))));
+        match is_whole(services, &repo, by).await {
+            Ok(()) => {}
+            // What one repository lacks is no reason to keep what others do not need.
+            Err(error) if error.kind() == Kind::Damaged => {
+                outcome = Err(refused(error));
+                continue;
+            }
+            Err(error) => return Ok((done, Err(refused(error)))),
         }
         // That took its time.
         let paused = services.catalog.fact::<serde_json::Value>(RETENTION_PAUSED).await?.is_some();
         if paused || !services.catalog.holds(Some(&repo)).await?.is_empty() {
             continue;
         }
-        let (gone, outcome) = shredder.delete(&names(objects.iter())).await;
+        let (gone, deleted) = shredder.delete(&names(objects.iter())).await;
         services.catalog.deleted(&gone).await?;
         let bytes = objects.iter().filter(|object| gone.contains(&object.object)).map(|object| object.bytes);
         (done.deleted, done.bytes) = (done.deleted + gone.len(), done.bytes + bytes.sum::<u64>());
-        if let Err(error) = outcome {
+        if let Err(error) = deleted {
             return Ok((done, Err(refused(error))));
         }
     }
-    let outcome = clear_lists(services, &court, &shredder).await?;
-    Ok((done, outcome))
+    let cleared = clear_lists(services, &court, &shredder).await?;
+    Ok((done, outcome.and(cleared)))
 }
 
 /// The last look before it is the only copy: every byte of what stands for the others is as it was written.

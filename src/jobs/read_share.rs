@@ -52,7 +52,9 @@ pub async fn read_share(services: &Services) -> Result<()> {
         catalog.repositories().await?.into_iter().map(|repository| (repository.id.clone(), repository)).collect();
     let mut share = Share { services, wrong: BTreeMap::new(), right: Vec::new(), started: now };
     share.read_again(&repositories).await?;
-    for candidate in oldest(services, repositories.values()).await? {
+    // Without credit there is no need to look for what would come first.
+    let candidates = if account.credit > 0 { oldest(services, repositories.values()).await? } else { Vec::new() };
+    for candidate in candidates {
         if account.credit <= 0 {
             break;
         }
