@@ -10,6 +10,7 @@ pub mod git;
 pub mod vault;
 
 pub mod catalog;
+pub mod chat;
 pub mod forge;
 pub mod notify;
 
@@ -20,6 +21,8 @@ pub mod assembly;
 pub mod jobs;
 
 pub mod ops;
+
+pub mod desk;
 
 pub mod web;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::catalog::{
     AppSecret, Catalog, Connection, InstallationState, Repository, Source, StoredApp, StoredCredential, Subscriber,
 };
+use crate::chat::{self, Platform};
 use crate::config::{self, Settings};
 use crate::domain::{AppId, ConnectionId, Error, Result};
 use crate::forge::quota::{Quotas, Urgency};
@@ -27,6 +28,8 @@ pub struct Services {
     pub credentials: CredentialKey,
     /// Every kind of forge.
     pub forges: Vec<Arc<dyn Forge>>,
+    /// The chat platforms that the settings switch on.
+    pub chats: Vec<Arc<dyn Platform>>,
     /// What is left of the forges' limits.
     pub quotas: Quotas,
     /// The one HTTP client.
@@ -45,7 +48,8 @@ impl Services {
         let net = Net { http: http.clone(), quotas: Quotas::default() };
         let quotas = net.quotas.clone();
         let forges = forge::ALL.iter().map(|(_, make)| Arc::from(make(net.clone()))).collect();
-        Ok(Arc::new(Self { settings, catalog, vault: Arc::new(vault), git, credentials, forges, quotas, http }))
+        let chats = open_chats(&settings, &http)?;
+        Ok(Arc::new(Self { settings, catalog, vault: Arc::new(vault), git, credentials, forges, chats, quotas, http }))
     }
 
     /// The forge with this slug.
@@ -53,6 +57,11 @@ impl Services {
         let forge = self.forges.iter().find(|forge| forge.slug() == slug);
         let forge = forge.ok_or_else(|| Error::not_found(format!("there is no forge called `{slug}`")))?;
         Ok(forge.as_ref())
+    }
+
+    /// The chat platform with this slug, if the settings switch it on.
+    pub fn chat(&self, slug: &str) -> Option<&Arc<dyn Platform>> {
+        self.chats.iter().find(|platform| platform.slug() == slug)
     }
 
     /// How to reach a connection's owner, with the credentials that are switched on opened, the main one first.
@@ -161,6 +170,12 @@ impl Services {
                 .hint("connect the owner again: refward connect --help")
         })
     }
+}
+
+fn open_chats(settings: &Settings, http: &reqwest::Client) -> Result<Vec<Arc<dyn Platform>>> {
+    let opened = chat::ALL.iter().map(|(_, open)| open(settings, http.clone()));
+    let opened: Vec<Option<Box<dyn Platform>>> = opened.collect::<Result<_>>()?;
+    Ok(opened.into_iter().flatten().map(Arc::from).collect())
 }
 
 fn subscribers(settings: &Settings) -> Vec<Subscriber> {

@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::domain::{Error, Result};
 
 pub use settings::{
-    Alarms, Compact, Database, Deliveries, Git, Http, Keys, Mail, Notices, Policies, Proof, Prune, Pruner, Server,
-    Settings, Sweep, Vault, Webhook, Workers,
+    Alarms, ChatChannel, Compact, Database, Deliveries, Discord, Git, Http, Keys, Mail, Notices, People, Policies, Proof,
+    Prune, Pruner, Server, Settings, Sweep, Vault, Webhook, Workers,
 };
 
 /// The commented defaults, compiled in; `refward init` writes them out.
@@ -60,6 +60,7 @@ impl Settings {
             .try_parsing(true)
             .list_separator(",")
             .with_list_parse_key("mail.to")
+            .with_list_parse_key("discord.commands_in")
             .with_list_parse_key("workers.pools");
         let mut layers = config::Config::builder().add_source(defaults);
         if let Some(file) = file {
@@ -82,6 +83,7 @@ impl Settings {
             &mut self.git.scratch_dir,
             &mut self.mail.password_file,
             &mut self.webhook.secret_file,
+            &mut self.discord.token_file,
         ] {
             if !path.as_os_str().is_empty() {
                 *path = folder.join(&*path);

@@ -31,6 +31,8 @@ pub struct Settings {
     pub alarms: Alarms,
     pub mail: Mail,
     pub webhook: Webhook,
+    pub people: People,
+    pub discord: Discord,
 }
 
 macro_rules! section {
@@ -256,4 +258,54 @@ section! {
         secret_file: PathBuf,
         severity: Severity,
     }
+}
+
+section! {
+    /// `[people]`
+    People {
+        #[serde(with = "humantime_serde")]
+        plan_lasts: Duration,
+        #[serde(with = "humantime_serde")]
+        approval_lasts: Duration,
+        #[serde(with = "humantime_serde")]
+        link_lasts: Duration,
+        #[serde(with = "humantime_serde")]
+        download_lasts: Duration,
+    }
+}
+
+section! {
+    /// `[discord]`
+    Discord {
+        application_id: String,
+        public_key: String,
+        token_file: PathBuf,
+        server: String,
+        commands_in: Vec<String>,
+        digest: String,
+        timezone: chrono_tz::Tz,
+        api: Url,
+        #[serde(default)]
+        channels: Vec<ChatChannel>,
+    }
+}
+
+section! {
+    /// A channel, and of what it is told: `[[discord.channels]]`
+    #[derive(PartialEq, Eq)]
+    ChatChannel {
+        id: String,
+        #[serde(default = "warning")]
+        severity: Severity,
+        #[serde(default)]
+        connections: Vec<String>,
+        #[serde(default)]
+        groups: Vec<String>,
+        #[serde(default)]
+        repositories: Vec<String>,
+    }
+}
+
+fn warning() -> Severity {
+    Severity::Warning
 }
