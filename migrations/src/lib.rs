@@ -7,6 +7,7 @@ use sea_orm_migration::prelude::*;
 mod m0001_catalog;
 mod m0002_apps;
 mod m0003_policies;
+mod m0004_people;
 
 /// Brings a database to the schema that this version of the program expects.
 pub struct Migrator;
@@ -14,7 +15,12 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_catalog::Migration), Box::new(m0002_apps::Migration), Box::new(m0003_policies::Migration)]
+        vec![
+            Box::new(m0001_catalog::Migration),
+            Box::new(m0002_apps::Migration),
+            Box::new(m0003_policies::Migration),
+            Box::new(m0004_people::Migration),
+        ]
     }
 }
 

@@ -45,17 +45,33 @@ pub mod job_kind {
     pub const WATCH: &str = "watch";
     /// Hands waiting notices to a receiver; the subject is its name.
     pub const DELIVER: &str = "deliver";
+    /// Answers what was asked from a chat; the subject is the interaction's id.
+    pub const ANSWER: &str = "answer";
+    /// Asks the forge whether somebody has linked themselves; the subject is the attempt's name.
+    pub const LINK: &str = "link";
+    /// Brings a message of ours in a chat up to date; the subject is what it is about.
+    pub const SHOW: &str = "show";
+    /// Carries out the restores of a repository that were approved; the subject is its id.
+    pub const RESTORE: &str = "restore";
+
+    /// What somebody in a chat waits for: these run in [`CHAT_POOL`](super::CHAT_POOL), so that no backup is in their way.
+    pub const OF_CHAT: &[&str] = &[ANSWER, LINK, SHOW];
 
     /// The subject of jobs that are about the installation as a whole.
     pub const ALL_OF_IT: &str = "all";
 
     /// All of them.
-    pub const ALL: &[&str] =
-        &[SYNC_REPO, DISCOVER, FOLLOW_APP, CATCH_UP, RETAIN, COMPACT, PRUNE, DRILL, READ_SHARE, WATCH, DELIVER];
+    pub const ALL: &[&str] = &[
+        SYNC_REPO, DISCOVER, FOLLOW_APP, CATCH_UP, RETAIN, COMPACT, PRUNE, DRILL, READ_SHARE, WATCH, DELIVER, ANSWER,
+        LINK, SHOW, RESTORE,
+    ];
 }
 
 /// Of workers that no setting puts into another one.
 pub const DEFAULT_POOL: &str = "default";
+
+/// Of the workers that answer people; every process that takes what they ask has some.
+pub const CHAT_POOL: &str = "chat";
 
 const READY: &str = "ready";
 const RUNNING: &str = "running";
@@ -172,11 +188,14 @@ impl Catalog {
     }
 
     /// Takes the next job that is due, for `lease`, of those that these pools of workers may run. A repository's policy says
-    /// which pool its jobs belong to; everything else belongs to [`DEFAULT_POOL`].
+    /// which pool its jobs belong to; what somebody in a chat waits for belongs to [`CHAT_POOL`], everything else to
+    /// [`DEFAULT_POOL`].
     pub async fn claim(&self, holder: &str, lease: Duration, pools: &[String]) -> Result<Option<Lease>> {
         let places: Vec<String> = (0..pools.len()).map(|number| format!("${}", number + 4)).collect();
         let only = format!(
-            "AND COALESCE((SELECT pool FROM repository WHERE repository.id = job.subject), '{DEFAULT_POOL}') IN ({})",
+            "AND CASE WHEN kind IN ('{}') THEN '{CHAT_POOL}'
+                 ELSE COALESCE((SELECT pool FROM repository WHERE repository.id = job.subject), '{DEFAULT_POOL}') END IN ({})",
+            job_kind::OF_CHAT.join("', '"),
             places.join(", ")
         );
         claim(&self.write, &only, pools.iter().map(Into::into).collect(), holder, lease).await

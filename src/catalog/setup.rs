@@ -1,4 +1,4 @@
-//! What opens `/setup`, by its hash, and what was wished for in it. Nothing in here opens anything by itself.
+//! What opens something for a while, by its hash, and what was wished for with it. Nothing in here opens anything by itself.
 
 use chrono::{TimeDelta, Utc};
 use sea_orm::sea_query::Expr;
@@ -21,6 +21,12 @@ pub enum SetupKind {
     Session,
     /// The way back from a registration at the forge, once.
     State,
+    /// Makes whoever says it in a chat the first admin, once.
+    Claim,
+    /// A sign-in on another device that is under way.
+    Link,
+    /// A download, for a while.
+    Download,
 }
 
 impl SetupKind {
@@ -29,6 +35,9 @@ impl SetupKind {
             Self::Code => "code",
             Self::Session => "session",
             Self::State => "state",
+            Self::Claim => "claim",
+            Self::Link => "link",
+            Self::Download => "download",
         }
     }
 }

@@ -8,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::apps::describe_door;
 use super::{Context, output};
 use crate::assembly::clear_drills;
+use crate::desk;
 use crate::domain::{Error, Result};
 use crate::jobs::{Scheduler, Workers};
 use crate::ops::accept::{Receiver, StoredSecrets};
@@ -65,6 +66,7 @@ pub(super) struct Running {
     pub(super) address: Option<std::net::SocketAddr>,
     web: Option<web::Running>,
     workers: Option<Workers>,
+    answering: Option<Workers>,
     scheduler: Option<Scheduler>,
 }
 
@@ -76,7 +78,11 @@ impl Running {
 
     async fn start(services: &Arc<Services>, listen: &str, runs: impl Fn(Role) -> bool) -> Result<Self> {
         prepare_vault(services).await?;
-        let workers = runs(Role::Worker).then(|| Workers::start(services));
+        let errands = desk::errands();
+        let workers = runs(Role::Worker).then(|| Workers::start(services, &errands));
+        // Whoever asks is answered, however busy the others are.
+        let answering =
+            (runs(Role::Web) && !services.chats.is_empty()).then(|| Workers::start_chat(services, &errands));
         let web = if runs(Role::Web) {
             Some(web::start(listen, state(services, workers.as_ref()).await?, &services.settings.server)?)
         } else {
@@ -86,6 +92,7 @@ impl Running {
             address: web.as_ref().map(web::Running::address),
             web,
             workers,
+            answering,
             scheduler: runs(Role::Scheduler).then(|| Scheduler::start(services)),
         })
     }
@@ -98,7 +105,7 @@ impl Running {
         if let Some(web) = self.web {
             web.stop().await;
         }
-        if let Some(workers) = self.workers {
+        for workers in self.answering.into_iter().chain(self.workers) {
             workers.stop(services.settings.server.shutdown_grace).await;
         }
     }

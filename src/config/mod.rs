@@ -12,8 +12,8 @@ use std::time::Duration;
 use crate::domain::{Error, Result};
 
 pub use settings::{
-    Alarms, ChatChannel, Compact, Database, Deliveries, Discord, Git, Http, Keys, Mail, Notices, People, Policies, Proof,
-    Prune, Pruner, Server, Settings, Sweep, Vault, Webhook, Workers,
+    Alarms, ChatChannel, Compact, Database, Deliveries, Discord, Git, Http, Keys, Mail, Notices, People, Policies,
+    Proof, Prune, Pruner, Server, Settings, Sweep, Vault, Webhook, Workers,
 };
 
 /// The commented defaults, compiled in; `refward init` writes them out.

@@ -22,7 +22,7 @@ pub use extent::{Expected, Extent};
 pub use ids::{AppId, ConnectionId, CredentialId, DeliveryId, RepoId, Seq};
 pub use notice::{Severity, command};
 pub use object_id::{ObjectFormat, ObjectId};
-pub use person::{Holder, Person, Role};
+pub use person::{By, Holder, Person, Role};
 pub use point::Point;
 pub use proof::{ForgeComparison, Problem, ProofKind, ProvedSnapshot, ReadAmount, Report, Restored};
 pub use refs::{Head, RefChange, RefName, RefState};

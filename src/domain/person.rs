@@ -32,6 +32,15 @@ pub enum Holder {
     },
 }
 
+/// Who does something, and from where: for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct By {
+    /// A [`Person`] as it is written, or `refward` itself.
+    pub who: String,
+    /// `cli`, or the platform with server and channel: `discord:GUILD/CHANNEL`.
+    pub whence: String,
+}
+
 /// What somebody may do. Each includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -64,6 +73,13 @@ impl Person {
     /// Their id there.
     pub fn id(&self) -> &str {
         &self.id
+    }
+}
+
+impl By {
+    /// Whoever is at the command line, taken at their word.
+    pub fn cli(name: &str) -> Self {
+        Self { who: format!("cli:{name}"), whence: "cli".to_owned() }
     }
 }
 

@@ -41,7 +41,7 @@ pub use route::{Incoming, Router};
 pub use scheduler::Scheduler;
 pub use sync_repo::{Outcome, row, sync_repo};
 pub use watch::watch;
-pub use worker::{Workers, run_now};
+pub use worker::{Errand, Errands, Workers, run_now};
 
 /// The catalog knows points that the vault does not hold.
 fn disagrees(full_name: &str) -> Error {

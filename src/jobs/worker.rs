@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use chrono::Utc;
 use futures_util::FutureExt as _;
@@ -19,7 +20,7 @@ use super::{
     Job, Outcome, catch_up, compact, deliver, discover, drill, follow_app, prune, quotas, read_share, retain,
     sync_repo, watch,
 };
-use crate::catalog::Lease;
+use crate::catalog::{CHAT_POOL, Lease};
 use crate::domain::{Error, Kind, Result};
 use crate::services::Services;
 
@@ -32,6 +33,22 @@ const LONGEST_ABSENCE: Duration = Duration::from_hours(24);
 /// How long handing leases back may take when the service stops.
 const HAND_BACK: Duration = Duration::from_secs(5);
 
+/// Work that a module above this one does; the queue knows its kind.
+#[async_trait]
+pub trait Errand: Send + Sync {
+    /// As the queue has it.
+    fn kind(&self) -> &'static str;
+
+    /// Does it. Like every job it may run twice. `Throttled`: it comes back at the moment that the error names.
+    async fn run(&self, services: &Services, subject: &str) -> Result<()>;
+}
+
+/// What the modules above bring.
+pub type Errands = Arc<[Box<dyn Errand>]>;
+
+/// Workers that answer people. What they do is short, or waits for somebody else.
+const CHAT_WORKERS: usize = 4;
+
 /// The running workers of this process.
 pub struct Workers {
     tasks: JoinSet<()>,
@@ -43,17 +60,30 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts as many as the settings say.
-    pub fn start(services: &Arc<Services>) -> Self {
+    /// Starts as many as the settings say, in the pools that they say.
+    pub fn start(services: &Arc<Services>, errands: &Errands) -> Self {
+        let settings = &services.settings.workers;
+        let mut workers = Self::start_in(services, errands, &settings.pools, settings.count);
+        let shared = Arc::clone(services);
+        let share = async move { quotas::share(&shared).await };
+        workers.tasks.spawn(workers.stop.clone().run_until_cancelled_owned(share).map(drop));
+        workers
+    }
+
+    /// Starts those that answer people.
+    pub fn start_chat(services: &Arc<Services>, errands: &Errands) -> Self {
+        Self::start_in(services, errands, &[CHAT_POOL.to_owned()], CHAT_WORKERS)
+    }
+
+    fn start_in(services: &Arc<Services>, errands: &Errands, pools: &[String], count: usize) -> Self {
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
         let alive = Arc::new(());
         let mut tasks = JoinSet::new();
-        let shared = Arc::clone(services);
-        let share = async move { quotas::share(&shared).await };
-        tasks.spawn(stop.clone().run_until_cancelled_owned(share).map(drop));
-        for _ in 0..services.settings.workers.count {
+        for _ in 0..count {
             let worker = Worker {
                 services: Arc::clone(services),
+                errands: Arc::clone(errands),
+                pools: pools.to_vec(),
                 name: worker_name(),
                 stop: stop.clone(),
                 abandon: abandon.clone(),
@@ -95,6 +125,8 @@ impl Workers {
 
 struct Worker {
     services: Arc<Services>,
+    errands: Errands,
+    pools: Vec<String>,
     name: String,
     stop: CancellationToken,
     abandon: CancellationToken,
@@ -105,10 +137,10 @@ impl Worker {
         let settings = &self.services.settings.workers;
         let mut bell = self.services.catalog.new_jobs();
         while !self.stop.is_cancelled() {
-            match self.services.catalog.claim(&self.name, settings.lease, &settings.pools).await {
+            match self.services.catalog.claim(&self.name, settings.lease, &self.pools).await {
                 Ok(Some(claimed)) => {
                     // Failures are logged and queued again there.
-                    let work = Box::pin(work(&self.services, &claimed));
+                    let work = Box::pin(work(&self.services, &self.errands, &claimed));
                     if self.abandon.run_until_cancelled(work).await.is_none() {
                         hand_back(&self.services, &claimed).await;
                     }
@@ -132,7 +164,7 @@ pub async fn run_now(services: &Services, job: &Job) -> Result<Outcome> {
     let length = services.settings.workers.lease;
     loop {
         if let Some(claimed) = services.catalog.enqueue_and_claim(job.kind(), &job.subject(), &name, length).await? {
-            return work(services, &claimed).await;
+            return work(services, &[], &claimed).await;
         }
         tokio::time::sleep(LOOK_AGAIN / 5).await;
     }
@@ -144,10 +176,10 @@ async fn hand_back(services: &Services, lease: &Lease) {
     }
 }
 
-async fn work(services: &Services, lease: &Lease) -> Result<Outcome> {
+async fn work(services: &Services, errands: &[Box<dyn Errand>], lease: &Lease) -> Result<Outcome> {
     tracing::info!(step = "leased", kind = lease.kind, subject = lease.subject, "job leased");
     let outcome = tokio::select! {
-        outcome = run(services, lease) => outcome,
+        outcome = run(services, errands, lease) => outcome,
         error = keep(services, lease) => Err(error),
     };
     let word = if outcome.is_ok() { "done" } else { "failed" };
@@ -159,7 +191,10 @@ async fn work(services: &Services, lease: &Lease) -> Result<Outcome> {
     outcome
 }
 
-async fn run(services: &Services, lease: &Lease) -> Result<Outcome> {
+async fn run(services: &Services, errands: &[Box<dyn Errand>], lease: &Lease) -> Result<Outcome> {
+    if let Some(errand) = errands.iter().find(|errand| errand.kind() == lease.kind) {
+        return errand.run(services, &lease.subject).await.map(|()| Outcome::Unchanged(None));
+    }
     match Job::parse(&lease.kind, &lease.subject)? {
         Job::SyncRepo(repo) => sync_repo(services, &repo, lease).await,
         Job::Discover(connection) => {
@@ -200,7 +235,10 @@ async fn settle(services: &Services, lease: &Lease, failure: Option<&Error>) -> 
         return catalog.finish(lease).await.map(drop);
     };
     let (kind, subject) = (&lease.kind, &lease.subject);
-    tracing::warn!(kind, subject, attempts = lease.attempts, "job failed: {}", error.for_log());
+    match error.kind() {
+        Kind::Throttled { .. } => tracing::debug!(kind, subject, "job waits: {}", error.for_log()),
+        _ => tracing::warn!(kind, subject, attempts = lease.attempts, "job failed: {}", error.for_log()),
+    }
     let pause = pause(services, error, lease.attempts);
     if !catalog.retry(lease, Utc::now() + pause, &error.to_string()).await? {
         tracing::info!(kind, subject, "another worker has taken this job over");

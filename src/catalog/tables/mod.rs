@@ -2,6 +2,12 @@
 //!
 //! Times are milliseconds since 1970 UTC; object ids are 20 or 32 raw bytes.
 
+mod people;
+mod upkeep;
+
+pub(super) use people::{audit, chat_message, identity_link, interaction, restore, role_grant};
+pub(super) use upkeep::{alarm, condemned, fact, hold, outbox, policy, policy_change, proof, reading, span};
+
 /// One owner on one host. A removed connection stays, because its repositories and snapshots do.
 pub(super) mod connection {
     use sea_orm::entity::prelude::*;
@@ -463,6 +469,8 @@ pub(super) mod notice {
         pub subject: Option<String>,
         /// The one that undoes the harm.
         pub command: Option<String>,
+        /// What the notice's button brings back, JSON.
+        pub undo: Option<Json>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -482,234 +490,6 @@ pub(super) mod setup {
         pub draft: Option<Json>,
         pub expires_at: i64,
         pub created_at: i64,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-/// What is backed up, when, and how long it stays.
-pub(super) mod policy {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-    #[sea_orm(table_name = "policy")]
-    pub struct Model {
-        #[sea_orm(primary_key)]
-        pub id: i64,
-        pub name: String,
-        /// The lowest one that selects a repository applies.
-        pub position: i32,
-        pub document: Json,
-        pub version: i32,
-        pub created_at: i64,
-        pub changed_at: i64,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-/// Every change of a policy that was made, waits, or was taken back.
-pub(super) mod policy_change {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-    #[sea_orm(table_name = "policy_change")]
-    pub struct Model {
-        #[sea_orm(primary_key)]
-        pub id: i64,
-        pub at: i64,
-        pub actor: String,
-        pub policy: String,
-        pub kind: String,
-        pub before: Option<Json>,
-        pub after: Option<Json>,
-        /// `waiting`, `applied`, `revoked`.
-        pub state: String,
-        pub effective_at: i64,
-        /// Who approved or revoked it.
-        pub decided_by: Option<String>,
-        pub decided_at: Option<i64>,
-        /// What would be kept shorter or backed up less, in words.
-        pub weakens: Option<Json>,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-/// As long as one stands, nothing of the repository goes.
-pub(super) mod hold {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-    #[sea_orm(table_name = "hold")]
-    pub struct Model {
-        #[sea_orm(primary_key)]
-        pub id: i64,
-        pub repo_id: String,
-        /// `legal`: by a person; `alarm`: by us.
-        pub kind: String,
-        pub reason: String,
-        pub actor: String,
-        pub created_at: i64,
-        pub lifted_at: Option<i64>,
-        pub lifted_by: Option<String>,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-/// A consolidated snapshot that stands for all of `from_seq..=to_seq`.
-pub(super) mod span {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-    #[sea_orm(table_name = "span")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub repo_id: String,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub from_seq: i64,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub to_seq: i64,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub rewriting: i32,
-        /// SHA-256 of the sealed object.
-        pub sealed: Vec<u8>,
-        pub stored_bytes: i64,
-        pub pack_bytes: i64,
-        pub objects: i64,
-        /// Recovery points in it.
-        pub points: i32,
-        pub created_at: i64,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-/// An object of the vault that another stands for now, or that nobody wants any more.
-pub(super) mod condemned {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-    #[sea_orm(table_name = "condemned")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub object: String,
-        pub repo_id: String,
-        pub bytes: i64,
-        pub why: String,
-        pub condemned_at: i64,
-        /// The list in the vault that names it.
-        pub list: Option<String>,
-        pub deleted_at: Option<i64>,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-/// A drill or a verification, with its signed report.
-pub(super) mod proof {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-    #[sea_orm(table_name = "proof")]
-    pub struct Model {
-        #[sea_orm(primary_key)]
-        pub id: i64,
-        pub repo_id: String,
-        /// `drill`, `verify`.
-        pub kind: String,
-        pub seq: Option<i64>,
-        pub started_at: i64,
-        pub duration_ms: i64,
-        pub passed: bool,
-        /// Read from the vault for it.
-        pub bytes: i64,
-        /// JSON, as it was signed.
-        pub report: String,
-        pub signature: Vec<u8>,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-/// When an object of the vault was last read to its end and found right.
-pub(super) mod reading {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-    #[sea_orm(table_name = "reading")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub object: String,
-        pub repo_id: String,
-        pub bytes: i64,
-        pub read_at: i64,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-/// A notice on its way to a receiver.
-pub(super) mod outbox {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-    #[sea_orm(table_name = "outbox")]
-    pub struct Model {
-        #[sea_orm(primary_key)]
-        pub id: i64,
-        pub notice_id: i64,
-        pub receiver: String,
-        /// `waiting`, `sent`, `given_up`.
-        pub state: String,
-        pub attempts: i32,
-        pub next_at: i64,
-        pub last_error: Option<String>,
-        pub sent_at: Option<i64>,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-/// An alarm that stands: it is told once, and once more when it is over.
-pub(super) mod alarm {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-    #[sea_orm(table_name = "alarm")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub subject: String,
-        pub kind: String,
-        pub raised_at: i64,
-        pub notice_id: i64,
-    }
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-/// What is true of the installation as a whole: what its store protects from, that retention is paused, …
-pub(super) mod fact {
-    use sea_orm::entity::prelude::*;
-
-    #[sea_orm::model]
-    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
-    #[sea_orm(table_name = "fact")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub name: String,
-        pub value: Json,
-        pub at: i64,
     }
 
     impl ActiveModelBehavior for ActiveModel {}

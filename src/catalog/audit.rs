@@ -1,0 +1,161 @@
+//! The record of who asked what and what became of it. Each row holds the hash of the one before, so that a row that was
+//! changed, taken out or put in shows.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QueryOrder, Set,
+};
+use sea_orm::{ColumnTrait, QuerySelect};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::domain::{Error, Result};
+
+use super::Catalog;
+use super::error::{During, unreadable};
+use super::tables::audit::{self, Column};
+use super::values::{sha256, time};
+
+/// What the first row's hash goes on from.
+pub const BEGINNING: [u8; 32] = [0; 32];
+
+/// Any number that nobody else locks in this database: rows are written one after the other, whoever writes them.
+const AUDIT_LOCK: i64 = 733_9274;
+
+/// What became of what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It was asked for, and is to be decided or done.
+    Asked,
+    /// They may not, or it makes no sense.
+    Refused,
+    /// Somebody entitled agreed.
+    Approved,
+    /// It was done.
+    Done,
+    /// It was tried.
+    Failed,
+}
+
+/// Something to be recorded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewRecord {
+    /// Who: a [`Person`](crate::domain::Person), `cli:NAME`, `refward`.
+    pub actor: String,
+    /// Where it was asked: `cli`, `discord:GUILD/CHANNEL`.
+    pub origin: String,
+    /// What, a stable word: `restore.plan`, `restore.approve`, `policy.set`, `grant.add`, `link`.
+    pub action: &'static str,
+    /// About what: a repository, a policy, `restore 12`.
+    pub subject: Option<String>,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// Which plan, hex.
+    pub plan: Option<String>,
+    /// Whatever else belongs to it. No secrets.
+    pub detail: Value,
+}
+
+/// What is hashed, in this order, as JSON without spaces.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    seq: i64,
+    at: DateTime<Utc>,
+    actor: String,
+    origin: String,
+    action: String,
+    subject: Option<String>,
+    verdict: Verdict,
+    plan: Option<String>,
+    detail: Value,
+}
+
+/// A row of the record.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the same words as in NewRecord")]
+pub struct Recorded {
+    /// 1, 2, 3, … without a gap.
+    pub seq: i64,
+    pub at: DateTime<Utc>,
+    pub actor: String,
+    pub origin: String,
+    pub action: String,
+    pub subject: Option<String>,
+    pub verdict: Verdict,
+    pub plan: Option<String>,
+    pub detail: Value,
+    /// The very text that was hashed.
+    pub entry: String,
+    /// SHA-256 of the hash before and `entry`.
+    pub hash: [u8; 32],
+}
+
+impl Catalog {
+    /// Records something that changes nothing else in the catalog.
+    pub async fn record(&self, new: NewRecord) -> Result<()> {
+        const DOING: &str = "keeping the record";
+        let tx = self.begin(DOING).await?;
+        record(&tx, new).await?;
+        tx.commit().await.during(DOING)
+    }
+
+    /// The rows after `seq`, and not before `since`, the oldest first.
+    pub async fn recorded(&self, after: i64, since: Option<DateTime<Utc>>, limit: u64) -> Result<Vec<Recorded>> {
+        let mut rows = audit::Entity::find().filter(Column::Seq.gt(after)).order_by_asc(Column::Seq).limit(limit);
+        if let Some(since) = since {
+            rows = rows.filter(Column::At.gte(since.timestamp_millis()));
+        }
+        let rows = rows.all(&self.read).await.during("reading the record")?;
+        rows.into_iter().map(Recorded::try_from).collect()
+    }
+}
+
+/// Records something together with what it tells of.
+pub(super) async fn record(tx: &DatabaseTransaction, new: NewRecord) -> Result<()> {
+    const DOING: &str = "keeping the record";
+    if tx.get_database_backend() == DbBackend::Postgres {
+        tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({AUDIT_LOCK})")).await.during(DOING)?;
+    }
+    let last = audit::Entity::find().order_by_desc(Column::Seq).one(tx).await.during(DOING)?;
+    let (seq, before) = match &last {
+        Some(row) => (row.seq + 1, sha256(&row.hash)?),
+        None => (1, BEGINNING),
+    };
+    let NewRecord { actor, origin, action, subject, verdict, plan, detail } = new;
+    // To the millisecond, as the column has it.
+    let at = time(Utc::now().timestamp_millis());
+    tracing::info!(step = "recorded", seq, actor, action, subject, ?verdict, "audit");
+    let entry = Entry { seq, at, actor, origin, action: action.to_owned(), subject, verdict, plan, detail };
+    let entry = serde_json::to_string(&entry).map_err(|error| Error::bug("cannot write the record").detail(error))?;
+    let hash = chained(&before, &entry).to_vec();
+    let row = audit::ActiveModel { seq: Set(seq), entry: Set(entry), hash: Set(hash), at: Set(at.timestamp_millis()) };
+    row.insert(tx).await.map(drop).during(DOING)
+}
+
+/// The hash of a row that follows one with the hash `before`.
+pub fn chained(before: &[u8; 32], entry: &str) -> [u8; 32] {
+    Sha256::new().chain_update(before).chain_update(entry.as_bytes()).finalize().into()
+}
+
+impl TryFrom<audit::Model> for Recorded {
+    type Error = Error;
+
+    fn try_from(row: audit::Model) -> Result<Self> {
+        let read: Entry = serde_json::from_str(&row.entry).map_err(|error| unreadable("a row of the record", error))?;
+        Ok(Self {
+            seq: row.seq,
+            at: read.at,
+            actor: read.actor,
+            origin: read.origin,
+            action: read.action,
+            subject: read.subject,
+            verdict: read.verdict,
+            plan: read.plan,
+            detail: read.detail,
+            entry: row.entry,
+            hash: sha256(&row.hash)?,
+        })
+    }
+}
