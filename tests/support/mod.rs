@@ -5,6 +5,7 @@
 
 pub mod adopted;
 pub mod database;
+pub mod fake_discord;
 pub mod fake_github;
 pub mod faults;
 pub mod postgres;

@@ -1,0 +1,8 @@
+//! Chat platforms: our adapters, and the doubles that they are held against.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
+
+mod support;
+
+#[path = "chat/double.rs"]
+mod double;

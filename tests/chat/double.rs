@@ -1,0 +1,1 @@
+//! The double refuses what Discord refuses.
