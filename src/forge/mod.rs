@@ -7,6 +7,7 @@
 mod access;
 mod apps;
 pub mod github;
+mod people;
 pub mod quota;
 
 use std::fmt;
@@ -27,6 +28,7 @@ pub use apps::{
     AppIdentity, Apps, Delivered, DeliveryLog, InstallRequest, Installation, ManifestForm, Registered, Registration,
     Role,
 };
+pub use people::{DeviceCode, ForgeUser, People, Polled, Refusal, Rights};
 
 /// What every forge reaches the world with.
 #[derive(Clone)]
@@ -80,6 +82,18 @@ pub trait Forge: Send + Sync {
 
     /// The Apps of this forge, where it has such a thing.
     fn apps(&self) -> Option<&dyn Apps> {
+        None
+    }
+
+    /// The people of this forge, where it tells of them.
+    fn people(&self) -> Option<&dyn People> {
+        None
+    }
+
+    /// Why a push was refused, in the server's words (all that `git push` printed): the rule, and the way out. `None`: nothing
+    /// that we know of.
+    fn refused(&self, why: &str) -> Option<Refusal> {
+        _ = why;
         None
     }
 }

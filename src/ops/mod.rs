@@ -14,6 +14,7 @@ pub mod disconnect;
 pub mod health;
 pub mod history;
 pub mod holds;
+pub mod identity;
 pub mod inventory;
 pub mod notices;
 pub mod pair;
