@@ -10,7 +10,9 @@ pub mod limits;
 mod login;
 mod manifest;
 mod payload;
+mod people;
 mod reach;
+mod refusals;
 mod repositories;
 mod survey;
 mod target;
@@ -31,8 +33,8 @@ use self::login::PoolLogin;
 use self::tokens::{FETCH, Purpose, Rights, SURVEY, Tokens};
 use super::quota::{Domain, Resource, Urgency};
 use super::{
-    Access, AppKey, Apps, Credential, CredentialKind, Delivery, Forge, HookSecret, Inspection, Net, Page, Place,
-    Reached, Rejected, Survey, Verified,
+    Access, AppKey, Apps, Credential, CredentialKind, Delivery, Forge, HookSecret, Inspection, Net, Page, People, Place,
+    Reached, Refusal, Rejected, Survey, Verified,
 };
 use crate::domain::{Error, Result};
 use crate::git::Remote;
@@ -170,6 +172,14 @@ impl Forge for Github {
 
     fn apps(&self) -> Option<&dyn Apps> {
         Some(self)
+    }
+
+    fn people(&self) -> Option<&dyn People> {
+        Some(self)
+    }
+
+    fn refused(&self, why: &str) -> Option<Refusal> {
+        refusals::explain(why)
     }
 }
 

@@ -37,6 +37,9 @@ pub(super) const REPLICA_LAG: Duration = Duration::from_secs(5);
 /// Reading repositories' lists and states.
 pub(super) const SURVEY: Rights = &[("contents", "read"), ("metadata", "read"), ("pull_requests", "read")];
 
+/// Asking what others may do.
+pub(super) const LOOK: Rights = &[("metadata", "read")];
+
 /// Fetching with git.
 pub(super) const FETCH: Rights = &[("contents", "read"), ("metadata", "read")];
 

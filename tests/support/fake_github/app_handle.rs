@@ -91,7 +91,7 @@ impl AppHandle {
         self.change(|app| app.setup_url = Some(url.to_owned()))
     }
 
-    fn change(self, change: impl FnOnce(&mut App)) -> Self {
+    pub(super) fn change(self, change: impl FnOnce(&mut App)) -> Self {
         change(self.github.state().apps.app_mut(self.id));
         self
     }

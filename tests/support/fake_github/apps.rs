@@ -52,6 +52,8 @@ pub struct App {
     pub hook: AppHook,
     pub setup_url: Option<String>,
     pub setup_on_update: bool,
+    /// People may sign in with a code.
+    pub device_flow: bool,
     pub created_at: DateTime<Utc>,
     /// By number of their pair.
     pub keys: Vec<usize>,
@@ -144,6 +146,7 @@ impl State {
             hook: AppHook { id: hook, url: None, secret, form: false },
             setup_url: None,
             setup_on_update: false,
+            device_flow: false,
             created_at: now,
             keys: vec![key],
             log: Vec::new(),

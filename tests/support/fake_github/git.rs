@@ -59,7 +59,7 @@ fn intercept(github: &FakeGithub, request: &ServiceRequest) -> Option<HttpRespon
 /// A repository of the double. Its name may change; it stays the same.
 #[derive(Clone)]
 pub struct Repo {
-    github: FakeGithub,
+    pub(super) github: FakeGithub,
     /// GitHub's number.
     pub id: u64,
 }

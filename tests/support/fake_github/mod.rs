@@ -16,6 +16,7 @@ mod app_rest;
 pub mod apps;
 mod assertions;
 mod deliveries;
+mod device;
 mod fetches;
 mod git;
 mod graphql;
@@ -29,6 +30,8 @@ pub mod openapi;
 pub mod reply;
 mod resolver;
 mod rest;
+mod rights;
+mod rules;
 mod state;
 mod tokens;
 
@@ -51,6 +54,7 @@ pub use graphql::Trouble;
 pub use hooks::Sent;
 pub use installations::{Covers, Landing};
 use reply::Call;
+pub use rights::Team;
 use state::State;
 pub use state::{Fault, Seen};
 pub use tokens::Token;
@@ -111,6 +115,7 @@ impl FakeGithub {
             App::new()
                 .service(web::scope("/api").default_service(web::to(answer)))
                 .configure(manifests::configure(&double))
+                .configure(device::configure(&double))
                 .service(web::scope("").wrap(before).configure(git.clone().configure()))
         });
         let server = server.workers(2).disable_signals().shutdown_timeout(0).listen(listener).unwrap();

@@ -10,8 +10,7 @@ use serde_json::{Map, Value, json};
 use super::reply::{Call, Reply};
 
 /// Paths that links and redirects lead to, and that no description has.
-const UNDOCUMENTED: &[&[&str]] =
-    &[&["organizations", "*", "repos"], &["repositories", "*"], &["repositories", "*", "installation"]];
+const UNDOCUMENTED: &[&[&str]] = &[&["organizations", "*", "repos"]];
 
 /// An API as it is described.
 pub struct Description {
@@ -110,7 +109,11 @@ impl Description {
     }
 
     fn operation(&self, method: &str, path: &str) -> Result<(&str, &Value), String> {
-        let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        let mut segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+        // Redirects lead to a repository by its number, and there all is as it is below its name.
+        if segments[0] == "repositories" && segments.len() > 1 {
+            segments.splice(..2, ["repos", "{owner}", "{repo}"]);
+        }
         let fits = |template: &[String]| {
             let pairs = || template.iter().zip(&segments);
             template.len() == segments.len() && pairs().all(|(known, given)| known.starts_with('{') || known == given)

@@ -10,6 +10,7 @@ use super::limits;
 use super::manifests;
 use super::openapi;
 use super::reply::{Call, Reply, done, message, not_found, ok, page, play};
+use super::rights;
 use super::state::{Repository, State};
 use super::tokens::Token;
 
@@ -111,6 +112,10 @@ fn route(state: &mut State, token: &Token, call: &Call, segments: &[&str]) -> Re
     };
     match *segments {
         ["meta"] => ok(json!({ "verifiable_password_authentication": true, "installed_version": state.version })),
+        ["user", id] if id.parse::<u64>().is_ok() => {
+            let found = id.parse().ok().and_then(|id| state.account_by_id(id));
+            found.map_or_else(not_found, |(login, _)| ok(user_json(state, login)))
+        }
         ["user", ..] if token.grant.is_some() => forbidden(token, ""),
         ["user"] => ok(user_json(state, &token.user)),
         ["users", login] => state.account(login).map_or_else(not_found, |(name, _)| ok(user_json(state, name))),
@@ -137,10 +142,9 @@ fn route(state: &mut State, token: &Token, call: &Call, segments: &[&str]) -> Re
                 list(&format!("{base}/users/{login}/repos"), &public)
             }
         },
-        ["repositories", id] => {
-            let mut visible = state.repositories.iter().filter(|repository| token.sees(repository));
-            let found = visible.find(|repository| repository.id.to_string() == id);
-            found.map_or_else(not_found, |found| ok(state.full_repository_json(found)))
+        ["repositories", id, ref rest @ ..] => {
+            let found = id.parse().ok().and_then(|id| state.repository(id));
+            found.map_or_else(not_found, |found| repository(state, token, &found.full_name(), rest))
         }
         ["repos", owner, name, ref rest @ ..] => repository(state, token, &format!("{owner}/{name}"), rest),
         _ => not_found(),
@@ -163,6 +167,7 @@ fn repository(state: &State, token: &Token, full_name: &str, rest: &[&str]) -> R
         [] => ok(state.full_repository_json(found)),
         ["branches"] if !token.may("contents", "read") => forbidden(token, "contents=read"),
         ["branches"] => ok(json!([])),
+        ["collaborators", login, "permission"] => rights::permission(state, token, found, login),
         _ => not_found(),
     }
 }

@@ -6,10 +6,12 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::apps::Apps;
+use super::device::Devices;
 use super::graphql::Graphql;
 use super::hooks::Hooks;
 use super::limits::Limits;
 use super::manifests::Manifests;
+use super::rights::Given;
 use super::tokens::Token;
 
 pub struct State {
@@ -23,6 +25,8 @@ pub struct State {
     pub git_faults: VecDeque<Fault>,
     pub limits: Limits,
     pub manifests: Manifests,
+    pub devices: Devices,
+    pub given: Given,
     pub graphql: Graphql,
     /// Rules of GitHub's that were broken.
     pub violations: Vec<String>,
@@ -47,6 +51,8 @@ impl Default for State {
             git_faults: VecDeque::new(),
             limits: Limits::default(),
             manifests: Manifests::default(),
+            devices: Devices::default(),
+            given: Given::default(),
             graphql: Graphql::default(),
             violations: Vec::new(),
             version: Some("3.19.0".to_owned()),
@@ -167,7 +173,12 @@ impl State {
     }
 
     pub fn add_account(&mut self, login: &str, organization: bool) {
-        self.accounts.entry(login.to_owned()).or_insert(Account { organization, id: id_of(login) });
+        if self.accounts.contains_key(login) {
+            return;
+        }
+        // Whoever takes a name that somebody had before is somebody else.
+        let id = if self.account_by_id(id_of(login)).is_some() { self.number() } else { id_of(login) };
+        self.accounts.insert(login.to_owned(), Account { organization, id });
     }
 
     /// An account and its name as it writes it.

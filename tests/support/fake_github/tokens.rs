@@ -24,6 +24,8 @@ pub struct Token {
     /// …and these repositories; `None`: all.
     pub chosen: Option<Vec<String>>,
     pub contents: bool,
+    /// Its user may push nowhere.
+    pub reads_only: bool,
     pub expired: bool,
     pub expires: Option<String>,
     pub sso_required: bool,
@@ -61,6 +63,7 @@ impl Token {
             resource_owner: String::new(),
             chosen: None,
             contents: true,
+            reads_only: false,
             expired: false,
             expires: None,
             sso_required: false,
@@ -91,6 +94,12 @@ impl Token {
     #[must_use]
     pub fn without_contents(self) -> Self {
         Self { contents: false, ..self }
+    }
+
+    /// Its user has no more than the role Read anywhere.
+    #[must_use]
+    pub fn reads_only(self) -> Self {
+        Self { reads_only: true, ..self }
     }
 
     /// It was good once.
@@ -151,7 +160,7 @@ impl Token {
     pub fn may(&self, permission: &str, level: &str) -> bool {
         match &self.grant {
             Some(grant) => grant.allows(permission, level),
-            None => self.contents || permission != "contents",
+            None => (self.contents || permission != "contents") && (level == "read" || !self.reads_only),
         }
     }
 }
