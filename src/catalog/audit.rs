@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Error, Result};
+use crate::domain::{By, Error, Result};
 
 use super::Catalog;
 use super::error::{During, unreadable};
@@ -56,6 +56,32 @@ pub struct NewRecord {
     pub plan: Option<String>,
     /// Whatever else belongs to it. No secrets.
     pub detail: Value,
+}
+
+impl NewRecord {
+    /// Who asked for what, and what became of it.
+    pub fn new(by: &By, action: &'static str, verdict: Verdict) -> Self {
+        let (actor, origin) = (by.who.clone(), by.whence.clone());
+        Self { actor, origin, action, subject: None, verdict, plan: None, detail: Value::Null }
+    }
+
+    /// About this.
+    #[must_use]
+    pub fn about(self, subject: impl Into<String>) -> Self {
+        Self { subject: Some(subject.into()), ..self }
+    }
+
+    /// Under the plan with this hash.
+    #[must_use]
+    pub fn plan(self, hash: impl Into<String>) -> Self {
+        Self { plan: Some(hash.into()), ..self }
+    }
+
+    /// Whatever else belongs to it. No secrets.
+    #[must_use]
+    pub fn detail(self, detail: Value) -> Self {
+        Self { detail, ..self }
+    }
 }
 
 /// What is hashed, in this order, as JSON without spaces.
@@ -112,12 +138,20 @@ impl Catalog {
     }
 }
 
-/// Records something together with what it tells of.
+/// Until the transaction ends nobody else writes to the record. SQLite has one writer at a time anyway.
+pub(super) async fn turn(tx: &DatabaseTransaction) -> Result<()> {
+    if tx.get_database_backend() == DbBackend::Postgres {
+        let lock = format!("SELECT pg_advisory_xact_lock({AUDIT_LOCK})");
+        tx.execute_unprepared(&lock).await.during("keeping the record")?;
+    }
+    Ok(())
+}
+
+/// Records something together with what it tells of. The last statement of its transaction: whoever holds the turn and
+/// then waits for a row waits for ever for somebody who has the row and waits for the turn.
 pub(super) async fn record(tx: &DatabaseTransaction, new: NewRecord) -> Result<()> {
     const DOING: &str = "keeping the record";
-    if tx.get_database_backend() == DbBackend::Postgres {
-        tx.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({AUDIT_LOCK})")).await.during(DOING)?;
-    }
+    turn(tx).await?;
     let last = audit::Entity::find().order_by_desc(Column::Seq).one(tx).await.during(DOING)?;
     let (seq, before) = match &last {
         Some(row) => (row.seq + 1, sha256(&row.hash)?),

@@ -79,7 +79,7 @@ impl Catalog {
     }
 }
 
-fn opens(kind: SetupKind, hash: &[u8]) -> sea_orm::Condition {
+pub(super) fn opens(kind: SetupKind, hash: &[u8]) -> sea_orm::Condition {
     sea_orm::Condition::all()
         .add(Column::Hash.eq(hash))
         .add(Column::Kind.eq(kind.word()))

@@ -38,10 +38,15 @@ pub async fn facts(services: &Services) -> Result<Vec<(Repository, RepositoryFac
     Ok(repositories.map(with_facts).collect())
 }
 
+/// One repository, as selections look at it.
+pub async fn facts_for(services: &Services, repository: &Repository) -> Result<RepositoryFacts> {
+    Ok(facts_of(&groups(services).await?, repository))
+}
+
 /// The policy that applies to a repository, and why.
 pub async fn policy_of(services: &Services, repository: &Repository) -> Result<(Policy, Why)> {
     let order = order(services).await?;
-    let choice = order.choose(&facts_of(&groups(services).await?, repository));
+    let choice = order.choose(&facts_for(services, repository).await?);
     Ok((choice.policy.clone(), choice.why))
 }
 

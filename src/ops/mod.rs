@@ -18,6 +18,7 @@ pub mod identity;
 pub mod inventory;
 pub mod notices;
 pub mod pair;
+pub mod people;
 pub mod policy;
 pub mod protection;
 pub mod prune;
@@ -29,6 +30,7 @@ pub mod retention;
 pub mod rotate;
 pub mod setup;
 pub mod status;
+pub mod tries;
 pub mod verify;
 
 pub use crate::catalog::{ConnectionSettings, Listing};

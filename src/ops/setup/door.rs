@@ -96,6 +96,6 @@ pub(in crate::ops) fn random() -> SecretString {
 }
 
 /// What is random needs no slow hash.
-pub(super) fn hash(secret: &SecretString) -> Vec<u8> {
+pub(in crate::ops) fn hash(secret: &SecretString) -> Vec<u8> {
     Sha256::digest(secret.expose_secret().trim()).to_vec()
 }

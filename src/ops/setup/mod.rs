@@ -19,8 +19,8 @@ use crate::catalog::{Priority, job_kind};
 use crate::domain::Result;
 use crate::services::Services;
 
-pub(super) use door::random;
 pub use door::{Door, Session, new_code};
+pub(super) use door::{hash, random};
 pub use register::{Next, Wish};
 
 /// How long a browser is kept waiting for a look at the forge before it is asked to come back.
