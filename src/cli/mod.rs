@@ -9,6 +9,7 @@ mod connect;
 mod connections;
 mod credentials;
 pub mod demo;
+mod discord;
 mod drill;
 mod forget;
 mod history;
@@ -127,6 +128,9 @@ enum Command {
     Drill(which::Which),
     /// What was proved, when and how, signed: for people as Markdown, for programs as JSON.
     Report(report::Args),
+    /// Discord, as people ask from there: offer the commands, say what is wrong with the set-up.
+    #[command(subcommand)]
+    Discord(discord::Command),
     /// Tend the database.
     #[command(subcommand)]
     Catalog(catalog::Command),
@@ -215,6 +219,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Prune(args) => prune::run(context, args).await,
         Command::Drill(args) => drill::run(context, args).await,
         Command::Report(args) => report::run(context, args).await,
+        Command::Discord(command) => discord::run(context, command).await,
         Command::Catalog(command) => catalog::run(context, command).await,
     }
 }
