@@ -72,7 +72,7 @@ pub(super) struct Answer {
 }
 
 impl Api {
-    pub fn new(http: reqwest::Client, base: &Url, application: String, token: SecretString) -> Result<Self> {
+    pub fn new(http: reqwest::Client, base: &Url, application: String, token: &SecretString) -> Result<Self> {
         let text = Zeroizing::new(format!("Bot {}", token.expose_secret()));
         let authorization = HeaderValue::from_str(&text);
         let mut authorization = authorization.map_err(|_| Error::bug("a token that cannot stand in a header"))?;

@@ -25,7 +25,7 @@ mod code {
 const MAX_QUOTE: usize = 300;
 
 /// Messages older than an hour may be edited only so often; Discord does not say how often.
-const EDIT_PAUSE: Duration = Duration::from_secs(600);
+const EDIT_PAUSE: Duration = Duration::from_mins(10);
 
 /// What Discord says of a refusal.
 #[derive(Default, Deserialize)]

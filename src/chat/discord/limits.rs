@@ -23,7 +23,7 @@ const SHORT: Duration = Duration::from_secs(2);
 const UNKNOWN_WAIT: Duration = Duration::from_secs(5);
 
 /// How long an empty bucket is remembered after it was filled: each interaction has one of its own.
-const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED: Duration = Duration::from_mins(1);
 
 /// What shares a limit as far as we can know before Discord names the bucket.
 pub(super) struct Lane {

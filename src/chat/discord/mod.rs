@@ -48,7 +48,7 @@ struct Discord {
 pub fn open(settings: &Settings, http: reqwest::Client) -> Result<Option<Box<dyn Platform>>> {
     let Some((application, token)) = Application::from(settings)? else { return Ok(None) };
     let verifier = verify::Verifier::new(&application.public_key)?;
-    let api = Api::new(http, &settings.discord.api, application.id.clone(), token)?;
+    let api = Api::new(http, &settings.discord.api, application.id.clone(), &token)?;
     Ok(Some(Box::new(Discord { application, verifier, api })))
 }
 
