@@ -31,6 +31,7 @@ mod queue;
 mod quotas;
 mod rebuild;
 mod repositories;
+mod restores;
 mod retention;
 mod setup;
 mod snapshots;
@@ -76,6 +77,7 @@ pub use queue::{CHAT_POOL, DEFAULT_POOL, Job, JobState, Lease, NewJob, Priority,
 pub use quotas::StoredQuota;
 pub use rebuild::RestoredRepository;
 pub use repositories::Repository;
+pub use restores::{NewRestore, RestoreState, RestoreStep, StoredRestore, restore_subject};
 pub use setup::SetupKind;
 pub use snapshots::{Commit, Intent, LastSnapshot, SyncState};
 pub use spans::StoredSpan;

@@ -26,6 +26,7 @@ pub mod rebuild;
 pub mod report;
 pub mod repos;
 pub mod restore;
+pub mod restores;
 pub mod retention;
 pub mod rotate;
 pub mod setup;
