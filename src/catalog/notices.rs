@@ -6,7 +6,7 @@ use sea_orm::sea_query::Query;
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use crate::domain::policy::{Notify, Policy, Threshold};
-use crate::domain::{ConnectionId, Error, RepoId, Result, Severity};
+use crate::domain::{ConnectionId, Error, RepoId, Result, Severity, Undo};
 
 use super::Catalog;
 use super::error::{During, unreadable};
@@ -37,6 +37,8 @@ pub struct StoredNotice {
     pub subject: Option<String>,
     /// To be pasted into a shell: it undoes the harm, or is the next step to that.
     pub command: Option<String>,
+    /// What a button brings back.
+    pub undo: Option<Undo>,
 }
 
 /// A notice to be given.
@@ -50,6 +52,7 @@ pub struct NewNotice {
     pub text: String,
     pub subject: Option<String>,
     pub command: Option<String>,
+    pub undo: Option<Undo>,
 }
 
 /// Somebody who is told.
@@ -75,6 +78,16 @@ impl Catalog {
     pub async fn notices(&self, limit: u64) -> Result<Vec<StoredNotice>> {
         let rows = notice::Entity::find().order_by_desc(Column::Id).limit(limit).all(&self.read).await;
         rows.during("reading the notices")?.into_iter().map(StoredNotice::try_from).collect()
+    }
+
+    /// One notice, by its number.
+    pub async fn notice(&self, id: i64) -> Result<StoredNotice> {
+        let row = notice::Entity::find_by_id(id).one(&self.read).await.during("looking up a notice")?;
+        let row = row.ok_or_else(|| {
+            Error::not_found(format!("there is no notice {id}, or it is forgotten by now"))
+                .hint("`refward notices` lists those that are kept")
+        })?;
+        row.try_into()
     }
 
     /// Forgets notices that were given before `before`, those aside that still wait for a receiver or tell of an alarm that
@@ -116,6 +129,8 @@ pub(super) async fn tell(
         Severity::Warning | Severity::Alarm => tracing::warn!(notice = new.kind, "{}", new.text),
     }
     let repo = new.repo.map(String::from);
+    let undo = new.undo.map(serde_json::to_value).transpose();
+    let undo = undo.map_err(|error| Error::bug("cannot write down what undoes the harm").detail(error))?;
     let row = notice::ActiveModel {
         at: Set(now()),
         kind: Set(new.kind.to_owned()),
@@ -125,6 +140,7 @@ pub(super) async fn tell(
         text: Set(new.text),
         subject: Set(new.subject),
         command: Set(new.command),
+        undo: Set(undo),
         ..Default::default()
     };
     let id = row.insert(db).await.during(DOING)?.id;
@@ -171,6 +187,7 @@ impl TryFrom<notice::Model> for StoredNotice {
     type Error = Error;
 
     fn try_from(row: notice::Model) -> Result<Self> {
+        let undo = row.undo.map(serde_json::from_value).transpose();
         Ok(Self {
             id: row.id,
             at: time(row.at),
@@ -181,6 +198,7 @@ impl TryFrom<notice::Model> for StoredNotice {
             text: row.text,
             subject: row.subject,
             command: row.command,
+            undo: undo.map_err(|error| unreadable("what a notice brings back", error))?,
         })
     }
 }

@@ -20,7 +20,7 @@ pub use error::{Error, Kind, Result};
 pub use event::{Change, Event};
 pub use extent::{Expected, Extent};
 pub use ids::{AppId, ConnectionId, CredentialId, DeliveryId, RepoId, Seq};
-pub use notice::{Severity, command};
+pub use notice::{Severity, Undo, command};
 pub use object_id::{ObjectFormat, ObjectId};
 pub use person::{By, Holder, Person, Role};
 pub use point::Point;

@@ -1,8 +1,10 @@
-//! How much a notice matters, and commands that can be pasted.
+//! How much a notice matters, and what undoes the harm that it tells of.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+use super::{RefName, Seq};
 
 /// How much a notice matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,6 +39,15 @@ impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())
     }
+}
+
+/// What brings back what a notice says was lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undo {
+    /// These references, and no others.
+    pub refs: Vec<RefName>,
+    /// As they were in this snapshot.
+    pub at: Seq,
 }
 
 /// `refward` with these arguments, for people to paste into a shell. The names of references and repositories in it are

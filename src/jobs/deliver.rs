@@ -105,6 +105,7 @@ impl Names {
             text: notice.text,
             subject: notice.subject,
             command: notice.command,
+            undo: notice.undo,
         }
     }
 }
@@ -127,6 +128,7 @@ mod tests {
             text: String::new(),
             subject: None,
             command: None,
+            undo: None,
         };
         Posted { id, tried, notice }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::domain::Severity;
+use crate::domain::{Severity, Undo};
 
 /// Notices that a summary spells out; of the others it gives the number.
 const SPELLED_OUT: usize = 10;
@@ -28,6 +28,8 @@ pub struct Told {
     pub text: String,
     pub subject: Option<String>,
     pub command: Option<String>,
+    /// What a button brings back.
+    pub undo: Option<Undo>,
 }
 
 /// What is handed over at once.
@@ -115,7 +117,7 @@ mod tests {
     fn told(id: i64, severity: Severity, kind: &str, text: &str) -> Told {
         let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap_or_default();
         let (kind, text, connection) = (kind.to_owned(), text.to_owned(), Some("acme".to_owned()));
-        Told { id, at, kind, severity, connection, repository: None, text, subject: None, command: None }
+        Told { id, at, kind, severity, connection, repository: None, text, subject: None, command: None, undo: None }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::catalog::{Catalog, Posting};
-use crate::domain::{ConnectionId, Error, Kind, RepoId, Result, Severity};
+use crate::domain::{ConnectionId, Error, Kind, RepoId, Result, Severity, Undo};
 use crate::notify::{self, Message, Told};
 use crate::services::Services;
 
@@ -28,6 +28,8 @@ pub struct Notice {
     pub subject: Option<String>,
     /// Undoes the harm, pasted into a shell.
     pub command: Option<String>,
+    /// What a button brings back.
+    pub undo: Option<Undo>,
     /// Which receivers are to get it, and whether they did.
     pub receivers: Vec<Reached>,
 }
@@ -72,6 +74,7 @@ pub async fn notices(catalog: &Catalog, limit: u64) -> Result<Vec<Notice>> {
         text: notice.text,
         subject: notice.subject,
         command: notice.command,
+        undo: notice.undo,
         receivers: postings.remove(&notice.id).unwrap_or_default().into_iter().map(Reached::from).collect(),
     });
     Ok(told.collect())
@@ -142,6 +145,7 @@ fn greeting() -> Message {
         text: "This is a test: notices of Refward arrive here.".to_owned(),
         subject: None,
         command: None,
+        undo: None,
     };
     Message::new(format!("test.{}", Uuid::new_v4().simple()), vec![told])
 }

@@ -3,12 +3,13 @@
 use chrono::{TimeDelta, Utc};
 use refward::catalog::{Catalog, Commit, NewAlarm, NewNotice, Posted, RESOLVED, Subscriber};
 use refward::domain::policy::{Policy, Threshold};
-use refward::domain::{RepoId, Severity};
+use refward::domain::{Kind, RepoId, Severity, Undo};
 
-use crate::world::{World, change, list, minute, snapshot};
+use crate::world::{World, change, list, minute, name, seq, snapshot};
 
 on_both_databases!(
     a_notice_waits_for_whoever_wants_it,
+    what_a_button_brings_back_is_kept_with_the_notice,
     a_policy_says_who_hears_of_its_repositories,
     what_was_sent_together_is_tried_together,
     what_nobody_takes_is_given_up_and_what_waits_is_not_forgotten,
@@ -50,6 +51,18 @@ async fn held(catalog: &Catalog) -> Vec<String> {
 
 fn ids(posted: &[Posted]) -> Vec<i64> {
     posted.iter().map(|posted| posted.id).collect()
+}
+
+async fn what_a_button_brings_back_is_kept_with_the_notice(world: World) {
+    let catalog = &world.catalog;
+    let undo = Undo { refs: vec![name("main"), name("release/1")], at: seq(41) };
+    let lost = NewNotice { undo: Some(undo.clone()), ..notice("it was rewritten", Severity::Alarm) };
+    catalog.notify(lost).await.unwrap();
+    catalog.notify(notice("something else", Severity::Info)).await.unwrap();
+    let stored = catalog.notices(2).await.unwrap();
+    assert_eq!(stored.iter().map(|notice| notice.undo.clone()).collect::<Vec<_>>(), [None, Some(undo.clone())]);
+    assert_eq!(catalog.notice(stored[1].id).await.unwrap().undo, Some(undo));
+    assert_eq!(catalog.notice(99).await.unwrap_err().kind(), Kind::NotFound);
 }
 
 async fn what_tells_of_an_alarm_that_stands_is_not_forgotten(world: World) {

@@ -127,6 +127,7 @@ async fn a_force_push_on_the_default_branch_is_told_and_undone_with_one_command(
     assert_eq!((&notice["severity"], &notice["repository"]), (&json!("alarm"), &json!("acme/api")));
     let sent = told.receiver.notice("history.rewritten").await;
     assert_eq!((&sent["text"], &sent["command"]), (&notice["text"], &notice["command"]));
+    assert_eq!(sent["undo"], json!({ "refs": ["refs/heads/main"], "at": 2 }));
     let mail = told.smtp.mail("alarm: history of acme/api was rewritten").await;
     assert!(mail.text.contains(&text) && mail.text.contains(&format!("\n  {command}\n")), "{mail:#?}");
     assert_eq!((mail.from.as_str(), &mail.to[..]), ("refward@backup.example.com", &["ops@example.com".to_owned()][..]));

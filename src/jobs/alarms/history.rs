@@ -6,12 +6,15 @@ use globset::GlobSet;
 use super::super::policies;
 use super::{Alarm, NAMED, alarm};
 use crate::catalog::{NewAlarm, Repository};
-use crate::domain::{Head, RefChange, RefName, Result, Seq, command};
+use crate::domain::{Head, RefChange, RefName, Result, Seq, Undo, command};
 use crate::services::Services;
 use crate::vault::Record;
 
 /// Whoever adopts older snapshots has lost the catalog: what they say is no news.
 const NEWS: TimeDelta = TimeDelta::days(1);
+
+/// References that a button brings back at most.
+const UNDONE_AT_ONCE: usize = 1000;
 
 /// Why a repository is held after its history was touched: one hold, however often that happens.
 const HISTORY: &str = "history was rewritten or deleted on the forge; `refward notices` says what";
@@ -96,7 +99,8 @@ impl History<'_> {
             subject: format!("repo:{}:history", self.repository.id),
             repository: Some(self.repository),
             text,
-            command: self.undo(changes).await,
+            command: self.command(changes).await,
+            undo: self.undo(changes),
             hold: if self.services.settings.alarms.hold { vec![self.repository.id.clone()] } else { Vec::new() },
             reason: Some(HISTORY.to_owned()),
             ..Alarm::default()
@@ -114,8 +118,14 @@ impl History<'_> {
         }
     }
 
+    /// For a person with a button. What is more than they could look through is left to the command.
+    fn undo(&self, changes: &[&RefChange]) -> Option<Undo> {
+        let refs = || changes.iter().map(|change| change.name.clone()).collect();
+        (changes.len() <= UNDONE_AT_ONCE).then(|| Undo { refs: refs(), at: self.before })
+    }
+
     /// Puts the references back to where they were: on the forge if we may write there, else into a new folder.
-    async fn undo(&self, changes: &[&RefChange]) -> Option<String> {
+    async fn command(&self, changes: &[&RefChange]) -> Option<String> {
         let (address, before) = (self.repository.address().to_string(), self.before.to_string());
         let folder = format!("{}-at-{before}", self.repository.full_name.rsplit('/').next().unwrap_or_default());
         let mut arguments = vec!["restore", &address, "--at", &before];

@@ -3,7 +3,7 @@
 mod history;
 
 use crate::catalog::{Connection, NewAlarm, NewNotice, RESOLVED, Repository, StoredInstallation};
-use crate::domain::{RepoId, Result, Severity, command};
+use crate::domain::{RepoId, Result, Severity, Undo, command};
 use crate::services::Services;
 
 pub(super) use history::of_history;
@@ -133,6 +133,7 @@ pub(super) struct Alarm<'a> {
     pub(super) repository: Option<&'a Repository>,
     pub(super) text: String,
     pub(super) command: Option<String>,
+    pub(super) undo: Option<Undo>,
     pub(super) hold: Vec<RepoId>,
     /// What the holds say; by default what people are told.
     pub(super) reason: Option<String>,
@@ -151,6 +152,7 @@ pub(super) fn alarm(of: Alarm<'_>) -> NewAlarm {
             text: of.text,
             subject: Some(of.subject),
             command: of.command,
+            undo: of.undo,
         },
     }
 }
