@@ -4,5 +4,9 @@
 
 mod support;
 
+#[path = "chat/bot.rs"]
+mod bot;
 #[path = "chat/double.rs"]
 mod double;
+#[path = "chat/double_people.rs"]
+mod double_people;

@@ -25,6 +25,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use url::Url;
 
+use super::fake_discord::FakeDiscord;
 use super::fake_github::{AppHandle, FakeGithub, Repo, Token};
 use super::postgres;
 use super::s3::S3;
@@ -42,6 +43,8 @@ pub struct World {
     pub github: FakeGithub,
     /// Set where the vault is in an object store.
     pub s3: Option<S3>,
+    /// Set where people ask from a chat.
+    pub(super) discord: Option<FakeDiscord>,
     dir: TempDir,
     environment: Vec<(String, String)>,
     hooks: Mutex<Hooks>,
@@ -125,10 +128,11 @@ impl World {
         // Nobody listens there; deliveries to a service that does not run are lost.
         let url = "http://127.0.0.1:1/hooks/github".parse().unwrap();
         let hooks = Mutex::new(Hooks { url, secrets: Vec::new() });
-        Self { github: FakeGithub::start().await, s3: None, dir, environment: Vec::new(), hooks }
+        let github = FakeGithub::start().await;
+        Self { github, s3: None, discord: None, dir, environment: Vec::new(), hooks }
     }
 
-    async fn init(&self) {
+    pub(super) async fn init(&self) {
         self.ok(&["init", "--dir", &self.path("backup")]).await;
     }
 
@@ -262,6 +266,9 @@ impl World {
         let url: Url = format!("http://{}/hooks/github", line["address"].as_str().unwrap()).parse().unwrap();
         *service.address.lock().unwrap() = Some(url.join("/").unwrap());
         self.hook_to(&url);
+        if let Some(discord) = &self.discord {
+            discord.hook_to(&url.join("discord").unwrap());
+        }
         service
     }
 

@@ -228,7 +228,8 @@ impl State {
         }
         let stage = if status == 200 && took <= FIRST_ANSWER {
             self.callback(place, first).unwrap_or_else(|why| {
-                self.violated(format!("the first answer to an interaction: {why}: {first}"));
+                let told: String = first.to_string().chars().take(300).collect();
+                self.violated(format!("the first answer to an interaction: {why}: {told}"));
                 Stage::Dead
             })
         } else {

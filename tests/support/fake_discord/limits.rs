@@ -75,7 +75,8 @@ impl Limits {
         if !route.starts_with("/webhooks/") {
             self.global.retain(|at| now.duration_since(*at) < Duration::from_secs(1));
             if self.global.len() >= self.global_most {
-                let wait = Duration::from_secs(1).saturating_sub(now.duration_since(self.global[0]));
+                let wait =
+                    Duration::from_secs(1).saturating_sub(self.global.front().map_or(Duration::ZERO, Instant::elapsed));
                 return Err(limited(rounded(wait), true, "global"));
             }
             self.global.push_back(now);

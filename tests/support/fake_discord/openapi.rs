@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use jsonschema::{Draft, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Draft, ValidationError, Validator};
 use serde_json::{Value, json};
 
 use super::reply::{Call, Reply};
@@ -33,7 +34,11 @@ impl Description {
             eprintln!("\n!!! NOT CHECKED: {} is missing.\n", file.display());
             return None;
         };
-        let document: Value = serde_json::from_slice(&text).unwrap();
+        let mut document: Value = serde_json::from_slice(&text).unwrap();
+        // It says that codes of errors in forms are numbers. They are words:
+        // https://docs.discord.com/developers/reference#error-messages
+        document["components"]["schemas"]["InnerErrors"]["properties"]["_errors"]["items"] =
+            json!({ "type": "object" });
         let segments = |path: &String| path.trim_start_matches('/').split('/').map(str::to_owned).collect();
         let templates = document["paths"].as_object().unwrap().keys();
         let mut paths: Vec<(Vec<String>, String)> = templates.map(|path| (segments(path), path.clone())).collect();
@@ -106,8 +111,8 @@ impl Description {
             made
         });
         validator.validate(instance).map_err(|error| {
-            let text: String = error.to_string().chars().take(600).collect();
-            format!("at `{}`: {text}", error.instance_path())
+            let error = deepest(&error);
+            format!("at `{}`: {}", error.instance_path(), error.masked_with("it"))
         })
     }
 
@@ -142,4 +147,19 @@ fn references(schema: &Value, found: &mut Vec<String>) {
         Value::Array(values) => values.iter().for_each(|value| references(value, found)),
         _ => (),
     }
+}
+
+/// Of all alternatives that do not fit, what is wrong with the one that fits farthest. Things that say what they are, in
+/// `type`, are held to it.
+fn deepest<'a>(error: &'a ValidationError<'a>) -> &'a ValidationError<'a> {
+    let (ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context }) = error.kind() else {
+        return error;
+    };
+    let something_else = |errors: &[ValidationError]| {
+        let kind = format!("{}/type", error.instance_path());
+        errors.iter().any(|wrong| wrong.instance_path().as_str() == kind)
+    };
+    let depth = |error: &&ValidationError| error.instance_path().as_str().matches('/').count();
+    let meant = context.iter().filter(|errors| !something_else(errors));
+    meant.flatten().map(deepest).max_by_key(depth).unwrap_or(error)
 }
