@@ -33,8 +33,8 @@ use self::login::PoolLogin;
 use self::tokens::{FETCH, Purpose, Rights, SURVEY, Tokens};
 use super::quota::{Domain, Resource, Urgency};
 use super::{
-    Access, AppKey, Apps, Credential, CredentialKind, Delivery, Forge, HookSecret, Inspection, Net, Page, People, Place,
-    Reached, Refusal, Rejected, Survey, Verified,
+    Access, AppKey, Apps, Credential, CredentialKind, Delivery, Forge, HookSecret, Inspection, Net, Page, People,
+    Place, Reached, Refusal, Rejected, Survey, Verified,
 };
 use crate::domain::{Error, Result};
 use crate::git::Remote;

@@ -43,7 +43,8 @@ impl People for Github {
         }
         let host = Host::at(url)?;
         let form = [("client_id", client_id)];
-        let answer = self.ask(&host, self.net.http.post(page(&host, &["login", "device", "code"])?).form(&form)).await?;
+        let answer =
+            self.ask(&host, self.net.http.post(page(&host, &["login", "device", "code"])?).form(&form)).await?;
         if let Some(word) = complaint(&answer) {
             return Err(refused(&host, &answer, &word).while_doing("beginning a sign-in"));
         }
@@ -265,9 +266,9 @@ fn read<'a, T: Deserialize<'a>>(host: &Host, answer: &'a Answer) -> Result<T> {
     })
 }
 
-/// Whatever is said, not in an endless hurry.
+/// Whatever is said: neither without a pause nor never.
 fn pause(seconds: u64) -> Duration {
-    Duration::from_secs(seconds.max(1))
+    Duration::from_secs(seconds.clamp(1, 60))
 }
 
 fn number(id: &str) -> Result<u64> {

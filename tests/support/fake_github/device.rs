@@ -89,9 +89,8 @@ impl FakeGithub {
 pub fn configure(github: &FakeGithub) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
     let route = |respond: fn(&mut State, &dyn Fn(&str) -> String) -> Result<Value, Refusal>| {
         let github = github.clone();
-        let answer = move |request: HttpRequest, body: Bytes| {
-            std::future::ready(answer(&github, &request, &body, respond))
-        };
+        let answer =
+            move |request: HttpRequest, body: Bytes| std::future::ready(answer(&github, &request, &body, respond));
         web::post().to(answer)
     };
     let (begin, poll) = (route(begin), route(poll));
