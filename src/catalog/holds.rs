@@ -4,12 +4,16 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use crate::domain::{RepoId, Result};
+use crate::domain::{By, RepoId, Result};
 
 use super::Catalog;
+use super::audit::{self, NewRecord, Verdict};
 use super::error::During;
 use super::repositories::repo_id;
 use super::tables::hold::{self, Column};
@@ -49,13 +53,13 @@ pub struct Hold {
 
 impl Catalog {
     /// From now on nothing of the repository goes. What was leaving stays.
-    pub async fn place_hold(&self, repo: &RepoId, kind: HoldKind, reason: &str, actor: &str) -> Result<i64> {
+    pub async fn place_hold(&self, repo: &RepoId, kind: HoldKind, reason: &str, by: &By) -> Result<i64> {
         const DOING: &str = "placing a hold";
         let row = hold::ActiveModel {
             repo_id: Set(repo.to_string()),
             kind: Set(if kind == HoldKind::Legal { "legal" } else { "alarm" }.to_owned()),
             reason: Set(reason.to_owned()),
-            actor: Set(actor.to_owned()),
+            actor: Set(by.who.clone()),
             created_at: Set(now()),
             ..Default::default()
         };
@@ -68,6 +72,8 @@ impl Catalog {
             .await
             .during(DOING)?;
         let id = row.insert(&tx).await.during(DOING)?.id;
+        let placed = NewRecord::new(by, "hold.place", Verdict::Done).about(name_of(&tx, repo).await?);
+        audit::record(&tx, placed.detail(json!({ "hold": id, "reason": reason }))).await?;
         tx.commit().await.during(DOING)?;
         Ok(id)
     }
@@ -97,16 +103,30 @@ impl Catalog {
     }
 
     /// Lifts all holds of a repository; says how many stood.
-    pub async fn lift_holds(&self, repo: &RepoId, by: &str) -> Result<u64> {
+    pub async fn lift_holds(&self, repo: &RepoId, by: &By) -> Result<u64> {
+        const DOING: &str = "lifting a hold";
+        let tx = self.begin(DOING).await?;
         let lifted = hold::Entity::update_many()
             .col_expr(Column::LiftedAt, now().into())
-            .col_expr(Column::LiftedBy, by.into())
+            .col_expr(Column::LiftedBy, by.who.as_str().into())
             .filter(Column::RepoId.eq(repo.as_str()))
             .filter(Column::LiftedAt.is_null())
-            .exec(&self.write)
+            .exec(&tx)
             .await;
-        Ok(lifted.during("lifting a hold")?.rows_affected)
+        let lifted = lifted.during(DOING)?.rows_affected;
+        if lifted > 0 {
+            let told = NewRecord::new(by, "hold.lift", Verdict::Done).about(name_of(&tx, repo).await?);
+            audit::record(&tx, told.detail(json!({ "holds": lifted }))).await?;
+        }
+        tx.commit().await.during(DOING)?;
+        Ok(lifted)
     }
+}
+
+/// What the repository is called now, for the record.
+async fn name_of(tx: &DatabaseTransaction, repo: &RepoId) -> Result<String> {
+    let row = repository::Entity::find_by_id(repo.as_str()).one(tx).await.during("looking up a repository")?;
+    Ok(row.map_or_else(|| repo.to_string(), |row| row.full_name))
 }
 
 fn hold(row: hold::Model) -> Result<Hold> {

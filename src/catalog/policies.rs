@@ -9,12 +9,13 @@ use sea_orm::{
     Set,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::domain::policy::{FormerRules, Policy};
-use crate::domain::{Error, RepoId, Result};
+use crate::domain::{By, Error, RepoId, Result};
 
 use super::Catalog;
+use super::audit::{self, NewRecord, Verdict};
 use super::error::{During, is_duplicate, unreadable};
 use super::repositories::{ACTIVE, connected, repo_id};
 use super::tables::policy::{self, Column};
@@ -61,6 +62,16 @@ impl PolicyEdit {
             Self::Set { .. } => "set",
             Self::Delete(_) => "delete",
             Self::Order { .. } => "order",
+        }
+    }
+
+    /// As the record calls it.
+    fn action(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "policy.create",
+            Self::Set { .. } => "policy.set",
+            Self::Delete(_) => "policy.delete",
+            Self::Order { .. } => "policy.order",
         }
     }
 
@@ -117,7 +128,7 @@ pub struct PolicyChange {
     pub id: i64,
     /// When it was asked for.
     pub at: DateTime<Utc>,
-    /// Who asked.
+    /// Who asked: a [`Person`](crate::domain::Person) as it is written.
     pub actor: String,
     /// What.
     pub edit: PolicyEdit,
@@ -156,12 +167,14 @@ impl Catalog {
         rows.into_iter().map(|row| from_document::<Box<Policy>>(row.document).map(|policy| *policy)).collect()
     }
 
-    /// Keeps a change. It acts at once, in the same transaction, or waits until `effective_at` at least.
+    /// Keeps a change. It acts at once, in the same transaction, or waits until `effective_at` at least. What it changes and
+    /// what it weakens is in words, for those who decide about it and for the record.
     pub async fn change_policies(
         &self,
         edit: &PolicyEdit,
-        actor: &str,
+        by: &By,
         waits_until: Option<DateTime<Utc>>,
+        changes: &[String],
         weakens: &[String],
     ) -> Result<i64> {
         const DOING: &str = "changing policies";
@@ -171,7 +184,7 @@ impl Catalog {
         let state = if waits_until.is_some() { ChangeState::Waiting } else { ChangeState::Applied };
         let row = policy_change::ActiveModel {
             at: Set(now()),
-            actor: Set(actor.to_owned()),
+            actor: Set(by.who.clone()),
             policy: Set(edit.policy().to_owned()),
             kind: Set(edit.kind().to_owned()),
             before: Set(before),
@@ -185,6 +198,10 @@ impl Catalog {
         if state == ChangeState::Applied {
             act(&tx, edit).await?;
         }
+        let verdict = if state == ChangeState::Applied { Verdict::Done } else { Verdict::Asked };
+        let detail = json!({ "change": id, "changes": changes, "weakens": weakens });
+        let change = NewRecord::new(by, edit.action(), verdict).about(subject(edit.policy())).detail(detail);
+        audit::record(&tx, change).await?;
         tx.commit().await.during(DOING)?;
         Ok(id)
     }
@@ -205,22 +222,36 @@ impl Catalog {
             return Ok(false);
         }
         act(&tx, &change.edit).await?;
+        let applied =
+            NewRecord::new(&By::refward(), "policy.apply", Verdict::Done).about(subject(change.edit.policy()));
+        audit::record(&tx, applied.detail(json!({ "change": change.id }))).await?;
         tx.commit().await.during(DOING)?;
         Ok(true)
     }
 
     /// Somebody has approved a waiting change, or taken it back. `false`: it waits no longer.
-    pub async fn decide_change(&self, id: i64, by: &str, revoked: bool) -> Result<bool> {
+    pub async fn decide_change(&self, id: i64, by: &By, revoked: bool) -> Result<bool> {
+        const DOING: &str = "deciding about a change of policies";
+        let tx = self.begin(DOING).await?;
         let state = if revoked { ChangeState::Revoked } else { ChangeState::Waiting };
         let decided = policy_change::Entity::update_many()
             .col_expr(policy_change::Column::State, state.word().into())
-            .col_expr(policy_change::Column::DecidedBy, by.into())
+            .col_expr(policy_change::Column::DecidedBy, by.who.as_str().into())
             .col_expr(policy_change::Column::DecidedAt, now().into())
             .filter(policy_change::Column::Id.eq(id))
             .filter(policy_change::Column::State.eq(ChangeState::Waiting.word()))
-            .exec(&self.write)
+            .exec(&tx)
             .await;
-        Ok(decided.during("deciding about a change of policies")?.rows_affected > 0)
+        let decided = decided.during(DOING)?.rows_affected > 0;
+        let row = policy_change::Entity::find_by_id(id).one(&tx).await.during(DOING)?;
+        if let Some(row) = row.filter(|_| decided) {
+            let (action, verdict) =
+                if revoked { ("policy.revoke", Verdict::Done) } else { ("policy.approve", Verdict::Approved) };
+            let told = NewRecord::new(by, action, verdict).about(subject(&row.policy));
+            audit::record(&tx, told.detail(json!({ "change": id, "asked_by": row.actor }))).await?;
+        }
+        tx.commit().await.during(DOING)?;
+        Ok(decided)
     }
 
     /// The changes that wait, the oldest first.
@@ -331,6 +362,11 @@ impl Catalog {
             .map(drop)
             .during("moving a schedule on")
     }
+}
+
+/// What a change is about, for the record.
+fn subject(policy: &str) -> String {
+    if policy == "*" { "policies".to_owned() } else { format!("policy {policy}") }
 }
 
 /// Two changes of one policy at a time could not be told apart by those who decide about them.
@@ -455,7 +491,8 @@ impl TryFrom<policy_change::Model> for PolicyChange {
         Ok(Self {
             id: row.id,
             at: time(row.at),
-            actor: row.actor,
+            // Older rows have the name alone of whoever was at the command line.
+            actor: if row.actor.contains(':') { row.actor } else { By::cli(&row.actor).who },
             edit: PolicyEdit::read(&row.kind, row.before, row.after)?,
             state: state.ok_or_else(|| unreadable("a change of a policy", row.state))?,
             effective_at: time(row.effective_at),

@@ -81,6 +81,11 @@ impl By {
     pub fn cli(name: &str) -> Self {
         Self { who: format!("cli:{name}"), whence: "cli".to_owned() }
     }
+
+    /// The program itself, without being asked.
+    pub fn refward() -> Self {
+        Self { who: "refward".to_owned(), whence: "refward".to_owned() }
+    }
 }
 
 impl fmt::Display for Person {

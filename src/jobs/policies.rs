@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Groups, Job};
 use crate::catalog::{AppliedPolicy, NewNotice, PolicyChange, Priority, Repository, job_kind};
 use crate::domain::policy::{FormerRules, Order, Policy, RepositoryFacts, Why, weakens};
-use crate::domain::{ConnectionId, RepoId, Result, Severity};
+use crate::domain::{By, ConnectionId, RepoId, Result, Severity};
 use crate::services::Services;
 
 /// Scheduled backups that one look enqueues at most; the rest follow at the next.
@@ -234,7 +234,7 @@ pub async fn settle(services: &Services) -> Result<()> {
             Ok(false) => {}
             Err(error) if error.kind().is_transient() => return Err(error),
             Err(error) => {
-                services.catalog.decide_change(change.id, "refward", true).await?;
+                services.catalog.decide_change(change.id, &By::refward(), true).await?;
                 tell(services, "policy.refused", format!("{} does not act: {error}.", describe(&change))).await?;
             }
         }
@@ -246,7 +246,13 @@ pub async fn settle(services: &Services) -> Result<()> {
 
 /// A second person is asked for, and has not approved it.
 pub fn needs_approval(services: &Services, change: &PolicyChange) -> bool {
-    services.settings.policies.approval && change.decided_by.is_none()
+    asks_for_approval(services, &change.actor) && change.decided_by.is_none()
+}
+
+/// What protects less, asked for by this person, needs a second one. Whoever is at the command line could change the setting
+/// and the database as well; whoever is in a chat could not.
+pub fn asks_for_approval(services: &Services, who: &str) -> bool {
+    services.settings.policies.approval || !who.starts_with("cli:")
 }
 
 /// Enqueues a look at what every repository keeps.

@@ -1,5 +1,6 @@
 //! Changing which of a connection's repositories are backed up, how they are grouped and when they are listed.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -49,6 +50,12 @@ pub struct Changed {
     pub setting: String,
     pub from: String,
     pub to: String,
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} → {}", self.setting, self.from, self.to)
+    }
 }
 
 /// Checks the wish, keeps it, and reads the list of repositories again.

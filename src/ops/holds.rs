@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::catalog::{Catalog, HoldKind, Priority, Repository};
-use crate::domain::{Error, RepoAddress, RepoId, Result};
+use crate::domain::{By, Error, RepoAddress, RepoId, Result};
 use crate::jobs::{self, Job};
 use crate::services::Services;
 
@@ -23,7 +23,7 @@ pub struct HoldRow {
 }
 
 /// From now on nothing of the repository goes. What was leaving stays.
-pub async fn place(services: &Services, address: &RepoAddress, reason: &str, by: &str) -> Result<Repository> {
+pub async fn place(services: &Services, address: &RepoAddress, reason: &str, by: &By) -> Result<Repository> {
     if reason.trim().is_empty() {
         return Err(Error::bad_request("a hold needs a reason, for those who find it later"));
     }
@@ -34,7 +34,7 @@ pub async fn place(services: &Services, address: &RepoAddress, reason: &str, by:
 }
 
 /// Lifts all holds of the repository: from now on rules decide again.
-pub async fn lift(services: &Services, address: &RepoAddress, by: &str) -> Result<Repository> {
+pub async fn lift(services: &Services, address: &RepoAddress, by: &By) -> Result<Repository> {
     let repository = services.catalog.resolve(address).await?;
     if services.catalog.lift_holds(&repository.id, by).await? == 0 {
         return Err(Error::not_found(format!("no hold stands on {}", repository.full_name))

@@ -3,7 +3,7 @@
 use chrono::{TimeDelta, Utc};
 use refward::catalog::{Catalog, Commit, NewAlarm, NewNotice, Posted, RESOLVED, Subscriber};
 use refward::domain::policy::{Policy, Threshold};
-use refward::domain::{Kind, RepoId, Severity, Undo};
+use refward::domain::{By, Kind, RepoId, Severity, Undo};
 
 use crate::world::{World, change, list, minute, name, seq, snapshot};
 
@@ -100,7 +100,7 @@ async fn a_policy_says_who_hears_of_its_repositories(world: World) {
     let mut policy = Policy::new("chatty");
     policy.notify.severity = [("mail".to_owned(), Threshold::Info), ("webhook".to_owned(), Threshold::Never)].into();
     let edit = refward::catalog::PolicyEdit::Create(Box::new(policy));
-    catalog.change_policies(&edit, "mona", None, &[]).await.unwrap();
+    catalog.change_policies(&edit, &By::cli("mona"), None, &[], &[]).await.unwrap();
     world.sabotage(&["UPDATE repository SET policy = 'chatty'"]).await;
     let about = NewNotice { repo: Some(world.rocket.clone()), ..notice("of rocket", Severity::Info) };
     catalog.notify(about).await.unwrap();

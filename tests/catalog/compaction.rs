@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use refward::catalog::{Drop, HoldKind, Intent, Priority, Retold, StoredSpan, job_kind};
-use refward::domain::{Extent, Kind, RefChange, Result, Seq};
+use refward::domain::{By, Extent, Kind, RefChange, Result, Seq};
 
 use crate::world::{World, change, list, name, oid, pools, seq, snapshot};
 
@@ -154,7 +154,7 @@ async fn what_is_kept_after_all_is_not_dropped(world: World) {
     catalog.put_labels(rocket, seq(3), &["release".to_owned()]).await.unwrap();
     assert_eq!(catalog.leaving(rocket, later()).await.unwrap(), points(&[2]));
     refused(&[2, 3]).await;
-    catalog.place_hold(rocket, HoldKind::Legal, "a lawsuit", "lisa").await.unwrap();
+    catalog.place_hold(rocket, HoldKind::Legal, "a lawsuit", &By::cli("lisa")).await.unwrap();
     assert!(catalog.leaving(rocket, later()).await.unwrap().is_empty());
     refused(&[2]).await;
     assert_eq!(catalog.snapshots(rocket).await.unwrap().len(), 4);

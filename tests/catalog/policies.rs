@@ -2,8 +2,8 @@
 
 use chrono::{TimeDelta, Utc};
 use refward::catalog::{AppliedPolicy, ChangeState, HoldKind, PolicyEdit};
-use refward::domain::Kind;
 use refward::domain::policy::{Policy, Retention};
+use refward::domain::{By, Kind};
 
 use crate::world::{World, change, list, minute, seq, snapshot};
 
@@ -39,18 +39,21 @@ async fn policies_stand_in_their_order_and_every_change_is_remembered(world: Wor
     let catalog = &world.catalog;
     assert_eq!(catalog.policies().await.unwrap(), []);
     for name in ["b", "a", "c"] {
-        catalog.change_policies(&create(name), "mona", None, &[]).await.unwrap();
+        catalog.change_policies(&create(name), &By::cli("mona"), None, &[], &[]).await.unwrap();
     }
     assert_eq!(names(&world).await, ["b", "a", "c"]);
-    let twice = catalog.change_policies(&create("A"), "mona", None, &[]).await.unwrap_err();
+    let twice = catalog.change_policies(&create("A"), &By::cli("mona"), None, &[], &[]).await.unwrap_err();
     assert_eq!(twice.kind(), Kind::BadRequest);
 
     let before = names(&world).await;
     let order = PolicyEdit::Order { before: before.clone(), after: vec!["c".into(), "B".into()] };
-    catalog.change_policies(&order, "mona", None, &[]).await.unwrap();
+    catalog.change_policies(&order, &By::cli("mona"), None, &[], &[]).await.unwrap();
     assert_eq!(names(&world).await, ["c", "b", "a"]);
-    catalog.change_policies(&set("a", 1, 5), "lisa", None, &[]).await.unwrap();
-    catalog.change_policies(&PolicyEdit::Delete(Box::new(policy("b", 1))), "mona", None, &[]).await.unwrap();
+    catalog.change_policies(&set("a", 1, 5), &By::cli("lisa"), None, &[], &[]).await.unwrap();
+    catalog
+        .change_policies(&PolicyEdit::Delete(Box::new(policy("b", 1))), &By::cli("mona"), None, &[], &[])
+        .await
+        .unwrap();
     assert_eq!(catalog.policies().await.unwrap(), [policy("c", 1), policy("a", 5)]);
 
     let all = catalog.policy_changes(None).await.unwrap();
@@ -61,51 +64,51 @@ async fn policies_stand_in_their_order_and_every_change_is_remembered(world: Wor
         "what was refused is not there"
     );
     let of_a = catalog.policy_changes(Some("A")).await.unwrap();
-    assert_eq!((of_a.len(), of_a[0].actor.as_str(), of_a[0].state), (2, "lisa", ChangeState::Applied));
+    assert_eq!((of_a.len(), of_a[0].actor.as_str(), of_a[0].state), (2, "cli:lisa", ChangeState::Applied));
     assert_eq!(of_a[0].edit, set("a", 1, 5));
 }
 
 async fn a_change_that_waits_acts_once_or_never(world: World) {
     let catalog = &world.catalog;
-    catalog.change_policies(&create("a"), "mona", None, &[]).await.unwrap();
+    catalog.change_policies(&create("a"), &By::cli("mona"), None, &[], &[]).await.unwrap();
     let tomorrow = Utc::now() + TimeDelta::days(1);
     let less = ["the last 1 are kept instead of the last 5".to_owned()];
-    let id = catalog.change_policies(&set("a", 1, 5), "mona", Some(tomorrow), &less).await.unwrap();
+    let id = catalog.change_policies(&set("a", 1, 5), &By::cli("mona"), Some(tomorrow), &[], &less).await.unwrap();
     assert_eq!(catalog.policies().await.unwrap(), [policy("a", 1)]);
     let waiting = catalog.waiting_changes().await.unwrap();
     assert_eq!((waiting.len(), waiting[0].id, waiting[0].weakens.as_slice()), (1, id, less.as_slice()));
 
-    assert!(catalog.decide_change(id, "lisa", false).await.unwrap());
+    assert!(catalog.decide_change(id, &By::cli("lisa"), false).await.unwrap());
     let approved = catalog.waiting_changes().await.unwrap().remove(0);
-    assert_eq!(approved.decided_by.as_deref(), Some("lisa"));
+    assert_eq!(approved.decided_by.as_deref(), Some("cli:lisa"));
     assert!(catalog.apply_change(&approved).await.unwrap());
     assert!(!catalog.apply_change(&approved).await.unwrap(), "another process has let it act");
-    assert!(!catalog.decide_change(id, "lisa", true).await.unwrap(), "it is too late to take it back");
+    assert!(!catalog.decide_change(id, &By::cli("lisa"), true).await.unwrap(), "it is too late to take it back");
     assert_eq!(catalog.policies().await.unwrap(), [policy("a", 5)]);
 
-    let id = catalog.change_policies(&set("a", 5, 1), "mona", Some(tomorrow), &less).await.unwrap();
+    let id = catalog.change_policies(&set("a", 5, 1), &By::cli("mona"), Some(tomorrow), &[], &less).await.unwrap();
     let waiting = catalog.waiting_changes().await.unwrap().remove(0);
-    assert!(catalog.decide_change(id, "lisa", true).await.unwrap());
+    assert!(catalog.decide_change(id, &By::cli("lisa"), true).await.unwrap());
     assert!(!catalog.apply_change(&waiting).await.unwrap());
     assert_eq!(catalog.policies().await.unwrap(), [policy("a", 5)]);
     let past = catalog.policy_changes(None).await.unwrap().remove(0);
-    assert_eq!((past.state, past.decided_by.as_deref()), (ChangeState::Revoked, Some("lisa")));
+    assert_eq!((past.state, past.decided_by.as_deref()), (ChangeState::Revoked, Some("cli:lisa")));
 }
 
 async fn one_change_of_a_policy_waits_at_a_time(world: World) {
     let catalog = &world.catalog;
-    catalog.change_policies(&create("a"), "mona", None, &[]).await.unwrap();
-    catalog.change_policies(&set("a", 1, 5), "mona", Some(Utc::now()), &[]).await.unwrap();
-    let second = catalog.change_policies(&set("a", 1, 7), "lisa", None, &[]).await.unwrap_err();
+    catalog.change_policies(&create("a"), &By::cli("mona"), None, &[], &[]).await.unwrap();
+    catalog.change_policies(&set("a", 1, 5), &By::cli("mona"), Some(Utc::now()), &[], &[]).await.unwrap();
+    let second = catalog.change_policies(&set("a", 1, 7), &By::cli("lisa"), None, &[], &[]).await.unwrap_err();
     assert!(second.next_step().unwrap().contains("refward policy revoke"), "{second}");
-    catalog.change_policies(&create("b"), "lisa", None, &[]).await.unwrap();
+    catalog.change_policies(&create("b"), &By::cli("lisa"), None, &[], &[]).await.unwrap();
 }
 
 async fn a_change_is_made_of_what_the_policy_says(world: World) {
     let catalog = &world.catalog;
-    catalog.change_policies(&create("a"), "mona", None, &[]).await.unwrap();
+    catalog.change_policies(&create("a"), &By::cli("mona"), None, &[], &[]).await.unwrap();
     for stale in [set("a", 3, 5), set("b", 1, 5), PolicyEdit::Delete(Box::new(policy("a", 3)))] {
-        let error = catalog.change_policies(&stale, "mona", None, &[]).await.unwrap_err();
+        let error = catalog.change_policies(&stale, &By::cli("mona"), None, &[], &[]).await.unwrap_err();
         assert_eq!(error.kind(), Kind::BadRequest, "{error}");
     }
     assert_eq!(catalog.policies().await.unwrap(), [policy("a", 1)]);
@@ -114,9 +117,12 @@ async fn a_change_is_made_of_what_the_policy_says(world: World) {
     let built_in = Policy::built_in();
     let after = Policy { retention: Retention { last: 9, ..Retention::default() }, ..built_in.clone() };
     let edit = PolicyEdit::Set { before: Box::new(built_in), after: Box::new(after.clone()) };
-    catalog.change_policies(&edit, "mona", None, &[]).await.unwrap();
+    catalog.change_policies(&edit, &By::cli("mona"), None, &[], &[]).await.unwrap();
     assert_eq!(catalog.policies().await.unwrap(), [policy("a", 1), after]);
-    assert!(catalog.change_policies(&edit, "mona", None, &[]).await.is_err(), "it is not the built-in one any more");
+    assert!(
+        catalog.change_policies(&edit, &By::cli("mona"), None, &[], &[]).await.is_err(),
+        "it is not the built-in one any more"
+    );
 }
 
 async fn what_a_policy_says_is_kept_with_its_repositories(world: World) {
@@ -164,15 +170,15 @@ async fn three_snapshots(world: &World) {
 async fn while_a_hold_stands_nothing_is_marked(world: World) {
     let World { catalog, rocket, .. } = &world;
     three_snapshots(&world).await;
-    catalog.place_hold(rocket, HoldKind::Legal, "a lawsuit", "mona").await.unwrap();
-    catalog.place_hold(rocket, HoldKind::Alarm, "main was rewritten", "refward").await.unwrap();
+    catalog.place_hold(rocket, HoldKind::Legal, "a lawsuit", &By::cli("mona")).await.unwrap();
+    catalog.place_hold(rocket, HoldKind::Alarm, "main was rewritten", &By::refward()).await.unwrap();
     assert_eq!(catalog.mark_leaving(rocket, &[seq(1), seq(2)], minute(9)).await.unwrap(), 0);
     let holds = catalog.holds(Some(rocket)).await.unwrap();
     assert_eq!((holds.len(), holds[0].kind, holds[1].kind), (2, HoldKind::Legal, HoldKind::Alarm));
     assert!(catalog.held().await.unwrap().contains(rocket));
 
-    assert_eq!(catalog.lift_holds(rocket, "lisa").await.unwrap(), 2);
-    assert_eq!(catalog.lift_holds(rocket, "lisa").await.unwrap(), 0);
+    assert_eq!(catalog.lift_holds(rocket, &By::cli("lisa")).await.unwrap(), 2);
+    assert_eq!(catalog.lift_holds(rocket, &By::cli("lisa")).await.unwrap(), 0);
     assert_eq!(catalog.holds(None).await.unwrap(), []);
     assert_eq!(catalog.mark_leaving(rocket, &[seq(1), seq(2)], minute(9)).await.unwrap(), 2);
 }

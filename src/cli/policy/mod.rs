@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Context, output};
 use crate::config;
-use crate::domain::{Error, RepoAddress, Result};
+use crate::domain::{By, Error, RepoAddress, Result};
 use crate::ops::policy::{self, Asked};
 use crate::services::Services;
 
@@ -138,8 +138,8 @@ pub(super) struct Asks {
 }
 
 impl Asks {
-    pub(super) fn by(self) -> String {
-        self.by.unwrap_or_else(config::user)
+    pub(super) fn by(self) -> By {
+        By::cli(&self.by.unwrap_or_else(config::user))
     }
 }
 
@@ -179,7 +179,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             output::print(context.json, &submitted, |all| show::all_submitted(all))
         }
         Command::Test { file, allow_empty } => {
-            let asked = Asked { by: "", allow_empty, plan: true };
+            let asked = Asked { by: &By::refward(), allow_empty, plan: true };
             let planned = policy::import_plan(&services, &read(&file)?, asked).await?;
             output::print(context.json, &planned, |all| show::all_planned(all))
         }
@@ -216,7 +216,7 @@ async fn look(context: &Context, services: &Services, command: Command) -> Resul
     }
 }
 
-fn asking(by: &str) -> Asked<'_> {
+fn asking(by: &By) -> Asked<'_> {
     Asked { by, allow_empty: false, plan: false }
 }
 

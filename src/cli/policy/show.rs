@@ -76,7 +76,7 @@ fn details(submitted: &Submitted) -> String {
 }
 
 fn differences(changes: &[Changed]) -> String {
-    changes.iter().map(|change| format!("  {}: {} → {}\n", change.setting, change.from, change.to)).collect()
+    changes.iter().map(|change| format!("  {change}\n")).collect()
 }
 
 fn moves(moves: &[Move]) -> String {

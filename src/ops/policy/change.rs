@@ -9,7 +9,7 @@ use super::outlook::{self, Move, Outlook};
 use super::{Changed, find, named, ordered_names};
 use crate::catalog::PolicyEdit;
 use crate::domain::policy::{Policy, RepositoryFacts};
-use crate::domain::{Error, RepoAddress, Result};
+use crate::domain::{By, Error, RepoAddress, Result};
 use crate::jobs::policies;
 use crate::services::Services;
 
@@ -17,7 +17,7 @@ use crate::services::Services;
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// Who asks.
-    pub by: &'a str,
+    pub by: &'a By,
     /// A policy may select nothing that we know.
     pub allow_empty: bool,
     /// Only say what would happen.
@@ -161,14 +161,15 @@ pub(super) async fn submit(services: &Services, edit: PolicyEdit, asked: Asked<'
     }
     let settings = &services.settings.policies;
     let weak = !outlook.weakens.is_empty();
-    let waits = weak && (settings.approval || !settings.grace.is_zero());
+    let approval = policies::asks_for_approval(services, &asked.by.who);
+    let waits = weak && (approval || !settings.grace.is_zero());
     let mut submitted = Submitted {
         change: None,
         policy: edit.policy().to_owned(),
         kind: edit.kind(),
         state: if waits { "waiting" } else { "applied" },
         effective_at: waits.then(|| Utc::now() + settings.grace),
-        needs_approval: waits && settings.approval,
+        needs_approval: waits && approval,
         differences: differences(&edit, &names),
         moves: outlook.moves,
         weakens: outlook.weakens,
@@ -181,7 +182,9 @@ pub(super) async fn submit(services: &Services, edit: PolicyEdit, asked: Asked<'
         return Ok(submitted);
     }
     let catalog = &services.catalog;
-    let id = catalog.change_policies(&edit, asked.by, submitted.effective_at, &submitted.weakens).await?;
+    let changes: Vec<String> = submitted.differences.iter().map(ToString::to_string).collect();
+    let until = submitted.effective_at;
+    let id = catalog.change_policies(&edit, asked.by, until, &changes, &submitted.weakens).await?;
     submitted.change = Some(id);
     if !waits {
         policies::assign(services).await?;

@@ -13,10 +13,11 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::json;
 
-use crate::catalog::{Catalog, ChangeState, PolicyChange, PolicyEdit};
+use crate::catalog::{Catalog, ChangeState, NewRecord, PolicyChange, PolicyEdit, Verdict};
 use crate::domain::policy::{DEFAULT_NAME, Order, Policy};
-use crate::domain::{Error, Result};
+use crate::domain::{By, Error, Result};
 use crate::jobs::policies;
 use crate::services::Services;
 
@@ -169,10 +170,15 @@ fn past(change: PolicyChange, names: &Names) -> Past {
 }
 
 /// A second person agrees to a change that waits. It acts as soon as its time has come.
-pub async fn approve(services: &Services, id: i64, by: &str) -> Result<Waiting> {
+pub async fn approve(services: &Services, id: i64, by: &By) -> Result<Waiting> {
     let change = waiting_change(services, id).await?;
-    if change.actor.eq_ignore_ascii_case(by) {
-        return Err(Error::not_allowed(format!("{by} has asked for change {id}; somebody else has to approve it"))
+    if services.catalog.same_person(&change.actor, &by.who).await? {
+        let subject = if change.policy == "*" { "policies".to_owned() } else { format!("policy {}", change.policy) };
+        let refused = NewRecord::new(by, "policy.approve", Verdict::Refused).about(subject);
+        let detail = json!({ "change": id, "asked_by": change.actor });
+        services.catalog.record(refused.detail(detail)).await?;
+        let who = &change.actor;
+        return Err(Error::not_allowed(format!("{who} has asked for change {id}; somebody else has to approve it"))
             .hint("`refward policy approve --as NAME` says who approves"));
     }
     decide(services, id, by, false).await?;
@@ -184,19 +190,19 @@ pub async fn approve(services: &Services, id: i64, by: &str) -> Result<Waiting> 
         actor: change.actor,
         asked_at: change.asked_at,
         effective_at: change.effective_at,
-        approved_by: Some(by.to_owned()),
+        approved_by: Some(by.who.clone()),
         weakens: change.weakens,
     })
 }
 
 /// A change that waits is taken back; it never acts.
-pub async fn revoke(services: &Services, id: i64, by: &str) -> Result<Waiting> {
+pub async fn revoke(services: &Services, id: i64, by: &By) -> Result<Waiting> {
     let change = waiting_change(services, id).await?;
     decide(services, id, by, true).await?;
     Ok(change)
 }
 
-async fn decide(services: &Services, id: i64, by: &str, revoked: bool) -> Result<()> {
+async fn decide(services: &Services, id: i64, by: &By, revoked: bool) -> Result<()> {
     if services.catalog.decide_change(id, by, revoked).await? { Ok(()) } else { Err(waits_no_longer(id)) }
 }
 
