@@ -43,12 +43,12 @@ impl Services {
         let keys = Keys::load(&settings.keys)?;
         let credentials = CredentialKey::load(&settings.keys.credentials)?;
         let vault = Vault::open(&settings.vault, keys).await?;
-        let catalog = Catalog::connect(&settings.database).await?.telling(subscribers(&settings));
+        let chats = open_chats(&settings, &http)?;
+        let catalog = Catalog::connect(&settings.database).await?.telling(subscribers(&settings, &chats));
         let git = git::Client::new(http.clone(), &git_limits(&settings.git));
         let net = Net { http: http.clone(), quotas: Quotas::default() };
         let quotas = net.quotas.clone();
         let forges = forge::ALL.iter().map(|(_, make)| Arc::from(make(net.clone()))).collect();
-        let chats = open_chats(&settings, &http)?;
         Ok(Arc::new(Self { settings, catalog, vault: Arc::new(vault), git, credentials, forges, chats, quotas, http }))
     }
 
@@ -178,9 +178,17 @@ fn open_chats(settings: &Settings, http: &reqwest::Client) -> Result<Vec<Arc<dyn
     Ok(opened.into_iter().flatten().map(Arc::from).collect())
 }
 
-fn subscribers(settings: &Settings) -> Vec<Subscriber> {
+/// Whoever is told of notices: mail, a webhook, and each channel of the chats for itself, so that none waits for another.
+fn subscribers(settings: &Settings, chats: &[Arc<dyn Platform>]) -> Vec<Subscriber> {
     let configured = notify::configured(settings).into_iter();
-    configured.map(|(receiver, severity)| Subscriber { receiver: receiver.to_owned(), severity }).collect()
+    let named = configured.map(|(receiver, severity)| Subscriber { receiver: receiver.to_owned(), severity });
+    let channels = chats.iter().flat_map(|chat| {
+        let receiver = |channel: &config::ChatChannel| format!("{}:{}", chat.slug(), channel.id);
+        chat.channels()
+            .iter()
+            .map(move |channel| Subscriber { receiver: receiver(channel), severity: channel.severity })
+    });
+    named.chain(channels).collect()
 }
 
 /// Proxy and certificates for the `git` program.

@@ -22,6 +22,7 @@ impl MigrationTrait for Migration {
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        manager.get_connection().execute_unprepared("DROP INDEX notice_subject").await?;
         manager.alter_table(Table::alter().table("notice").drop_column("undo").to_owned()).await?;
         for table in tables().iter().rev() {
             if let Some(name) = table.get_table_name() {
@@ -39,6 +40,7 @@ const INDEXES: &[&str] = &[
     "CREATE INDEX restore_repository ON restore (repo_id, state)",
     "CREATE INDEX restore_state ON restore (state, expires_at)",
     "CREATE INDEX audit_at ON audit (at)",
+    "CREATE INDEX notice_subject ON notice (subject) WHERE subject IS NOT NULL",
 ];
 
 fn tables() -> Vec<TableCreateStatement> {

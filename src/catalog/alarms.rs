@@ -207,14 +207,15 @@ async fn resolve(db: &impl ConnectionTrait, subscribers: &[Subscriber], over: Ne
     let subject = over.subject.clone().unwrap_or_default();
     let ended = alarm::Entity::delete_many().filter(alarm::Column::Subject.eq(subject)).exec_with_returning(db).await;
     let Some(ended) = ended.during(DOING)?.into_iter().next() else { return Ok(false) };
-    let mut over = over;
+    let (mut over, mut loudness) = (over, Severity::Alarm);
     if let Some(told) = notice::Entity::find_by_id(ended.notice_id).one(db).await.during(DOING)? {
         lift_holds(db, &told.text).await?;
+        loudness = Severity::from_word(&told.severity).unwrap_or(loudness);
         over.connection = told.connection_id.map(ConnectionId);
         over.repo = told.repo_id.as_deref().map(repo_id).transpose()?;
     }
     // Whoever heard of the alarm hears that it is over.
-    tell(db, subscribers, over, Severity::Alarm).await?;
+    tell(db, subscribers, over, loudness).await?;
     Ok(true)
 }
 

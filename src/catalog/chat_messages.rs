@@ -1,7 +1,8 @@
 //! Messages of ours in channels that change as what they are about goes on.
 
+use chrono::{DateTime, Utc};
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveValue::Set, ConnectionTrait, EntityTrait, QueryTrait};
+use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryTrait};
 
 use crate::domain::Result;
 
@@ -25,6 +26,12 @@ impl Catalog {
         let key = (platform.to_owned(), channel.to_owned(), subject.to_owned());
         let row = chat_message::Entity::find_by_id(key).one(&self.read).await.during("looking up a message")?;
         row.map(|row| Ok(ChatMessage { message: row.message, digest: sha256(&row.digest)? })).transpose()
+    }
+
+    /// Forgets messages that nobody has changed since `before`.
+    pub async fn forget_chat_messages(&self, before: DateTime<Utc>) -> Result<u64> {
+        let old = chat_message::Entity::delete_many().filter(Column::At.lt(before.timestamp_millis()));
+        Ok(old.exec(&self.write).await.during("forgetting old messages")?.rows_affected)
     }
 
     /// Our message about this, in the place of an older one.

@@ -58,10 +58,17 @@ pub struct NewNotice {
 /// Somebody who is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscriber {
-    /// What the receiver is called: `mail`, `webhook`.
+    /// What the receiver is called: `mail`, `webhook`, `discord:CHANNEL`.
     pub receiver: String,
     /// The least severe notice that it wants.
     pub severity: Severity,
+}
+
+impl Subscriber {
+    /// As policies call it: the channels of a chat go by the chat's name.
+    fn name(&self) -> &str {
+        self.receiver.split(':').next().unwrap_or_default()
+    }
 }
 
 impl Catalog {
@@ -160,7 +167,7 @@ async fn wanted_by<'a>(
         Some(repo) if !subscribers.is_empty() => notify_rules(db, repo).await?,
         _ => Notify::default(),
     };
-    let wants = |subscriber: &&Subscriber| match rules.severity.get(&subscriber.receiver) {
+    let wants = |subscriber: &&Subscriber| match rules.severity.get(subscriber.name()) {
         Some(Threshold::Never) => false,
         Some(Threshold::Info) => true,
         Some(Threshold::Warning) => loudness >= Severity::Warning,

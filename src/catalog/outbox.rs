@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use crate::domain::Result;
@@ -24,6 +24,9 @@ const GIVEN_UP: &str = "given_up";
 
 /// Notices that are read for one message at most; there is always a next one.
 const AT_ONCE: u64 = 10_000;
+
+/// However much happens to one thing on one day.
+const TOLD_BEFORE: u64 = 200;
 
 /// A notice on its way to a receiver.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +84,35 @@ impl Catalog {
         known
             .map(|(notice, row)| Ok(Posted { id: row.id, tried: row.attempts > 0, notice: notice.try_into()? }))
             .collect()
+    }
+
+    /// What a receiver was told about the same thing before this, oldest first; of more than [`TOLD_BEFORE`] the last.
+    pub async fn told_before(&self, receiver: &str, this: &StoredNotice) -> Result<Vec<StoredNotice>> {
+        let Some(subject) = &this.subject else { return Ok(Vec::new()) };
+        let sent = Query::select()
+            .column(Column::NoticeId)
+            .from(outbox::Entity)
+            .and_where(Column::Receiver.eq(receiver))
+            .and_where(Column::State.eq(SENT))
+            .take();
+        let rows = notice::Entity::find()
+            .filter(notice::Column::Subject.eq(subject))
+            .filter(notice::Column::Id.ne(this.id))
+            .filter(notice::Column::Id.in_subquery(sent))
+            .order_by_desc(notice::Column::Id)
+            .limit(TOLD_BEFORE)
+            .all(&self.read);
+        let rows = rows.await.during("reading what was told before")?;
+        rows.into_iter().rev().map(StoredNotice::try_from).collect()
+    }
+
+    /// These are not for their receiver to hear, after all.
+    pub async fn withdraw(&self, ids: &[i64]) -> Result<()> {
+        for chunk in ids.chunks(1000) {
+            let rows = outbox::Entity::delete_many().filter(Column::Id.is_in(chunk.iter().copied()));
+            rows.exec(&self.write).await.during("withdrawing notices")?;
+        }
+        Ok(())
     }
 
     /// These are about to be sent, together.

@@ -3,14 +3,14 @@
 //! What goes together is marked before it is sent. A message that may have arrived is sent again as it was, under the same
 //! id, before anything younger; a failure is the job's failure, so the queue decides when to try again.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::Utc;
 
-use crate::catalog::{Posted, StoredNotice};
-use crate::domain::{ConnectionId, RepoId, Result};
-use crate::notify::{self, Message, Told};
+use super::announce::{self, Names};
+use crate::catalog::Posted;
+use crate::domain::Result;
+use crate::notify::{self, Message, Receiver};
 use crate::services::Services;
 
 /// A receiver gets so many messages in [`WHILE`] at most. When more notices wait than that leaves room for, they go as one
@@ -24,7 +24,7 @@ const GIVE_UP_AFTER: Duration = Duration::from_hours(7 * 24);
 /// Hands over what waits for this receiver.
 pub async fn deliver(services: &Services, receiver: &str) -> Result<()> {
     let catalog = &services.catalog;
-    let Some(open) = notify::open(&services.settings, &services.http, receiver)? else {
+    let Some(outlet) = Outlet::open(services, receiver)? else {
         let dropped = catalog.give_up(receiver, Utc::now()).await?;
         tracing::warn!(receiver, dropped, "the settings have no such receiver any more; its notices stay here");
         return Ok(());
@@ -35,14 +35,14 @@ pub async fn deliver(services: &Services, receiver: &str) -> Result<()> {
     }
     loop {
         let sent = catalog.messages_since(receiver, Utc::now() - WHILE).await?;
-        let together = next(catalog.posted(receiver).await?, MESSAGES.saturating_sub(sent));
+        let waiting = outlet.sort_out(catalog.posted(receiver).await?).await?;
+        let together = next(waiting, MESSAGES.saturating_sub(sent));
         if together.is_empty() {
             return Ok(());
         }
         let ids: Vec<i64> = together.iter().map(|posted| posted.id).collect();
-        let message = message(services, together).await?;
         catalog.posting(&ids).await?;
-        if let Err(error) = open.send(&message).await {
+        if let Err(error) = outlet.send(services, together).await {
             catalog.bounced(&ids, &error.to_string()).await?;
             return Err(error.while_doing(format!("handing notices to {receiver}")));
         }
@@ -67,47 +67,49 @@ fn next(waiting: Vec<Posted>, room: usize) -> Vec<Posted> {
     new
 }
 
-async fn message(services: &Services, together: Vec<Posted>) -> Result<Message> {
-    // The same notices make the same id. Numbers begin anew in a new database; its times do not.
-    let id = together
-        .first()
-        .map(|first| format!("{}.{}.{}", services.vault.id().simple(), first.notice.at.timestamp_millis(), first.id));
-    let names = Names::read(services, together.iter().map(|posted| &posted.notice)).await?;
-    let told = together.into_iter().map(|posted| names.told(posted.notice)).collect();
-    Ok(Message::new(id.unwrap_or_default(), told))
+/// What takes notices.
+enum Outlet<'a> {
+    Receiver(Box<dyn Receiver>),
+    Channel(announce::Channel<'a>),
 }
 
-/// What the things are called that notices are about.
-struct Names {
-    connections: HashMap<ConnectionId, String>,
-    repositories: HashMap<RepoId, String>,
-}
-
-impl Names {
-    async fn read(services: &Services, notices: impl Iterator<Item = &StoredNotice>) -> Result<Self> {
-        let ids: Vec<RepoId> = notices.filter_map(|notice| notice.repo.clone()).collect();
-        let connections = services.catalog.connections().await?.into_iter();
-        let known = services.catalog.known(&ids).await?.into_iter();
-        Ok(Self {
-            connections: connections.map(|connection| (connection.id, connection.name)).collect(),
-            repositories: known.map(|(id, known)| (id, known.remote.full_name)).collect(),
-        })
+impl<'a> Outlet<'a> {
+    fn open(services: &'a Services, receiver: &'a str) -> Result<Option<Self>> {
+        if let Some(channel) = announce::Channel::open(services, receiver)? {
+            return Ok(Some(Self::Channel(channel)));
+        }
+        Ok(notify::open(&services.settings, &services.http, receiver)?.map(Self::Receiver))
     }
 
-    fn told(&self, notice: StoredNotice) -> Told {
-        Told {
-            id: notice.id,
-            at: notice.at,
-            kind: notice.kind,
-            severity: notice.severity,
-            connection: notice.connection.and_then(|id| self.connections.get(&id).cloned()),
-            repository: notice.repo.and_then(|id| self.repositories.get(&id).cloned()),
-            text: notice.text,
-            subject: notice.subject,
-            command: notice.command,
-            undo: notice.undo,
+    /// What of this is for it to hear.
+    async fn sort_out(&self, waiting: Vec<Posted>) -> Result<Vec<Posted>> {
+        match self {
+            Self::Receiver(_) => Ok(waiting),
+            Self::Channel(channel) => channel.sort_out(waiting).await,
         }
     }
+
+    async fn send(&self, services: &Services, together: Vec<Posted>) -> Result<()> {
+        let id = message_id(services, &together);
+        match self {
+            Self::Receiver(receiver) => receiver.send(&message(services, id, together).await?).await,
+            Self::Channel(channel) => channel.tell(together, &id).await,
+        }
+    }
+}
+
+/// The same notices make the same id. Numbers begin anew in a new database; its times do not.
+fn message_id(services: &Services, together: &[Posted]) -> String {
+    let of = |first: &Posted| {
+        format!("{}.{}.{}", services.vault.id().simple(), first.notice.at.timestamp_millis(), first.id)
+    };
+    together.first().map(of).unwrap_or_default()
+}
+
+async fn message(services: &Services, id: String, together: Vec<Posted>) -> Result<Message> {
+    let names = Names::read(services, together.iter().map(|posted| &posted.notice)).await?;
+    let told = together.into_iter().map(|posted| names.told(posted.notice)).collect();
+    Ok(Message::new(id, told))
 }
 
 #[cfg(test)]
@@ -115,6 +117,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
+    use crate::catalog::StoredNotice;
     use crate::domain::Severity;
 
     fn posted(id: i64, tried: bool) -> Posted {

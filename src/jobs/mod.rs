@@ -5,6 +5,7 @@
 //! one twice, or after a crash at any point, is harmless. One file per job.
 
 mod alarms;
+mod announce;
 mod catch_up;
 mod compact;
 mod deliver;
@@ -27,6 +28,7 @@ use crate::catalog::job_kind::{
 };
 use crate::domain::{AppId, ConnectionId, Error, RepoId, Result};
 
+pub use announce::{Rule, Spot, keep_standing, say};
 pub use catch_up::catch_up;
 pub use compact::{compact, due as compaction_due};
 pub use deliver::deliver;

@@ -97,6 +97,7 @@ async fn enqueue_due(services: &Services, started: DateTime<Utc>) -> Result<()> 
         tracing::debug!(dropped, forgotten, "webhook bodies and deliveries past their keep");
     }
     catalog.forget_notices(Utc::now() - settings.notices.keep).await?;
+    catalog.forget_chat_messages(Utc::now() - settings.notices.keep).await?;
     policies::settle(services).await?;
     policies::enqueue_scheduled(services).await?;
     policies::enqueue_retention(services).await

@@ -7,7 +7,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::catalog::{Catalog, Posting};
+use crate::chat::{Reply, Tone};
 use crate::domain::{ConnectionId, Error, Kind, RepoId, Result, Severity, Undo};
+use crate::jobs;
 use crate::notify::{self, Message, Told};
 use crate::services::Services;
 
@@ -96,7 +98,7 @@ pub async fn backlog(catalog: &Catalog) -> Result<Vec<Backlog>> {
 #[derive(Debug, Serialize)]
 pub struct Tried {
     /// Which.
-    pub receiver: &'static str,
+    pub receiver: String,
     /// `None`: it took the message.
     pub error: Option<String>,
     /// What to do about it.
@@ -105,26 +107,41 @@ pub struct Tried {
 
 /// Sends a message to every receiver in the settings, now, and says what came of it.
 pub async fn test(services: &Services) -> Result<Vec<Tried>> {
-    let configured = notify::configured(&services.settings);
-    if configured.is_empty() {
-        return Err(Error::misconfigured("the settings name no receiver of notices")
-            .hint("fill in [mail] or [webhook] in the settings file"));
-    }
     let mut tried = Vec::new();
-    for (receiver, _) in configured {
+    for (receiver, _) in notify::configured(&services.settings) {
         let sent = async {
             let open = notify::open(&services.settings, &services.http, receiver)?;
             let open = open.ok_or_else(|| Error::bug("a receiver of the settings is not in the settings"))?;
             open.send(&greeting()).await
         };
-        let error = sent.await.err();
+        tried.push(Tried::new(receiver.to_owned(), sent.await));
+    }
+    for chat in &services.chats {
+        for channel in chat.channels() {
+            let said = async {
+                jobs::Rule::new(channel)?;
+                let once = Uuid::new_v4().simple().to_string();
+                chat.post(&channel.id, &Reply::new(Tone::Plain, GREETING), &once).await.map(drop)
+            };
+            tried.push(Tried::new(format!("{}:{}", chat.slug(), channel.id), said.await));
+        }
+    }
+    if tried.is_empty() {
+        return Err(Error::misconfigured("the settings name no receiver of notices")
+            .hint("fill in [mail] or [webhook], or add [[discord.channels]], in the settings file"));
+    }
+    Ok(tried)
+}
+
+impl Tried {
+    fn new(receiver: String, sent: Result<()>) -> Self {
+        let error = sent.err();
         if let Some(error) = &error {
             tracing::debug!(receiver, "{}", error.for_log());
         }
         let hint = error.as_ref().and_then(Error::next_step).map(str::to_owned);
-        tried.push(Tried { receiver, error: error.map(|error| error.to_string()), hint });
+        Self { receiver, error: error.map(|error| error.to_string()), hint }
     }
-    Ok(tried)
 }
 
 /// The error that stands for receivers that could not be reached.
@@ -134,6 +151,8 @@ pub fn failed(tried: &[Tried]) -> Option<Error> {
     (count > 0).then(|| Error::new(Kind::Partial, text).hint("notices wait for them; each says what is wrong"))
 }
 
+const GREETING: &str = "This is a test: notices of Refward arrive here.";
+
 fn greeting() -> Message {
     let told = Told {
         id: 0,
@@ -142,7 +161,7 @@ fn greeting() -> Message {
         severity: Severity::Info,
         connection: None,
         repository: None,
-        text: "This is a test: notices of Refward arrive here.".to_owned(),
+        text: GREETING.to_owned(),
         subject: None,
         command: None,
         undo: None,

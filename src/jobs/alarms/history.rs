@@ -3,12 +3,18 @@
 use chrono::{TimeDelta, Utc};
 use globset::GlobSet;
 
-use super::super::policies;
+use super::super::{announce, policies};
 use super::{Alarm, NAMED, alarm};
 use crate::catalog::{NewAlarm, Repository};
-use crate::domain::{Head, RefChange, RefName, Result, Seq, Undo, command};
+use crate::domain::policy::Notify;
+use crate::domain::{Head, RefChange, RefName, Result, Seq, Severity, Undo, command};
 use crate::services::Services;
 use crate::vault::Record;
+
+/// What lost history is called: of the default branch or a protected one, many deletions, and anything else.
+const REWRITTEN: &str = "history.rewritten";
+const DELETED: &str = "history.deleted";
+const MOVED: &str = "history.moved";
 
 /// Whoever adopts older snapshots has lost the catalog: what they say is no news.
 const NEWS: TimeDelta = TimeDelta::days(1);
@@ -19,7 +25,8 @@ const UNDONE_AT_ONCE: usize = 1000;
 /// Why a repository is held after its history was touched: one hold, however often that happens.
 const HISTORY: &str = "history was rewritten or deleted on the forge; `refward notices` says what";
 
-/// Alarms about what the default branch or a protected one lost, and about many deletions at once.
+/// Alarms about what the default branch or a protected one lost, and about many deletions at once. What other branches and
+/// tags lost is daily bread: it is told quietly, and only where a channel wants to hear of it.
 pub(in super::super) async fn of_history(services: &Services, record: &Record) -> Result<Vec<NewAlarm>> {
     let settings = &services.settings.alarms;
     let touched = |change: &&RefChange| change.old.is_some() && (change.forced || change.new.is_none());
@@ -42,10 +49,19 @@ pub(in super::super) async fn of_history(services: &Services, record: &Record) -
     let deleted: Vec<&RefChange> = record.changes.iter().filter(deleted).collect();
     let mut alarms = Vec::new();
     if !lost.is_empty() {
-        alarms.push(history.alarm("history.rewritten", &lost).await?);
+        alarms.push(history.alarm(REWRITTEN, &lost).await?);
     }
-    if deleted.len() as u64 >= settings.deletions {
-        alarms.push(history.alarm("history.deleted", &deleted).await?);
+    let many = deleted.len() as u64 >= settings.deletions;
+    if many {
+        alarms.push(history.alarm(DELETED, &deleted).await?);
+    }
+    let quiet = |change: &&RefChange| {
+        let told = guarded.covers(&change.name) || many && change.new.is_none();
+        !told && (change.name.is_branch() || change.name.is_tag())
+    };
+    let moved: Vec<&RefChange> = record.changes.iter().filter(touched).filter(quiet).collect();
+    if !moved.is_empty() && history.is_of_interest(&policy.notify).await? {
+        alarms.push(history.quietly(&moved).await?);
     }
     Ok(alarms)
 }
@@ -88,7 +104,8 @@ impl History<'_> {
             told.push(format!("and {} more", changes.len() - NAMED));
         }
         let what = match kind {
-            "history.deleted" => format!("{} branches and tags of {name} were deleted", changes.len()),
+            DELETED => format!("{} branches and tags of {name} were deleted", changes.len()),
+            MOVED => format!("branches or tags of {name} were forced or deleted"),
             _ => format!("history of {name} was rewritten"),
         };
         let (seq, before) = (self.record.seq, self.before);
@@ -105,6 +122,23 @@ impl History<'_> {
             reason: Some(HISTORY.to_owned()),
             ..Alarm::default()
         }))
+    }
+
+    /// Some branch or tag is forced or deleted every day: no alarm, and no reason to hold anything.
+    async fn quietly(&self, changes: &[&RefChange]) -> Result<NewAlarm> {
+        let mut told = self.alarm(MOVED, changes).await?;
+        told.notice.severity = Severity::Info;
+        told.notice.subject = Some(format!("repo:{}:branches", self.repository.id));
+        told.hold = Vec::new();
+        Ok(told)
+    }
+
+    async fn is_of_interest(&self, notify: &Notify) -> Result<bool> {
+        if self.services.chats.is_empty() {
+            return Ok(false);
+        }
+        let facts = policies::facts_of(&policies::groups(self.services).await?, self.repository);
+        announce::anybody_curious(self.services, notify, &facts)
     }
 
     fn what_happened(&self, change: &RefChange) -> String {
