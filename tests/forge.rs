@@ -26,6 +26,12 @@ mod listing;
 mod openapi;
 #[path = "forge/payloads.rs"]
 mod payloads;
+#[path = "forge/people.rs"]
+mod people;
+#[path = "forge/refusals.rs"]
+mod refusals;
+#[path = "forge/rights.rs"]
+mod rights;
 #[path = "forge/survey.rs"]
 mod survey;
 

@@ -10,6 +10,8 @@ mod graphql;
 mod limits;
 #[path = "double/manifests.rs"]
 mod manifests;
+#[path = "double/people.rs"]
+mod people;
 
 use std::sync::{Arc, Mutex};
 

@@ -46,7 +46,7 @@ impl People for Github {
         let answer =
             self.ask(&host, self.net.http.post(page(&host, &["login", "device", "code"])?).form(&form)).await?;
         if let Some(word) = complaint(&answer) {
-            return Err(refused(&host, &answer, &word).while_doing("beginning a sign-in"));
+            return Err(refused(&host, &answer, &word));
         }
         let code: Code = read(&host, &answer)?;
         Ok(DeviceCode {
@@ -88,7 +88,7 @@ impl People for Github {
             Some("access_denied") => Ok(Polled::Denied),
             // A code that was used up is one that the host does not know.
             Some("expired_token" | "incorrect_device_code") => Ok(Polled::Expired),
-            Some(word) => Err(refused(&host, &answer, word).while_doing("asking whether somebody has signed in")),
+            Some(word) => Err(refused(&host, &answer, word)),
         }
     }
 
@@ -251,10 +251,13 @@ fn refused(host: &Host, answer: &Answer, word: &str) -> Error {
         "incorrect_client_credentials" | "Not Found" => {
             Error::misconfigured(format!("{name} does not know our App")).hint("see `refward apps list`")
         }
-        _ => errors::refusal(host, answer).unwrap_or_else(|| {
+        _ => {
             let word: String = word.chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
-            Error::remote(format!("{name} refuses a sign-in: {word}"))
-        }),
+            let error = errors::refusal(host, answer);
+            error
+                .unwrap_or_else(|| Error::remote(format!("{name} answers `{word}`")))
+                .while_doing("signing somebody in")
+        }
     }
 }
 

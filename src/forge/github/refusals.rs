@@ -122,8 +122,8 @@ fn broken(what: &str, name: &str, words: &str, settings: &str) -> Refusal {
     Refusal {
         rule: format!("{what} {name}: {words}"),
         way_out: format!(
-            "{first}restore into a new branch, or let an admin of the repository put the restore App, or the token's user, on \
-             the list of those who may bypass the rule: {settings}"
+            "{first}restore into a new branch, or have an admin of the repository add the restore App (or the token's user) to \
+             those who may bypass the rule: {settings}"
         ),
     }
 }
@@ -133,7 +133,7 @@ fn after<'a>(said: &'a str, words: &str) -> Option<(&'a str, &'a str)> {
     let (_, rest) = said.split_once(words)?;
     let (name, rest) = rest.split_at(rest.find(' ').unwrap_or(rest.len()));
     // The next reference, and what git says itself.
-    let ends = [" error: GH0", " To http", " ! [", " error: failed to push"];
+    let ends = [" error: GH0", " error: hook declined", " To http", " ! [", " error: failed to push"];
     let end = ends.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
     Some((name.trim_end_matches('.'), &rest[..end]))
 }

@@ -1,6 +1,7 @@
 //! Apps as their owners hold them, and how the host treats all of them.
 
 use chrono::TimeDelta;
+use refward::forge::AppKey;
 use url::Url;
 
 use super::FakeGithub;
@@ -119,6 +120,12 @@ impl AppHandle {
     pub fn pem(&self) -> String {
         let newest = self.look(|app| *app.keys.last().expect("the App has no key any more"));
         keys::pair(newest).private_pem.clone()
+    }
+
+    /// What proves that somebody is the App.
+    pub fn key(&self) -> AppKey {
+        let url = self.github.url().clone();
+        AppKey { url, forge_id: self.id.to_string(), client_id: self.client_id(), key: self.pem().into() }
     }
 
     /// One key more; gives the private half. The others stay good.

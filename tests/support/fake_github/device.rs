@@ -78,6 +78,13 @@ impl FakeGithub {
         waiting.map(|begun| begun.user_code.clone())
     }
 
+    /// Every device code and every person's token so far.
+    pub fn sign_in_secrets(&self) -> Vec<String> {
+        let state = self.state();
+        let codes = state.devices.begun.iter().map(|begun| begun.device_code.clone());
+        codes.chain(state.tokens.keys().filter(|token| token.starts_with("ghu_")).cloned()).collect()
+    }
+
     fn answers(&self, user_code: &str, answer: Answer) {
         let mut state = self.state();
         let now = state.now();

@@ -74,6 +74,12 @@ impl Repo {
         repo
     }
 
+    /// One that is there.
+    pub(super) fn named(github: &FakeGithub, full_name: &str) -> Self {
+        let id = github.state().by_name(full_name).expect("there is no such repository").id;
+        Self { github: github.clone(), id }
+    }
+
     /// `OWNER/NAME` now.
     pub fn full_name(&self) -> String {
         self.github.state().by_id(self.id).full_name()

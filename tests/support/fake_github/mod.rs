@@ -158,6 +158,11 @@ impl FakeGithub {
         self.account(login, false)
     }
 
+    /// A repository that is there, by `OWNER/NAME`.
+    pub fn repo(&self, full_name: &str) -> Repo {
+        Repo::named(self, full_name)
+    }
+
     fn account(&self, login: &str, organization: bool) -> Owner {
         self.state().add_account(login, organization);
         Owner { github: self.clone(), login: login.to_owned() }
