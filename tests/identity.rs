@@ -85,7 +85,10 @@ async fn who_signs_in_on_the_forge_may_do_here_what_they_may_do_there() {
     let services = services(&world).await;
     let api = repository(&services).await;
     let may = async || identity::rights(&services, &lisa(), &api).await;
-    insta::assert_snapshot!(told(&world, &may().await.unwrap_err()), @"");
+    insta::assert_snapshot!(told(&world, &may().await.unwrap_err()), @"
+    NotAllowed: it is not known who you are on 127.0.0.1:PORT
+    → tell it, and try again: `/refward link`
+    ");
 
     let begun = begin(&services, &lisa()).await.unwrap();
     assert_eq!(begun.page.path(), "/login/device");
@@ -210,12 +213,21 @@ async fn what_cannot_be_checked_is_refused_and_says_what_to_do() {
         told(&world, &refused.unwrap_err())
     };
     world.github.fail(1, &Fault::json(500, "Server Error"));
-    insta::assert_snapshot!(refused().await, @"");
+    insta::assert_snapshot!(refused().await, @"
+    NotAllowed: what lisa may do in acme/api cannot be checked: 127.0.0.1:PORT is in trouble: it answers 500 Internal Server Error
+    → what cannot be checked is refused; try again later
+    ");
     let connections = services.catalog.connections().await.unwrap();
     world.github.revoke(&world.secrets()[0].clone().into());
-    insta::assert_snapshot!(refused().await, @"");
+    insta::assert_snapshot!(refused().await, @"
+    NotAllowed: what lisa may do in acme/api cannot be checked: 127.0.0.1:PORT refuses the token: Bad credentials
+    → it is mistyped, expired or revoked; make a new one at http://127.0.0.1:PORT/settings/tokens
+    ");
     services.catalog.remove_connection(connections[0].id).await.unwrap();
-    insta::assert_snapshot!(refused().await, @"");
+    insta::assert_snapshot!(refused().await, @"
+    NotAllowed: what lisa may do in acme/api cannot be checked: its connection has been removed
+    → connect the owner again: refward connect --help
+    ");
 }
 
 #[tokio::test]
@@ -225,12 +237,21 @@ async fn what_has_to_be_set_up_before_anybody_can_sign_in_is_told() {
         let refused = begin(&*services(&world).await, &lisa()).await;
         told(&world, &refused.err().unwrap())
     };
-    insta::assert_snapshot!(refused().await, @"");
+    insta::assert_snapshot!(refused().await, @"
+    Misconfigured: no forge is connected yet
+    → `refward connect --help`
+    ");
     world.github.org("acme").repo("api").await;
     world.connect("acme").await;
-    insta::assert_snapshot!(refused().await, @"");
+    insta::assert_snapshot!(refused().await, @"
+    Misconfigured: people cannot sign in on 127.0.0.1:PORT: no App of ours is registered there
+    → an administrator can do that: `refward apps create`
+    ");
     let _ = world.app("acme", 1).await;
-    insta::assert_snapshot!(refused().await, @"");
+    insta::assert_snapshot!(refused().await, @"
+    Misconfigured: our App on 127.0.0.1:PORT does not let people sign in with a code
+    → its owner has to tick “Enable Device Flow” in the App's settings, General, and save: http://127.0.0.1:PORT/organizations/acme/settings/apps/refward-1
+    ");
 }
 
 #[tokio::test]

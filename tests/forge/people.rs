@@ -88,11 +88,11 @@ async fn an_app_that_lets_nobody_sign_in_is_told_with_the_way_out() {
         seen(&host, &told(&begun.err().unwrap()))
     };
     insta::assert_snapshot!(begin(&app.client_id()).await, @"
-    Misconfigured: beginning a sign-in: our App on 127.0.0.1:PORT does not let people sign in with a code
+    Misconfigured: our App on 127.0.0.1:PORT does not let people sign in with a code
     → its owner has to tick “Enable Device Flow” in the App's settings, General, and save
     ");
     insta::assert_snapshot!(begin("Iv23liSomebodyElse").await, @"
-    Misconfigured: beginning a sign-in: 127.0.0.1:PORT does not know our App
+    Misconfigured: 127.0.0.1:PORT does not know our App
     → see `refward apps list`
     ");
 }

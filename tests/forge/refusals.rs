@@ -22,20 +22,20 @@ To https://github.com/acme/api.git
  ! [remote rejected] main -> main (protected branch hook declined)
 error: failed to push some refs to 'https://github.com/acme/api.git'"), @"
     the protection of refs/heads/main: Cannot force-push to this branch
-    → restore into a new branch, or let an admin of the repository put the restore App, or the token's user, on the list of those who may bypass the rule: Settings, Branches
+    → restore into a new branch, or have an admin of the repository add the restore App (or the token's user) to those who may bypass the rule: Settings, Branches
     ");
     insta::assert_snapshot!(explained("\
 remote: error: GH006: Protected branch update failed for refs/heads/stable.
 remote: error: 2 of 2 required status checks have not succeeded: 1 expected. You're not authorized to push to this branch. \
 Visit https://docs.github.com/articles/about-protected-branches/ for more information."), @"
     the protection of refs/heads/stable: 2 of 2 required status checks have not succeeded: 1 expected. You're not authorized to push to this branch.
-    → restore into a new branch, or let an admin of the repository put the restore App, or the token's user, on the list of those who may bypass the rule: Settings, Branches
+    → restore into a new branch, or have an admin of the repository add the restore App (or the token's user) to those who may bypass the rule: Settings, Branches
     ");
     insta::assert_snapshot!(explained("\
 remote: error: GH006: Protected branch update failed for refs/heads/main.
 remote: error: Commits must have valid signatures. Changes must be made through a pull request."), @"
     the protection of refs/heads/main: Commits must have valid signatures. Changes must be made through a pull request.
-    → commits come back exactly as they were, signed or not: restore into a new branch, or let an admin of the repository put the restore App, or the token's user, on the list of those who may bypass the rule: Settings, Branches
+    → commits come back exactly as they were, signed or not: restore into a new branch, or have an admin of the repository add the restore App (or the token's user) to those who may bypass the rule: Settings, Branches
     ");
 }
 
@@ -51,8 +51,8 @@ remote: - 12 of 12 required status checks are expected.
 remote: 
 To https://github.com/acme/api.git
  ! [remote rejected]     release/v0.2.21 -> release/v0.2.21 (push declined due to repository rule violations)"), @"
-    a ruleset for refs/heads/release/v0.2.21: Changes must be made through a pull request. 12 of 12 required status checks are expected. To https://github.com/acme/api.git
-    → restore into a new branch, or let an admin of the repository put the restore App, or the token's user, on the list of those who may bypass the rule: https://github.com/acme/api/rules?ref=refs%2Fheads%2Frelease%2Fv0.2.21
+    a ruleset for refs/heads/release/v0.2.21: Changes must be made through a pull request. 12 of 12 required status checks are expected.
+    → restore into a new branch, or have an admin of the repository add the restore App (or the token's user) to those who may bypass the rule: https://github.com/acme/api/rules?ref=refs%2Fheads%2Frelease%2Fv0.2.21
     ");
     insta::assert_snapshot!(explained("\
 remote: error: GH013: Repository rule violations found for refs/heads/main.
@@ -64,7 +64,7 @@ remote:
 remote:   027faa7121ee9df79db623e1a2848d2cc88a8dba
 remote: "), @"
     a ruleset for refs/heads/main: Commits must have verified signatures. Found 1 violation: 027faa7121ee9df79db623e1a2848d2cc88a8dba
-    → commits come back exactly as they were, signed or not: restore into a new branch, or let an admin of the repository put the restore App, or the token's user, on the list of those who may bypass the rule: https://github.com/acme/api/rules?ref=refs%2Fheads%2Fmain
+    → commits come back exactly as they were, signed or not: restore into a new branch, or have an admin of the repository add the restore App (or the token's user) to those who may bypass the rule: https://github.com/acme/api/rules?ref=refs%2Fheads%2Fmain
     ");
     // Of two references, and without a page.
     insta::assert_snapshot!(explained("\
@@ -72,11 +72,11 @@ remote: "), @"
 refs/heads/a.  - Cannot force-push to this branch  error: GH013: Repository rule violations found for refs/heads/b. - \
 Cannot delete this protected branch."), @"
     a ruleset for refs/heads/a: Cannot force-push to this branch
-    → restore into a new branch, or let an admin of the repository put the restore App, or the token's user, on the list of those who may bypass the rule: Settings, Rules
+    → restore into a new branch, or have an admin of the repository add the restore App (or the token's user) to those who may bypass the rule: Settings, Rules
     ");
     insta::assert_snapshot!(explained("remote: error: GH013: Repository rule violations found for refs/tags/v1."), @"
     a ruleset for refs/tags/v1: a push like this one is not allowed
-    → restore into a new branch, or let an admin of the repository put the restore App, or the token's user, on the list of those who may bypass the rule: Settings, Rules
+    → restore into a new branch, or have an admin of the repository add the restore App (or the token's user) to those who may bypass the rule: Settings, Rules
     ");
 }
 
@@ -174,8 +174,8 @@ async fn a_push_that_a_rule_forbids_is_explained() {
     };
     api.protect("main", &["Cannot force-push to this branch"]);
     insta::assert_snapshot!(push().await, @"
-    the protection of refs/heads/main: Cannot force-push to this branch hook declined to update refs/heads/main
-    → restore into a new branch, or let an admin of the repository put the restore App, or the token's user, on the list of those who may bypass the rule: Settings, Branches
+    the protection of refs/heads/main: Cannot force-push to this branch
+    → restore into a new branch, or have an admin of the repository add the restore App (or the token's user) to those who may bypass the rule: Settings, Branches
     ");
     // What goes forward is no forced push.
     work.commit("three").await;
@@ -183,8 +183,8 @@ async fn a_push_that_a_rule_forbids_is_explained() {
     api.unprotect();
     api.ruleset("refs/heads/main", &["Changes must be made through a pull request."]);
     insta::assert_snapshot!(push().await, @"
-    a ruleset for refs/heads/main: Changes must be made through a pull request. error: hook declined to update refs/heads/main
-    → restore into a new branch, or let an admin of the repository put the restore App, or the token's user, on the list of those who may bypass the rule: http://127.0.0.1:PORT/acme/api/rules?ref=refs%2Fheads%2Fmain
+    a ruleset for refs/heads/main: Changes must be made through a pull request.
+    → restore into a new branch, or have an admin of the repository add the restore App (or the token's user) to those who may bypass the rule: http://127.0.0.1:PORT/acme/api/rules?ref=refs%2Fheads%2Fmain
     ");
     api.unprotect();
     assert_eq!(push().await, "Done");

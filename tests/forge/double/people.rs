@@ -116,13 +116,14 @@ async fn a_protected_branch_refuses_what_its_rules_say() {
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         if output.status.success() { Ok(()) } else { Err(told) }
     };
-    api.protect("main", &["Cannot force-push to this branch", "Cannot delete this protected branch"]);
+    api.protect("main", &["Cannot force-push to this branch"]);
+    api.protect("old", &["Cannot delete this protected branch"]);
     work.commit("two").await;
     push(&["main"]).await.unwrap();
     let refused = push(&["--force", "HEAD~1:main"]).await.unwrap_err();
     assert!(refused.contains("remote: error: GH006: Protected branch update failed for refs/heads/main."), "{refused}");
     assert!(refused.contains("remote: error: Cannot force-push to this branch"), "{refused}");
-    assert!(push(&["--delete", "main"]).await.unwrap_err().contains("Cannot delete this protected branch"));
+    assert!(push(&["--delete", "old"]).await.unwrap_err().contains("Cannot delete this protected branch"));
     push(&["--force", "HEAD~1:refs/heads/other"]).await.unwrap();
 
     api.ruleset("refs/heads/old", &["Changes must be made through a pull request."]);
@@ -131,4 +132,5 @@ async fn a_protected_branch_refuses_what_its_rules_say() {
     assert!(refused.contains("remote: - Changes must be made through a pull request."), "{refused}");
     api.unprotect();
     push(&["main:old"]).await.unwrap();
+    push(&["--delete", "old"]).await.unwrap();
 }

@@ -168,7 +168,8 @@ fn poll(state: &mut State, field: &dyn Fn(&str) -> String) -> Result<Value, Refu
         return Err((200, "unsupported_grant_type", json!({})));
     }
     let (now, code, client_id) = (state.now(), field("device_code"), field("client_id"));
-    let begun = state.devices.begun.iter_mut().find(|begun| begun.device_code == code);
+    let unused = |begun: &&mut Begun| begun.device_code == code && !matches!(begun.answer, Some(Answer::Used));
+    let begun = state.devices.begun.iter_mut().find(unused);
     let begun = begun.ok_or((200, "incorrect_device_code", json!({})))?;
     if begun.client_id != client_id {
         return Err((200, "incorrect_client_credentials", json!({})));
@@ -182,9 +183,8 @@ fn poll(state: &mut State, field: &dyn Fn(&str) -> String) -> Result<Value, Refu
         return Err((200, "slow_down", json!({ "interval": begun.interval })));
     }
     match &begun.answer {
-        None => Err((200, "authorization_pending", json!({}))),
+        None | Some(Answer::Used) => Err((200, "authorization_pending", json!({}))),
         Some(Answer::Denied) => Err((200, "access_denied", json!({}))),
-        Some(Answer::Used) => Err((200, "incorrect_device_code", json!({}))),
         Some(Answer::Approved(login)) => {
             let login = login.clone();
             begun.answer = Some(Answer::Used);
