@@ -10,3 +10,5 @@ mod bot;
 mod double;
 #[path = "chat/double_people.rs"]
 mod double_people;
+#[path = "chat/double_world.rs"]
+mod double_world;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::reply::{Misfit, Reply, misfit, ok};
-use super::state::State;
+use super::reply::{Misfit, Reply, misfit, ok, without_nulls};
+use super::state::{EVERYWHERE, State};
 
 /// Options by their type.
 const SUBCOMMAND: u64 = 1;
@@ -23,12 +23,12 @@ const ALL_CHARACTERS: usize = 8000;
 
 impl State {
     /// What is registered there.
-    pub fn registered(&self, guild: Option<String>) -> Value {
-        self.commands.get(&guild).cloned().unwrap_or_default().into()
+    pub fn registered(&self, guild: &str) -> Value {
+        self.commands.get(guild).cloned().unwrap_or_default().into()
     }
 
     /// Puts these in the place of what was registered there.
-    pub fn register(&mut self, guild: Option<String>, all: &Value) -> Result<Reply, Reply> {
+    pub fn register(&mut self, guild: &str, all: &Value) -> Result<Reply, Reply> {
         let mut made = Vec::new();
         for (place, form) in all.as_array().into_iter().flatten().enumerate() {
             command_fits(form, &place.to_string()).map_err(|wrong| misfit(&wrong))?;
@@ -37,21 +37,20 @@ impl State {
                 let text = format!("Command exceeds maximum size ({ALL_CHARACTERS})");
                 return Err(misfit(&Misfit::new(place.to_string(), "APPLICATION_COMMAND_TOO_LARGE", text)));
             }
-            let mut command = form.clone();
+            let mut command = without_nulls(form);
             let fields = command.as_object_mut().unwrap();
-            fields.retain(|_, value| !value.is_null());
             fields.insert("id".to_owned(), json!(self.new_id()));
             fields.insert("version".to_owned(), json!(self.new_id()));
             fields.insert("application_id".to_owned(), json!(self.application));
             fields.entry("type").or_insert(json!(1));
             let needed = form["default_member_permissions"].as_u64().map(|bits| bits.to_string());
             fields.insert("default_member_permissions".to_owned(), json!(needed));
-            if let Some(guild) = &guild {
+            if guild != EVERYWHERE {
                 fields.insert("guild_id".to_owned(), json!(guild));
             }
             made.push(command);
         }
-        self.commands.insert(guild, made.clone());
+        self.commands.insert(guild.to_owned(), made.clone());
         Ok(ok(made.into()))
     }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::people;
-use super::reply::{Misfit, Reply, error, misfit};
+use super::reply::{Misfit, Reply, error, misfit, without_nulls};
 use super::state::State;
 
 const CHARACTERS: usize = 2000;
@@ -214,9 +214,8 @@ fn button_fits(button: &Value, at: &str) -> Result<(), Misfit> {
 /// Components with the numbers that Discord gives them, and without what is null.
 fn numbered(components: &Value, count: &mut u64) -> Value {
     let number = |component: &Value, count: &mut u64| {
-        let mut made = component.clone();
+        let mut made = without_nulls(component);
         let fields = made.as_object_mut().unwrap();
-        fields.retain(|_, value| !value.is_null());
         *count += 1;
         fields.insert("id".to_owned(), json!(count));
         if let Some(below) = component.get("components") {
@@ -254,7 +253,7 @@ fn without_code(content: &str) -> String {
     let outside = |text: &str, fence: &str| {
         let parts: Vec<&str> = text.split(fence).collect();
         // A fence that nothing closes is none.
-        let closed = if parts.len() % 2 == 0 { parts.len() - 1 } else { parts.len() };
+        let closed = if parts.len().is_multiple_of(2) { parts.len() - 1 } else { parts.len() };
         let kept = parts.iter().enumerate().filter(|(place, _)| place % 2 == 0 || *place >= closed);
         kept.map(|(_, part)| *part).collect::<Vec<_>>().join(" ")
     };

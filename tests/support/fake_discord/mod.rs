@@ -105,15 +105,13 @@ impl FakeDiscord {
         let status = heard.as_ref().map_or(0, |reply| reply.status);
         let seen = Seen { method: call.method.clone(), path: call.public_path(), body: call.body.clone(), status };
         self.state().seen.push(seen);
-        match heard {
-            Some(reply) => reply.finish(),
-            None => {
-                if !matches!(fault, Some(Fault::Hang)) {
-                    faults::hang_up(request);
-                }
-                std::future::pending().await
-            }
+        if let Some(reply) = heard {
+            return reply.finish();
         }
+        if !matches!(fault, Some(Fault::Hang)) {
+            faults::hang_up(request);
+        }
+        std::future::pending().await
     }
 
     /// What `discord.api` is set to.

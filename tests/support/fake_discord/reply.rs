@@ -1,5 +1,7 @@
 //! Calls as they arrive, and answers with Discord's words for what went wrong.
 
+use std::fmt::Display;
+
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
@@ -122,8 +124,20 @@ pub fn misfit(misfit: &Misfit) -> Reply {
     Reply { status: 400, headers: Vec::new(), body: Some(body) }
 }
 
+/// What Discord keeps of a form: null is as good as nothing.
+pub fn without_nulls(form: &Value) -> Value {
+    match form {
+        Value::Array(values) => values.iter().map(without_nulls).collect(),
+        Value::Object(fields) => {
+            let kept = fields.iter().filter(|(_, value)| !value.is_null());
+            kept.map(|(key, value)| (key.clone(), without_nulls(value))).collect()
+        }
+        plain => plain.clone(),
+    }
+}
+
 impl Reply {
-    pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
+    pub fn header(mut self, name: &'static str, value: impl Display) -> Self {
         self.headers.push((name, value.to_string()));
         self
     }

@@ -7,7 +7,7 @@ use super::messages::check;
 use super::openapi;
 use super::people;
 use super::reply::{Call, Misfit, Reply, done, error, misfit, no_such_path, ok, unauthorized};
-use super::state::{State, rights};
+use super::state::{EVERYWHERE, State, rights};
 
 /// How every client of the API has to introduce itself.
 /// <https://docs.discord.com/developers/reference#user-agent>
@@ -59,22 +59,20 @@ fn route(state: &mut State, call: &Call) -> Result<Reply, Reply> {
     let segments = call.segments();
     match (call.method.as_str(), &segments[..]) {
         ("GET", ["users", "@me"]) => Ok(ok(people::own_user(state.member(&state.bot).unwrap()))),
-        ("GET", ["applications" | "oauth2", rest @ ..]) if matches!(rest, ["@me"] | ["applications", "@me"]) => {
-            Ok(ok(state.application_json()))
-        }
+        ("GET", ["applications", "@me"] | ["oauth2", "applications", "@me"]) => Ok(ok(state.application_json())),
         (method, ["applications", id, rest @ ..]) => {
             if *id != state.application {
                 return Err(error(20012));
             }
             match (method, rest) {
-                ("GET", ["commands"]) => Ok(ok(state.registered(None))),
-                ("PUT", ["commands"]) => state.register(None, &call.body),
+                ("GET", ["commands"]) => Ok(ok(state.registered(EVERYWHERE))),
+                ("PUT", ["commands"]) => state.register(EVERYWHERE, &call.body),
                 ("GET", ["guilds", guild, "commands"]) => {
-                    state.own_guild(guild, 50001).map(|guild| ok(state.registered(guild)))
+                    state.own_guild(guild, 50001).map(|guild| ok(state.registered(&guild)))
                 }
                 ("PUT", ["guilds", guild, "commands"]) => {
                     let guild = state.own_guild(guild, 50001)?;
-                    state.register(guild, &call.body)
+                    state.register(&guild, &call.body)
                 }
                 _ => Err(no_such_path()),
             }
@@ -144,7 +142,7 @@ fn in_channel(state: &mut State, call: &Call, method: &str, id: &str, rest: &[&s
 
 impl State {
     /// The server that the bot is in, as commands have it; any other is refused like this.
-    fn own_guild(&self, guild: &str, refusal: u32) -> Result<Option<String>, Reply> {
-        if guild == self.guild { Ok(Some(self.guild.clone())) } else { Err(error(refusal)) }
+    fn own_guild(&self, guild: &str, refusal: u32) -> Result<String, Reply> {
+        if guild == self.guild { Ok(self.guild.clone()) } else { Err(error(refusal)) }
     }
 }

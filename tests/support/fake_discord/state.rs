@@ -16,6 +16,9 @@ use super::messages::Post;
 /// Milliseconds of 2015 begin here, which ids count from.
 const EPOCH: i64 = 1_420_070_400_000;
 
+/// Where commands are that no one server has.
+pub const EVERYWHERE: &str = "";
+
 pub struct State {
     pub application: String,
     /// The bot's user; other than the application's id, as with old applications.
@@ -29,8 +32,8 @@ pub struct State {
     pub members: Vec<Somebody>,
     pub channels: Vec<Room>,
     pub posts: Vec<Post>,
-    /// By server; `None`: everywhere.
-    pub commands: BTreeMap<Option<String>, Vec<Value>>,
+    /// By server, or [`EVERYWHERE`].
+    pub commands: BTreeMap<String, Vec<Value>>,
     pub asked: Vec<Asked>,
     pub limits: Limits,
     pub faults: Faults,
