@@ -249,11 +249,13 @@ async fn letters_can_be_forged_aged_tampered_with_and_sent_twice() {
     assert_eq!(letter().tampered("status", "doctor").send().await.status, 401);
     let old = letter().signed_at(Utc::now() - TimeDelta::hours(1)).send().await;
     assert_eq!(old.status, 200, "this application looks at no clock");
+    let elsewhere = letter().but("/guild_id", "1").send().await;
+    assert_eq!((elsewhere.status, &heard.lock().unwrap().last().unwrap()["guild_id"]), (200, &json!("1")));
     let (told, again) = (letter().send().await, heard.lock().unwrap().len());
     assert_eq!(discord.replay(&told).await.status, 200);
     let heard = heard.lock().unwrap();
     assert_eq!((heard.len(), &heard[again]), (again + 1, &heard[again - 1]), "the same bytes");
-    assert_eq!(channel.messages().len(), 2, "a replay makes no message");
+    assert_eq!(channel.messages().len(), 3, "a replay makes no message");
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ async fn a_call_that_github_does_not_know_breaks_a_rule() {
     assert_eq!(host.violations(), [""; 0]);
     let config = json!({ "content_type": 7 });
     for (method, path, bearer, body, complaint) in [
-        ("GET", "orgs/acme/repositories", token, Value::Null, "GitHub has no such path"),
+        ("GET", "orgs/acme/repositories", token, Value::Null, "there is no such path"),
         ("PATCH", "app/installations", token, Value::Null, "does not know that method"),
         ("GET", "orgs/acme/repos?sort_by=name", token, Value::Null, "no query parameter `sort_by`"),
         ("GET", "orgs/acme/repos?type=mine", token, Value::Null, "\"mine\" is not one of"),

@@ -9,6 +9,7 @@ pub mod database;
 pub mod fake_discord;
 pub mod fake_github;
 pub mod faults;
+pub mod openapi;
 pub mod postgres;
 pub mod receiver;
 pub mod s3;

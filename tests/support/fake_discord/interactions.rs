@@ -94,6 +94,16 @@ impl Letter {
         self.signed(&SigningKey::generate(&mut rand_core::OsRng), time)
     }
 
+    /// As Discord would send it if this were so: `but("/guild_id", "1")`.
+    pub fn but(mut self, place: &str, value: impl Into<Value>) -> Self {
+        let mut interaction: Value = serde_json::from_slice(&self.body).unwrap();
+        assert!(interaction.pointer(place).is_some(), "there is no {place} in {interaction}");
+        *interaction.pointer_mut(place).unwrap() = value.into();
+        self.body = interaction.to_string().into();
+        let (key, time) = (self.discord.state().key.clone(), self.timestamp.clone());
+        self.signed(&key, time)
+    }
+
     /// With other words than were signed.
     pub fn tampered(mut self, from: &str, to: &str) -> Self {
         let text = String::from_utf8(self.body.to_vec()).unwrap();
