@@ -41,6 +41,8 @@ async fn everything_at_a_glance() {
       drill        Prove now that repositories can be restored: in scratch, checked by git, every
                    reference compared
       report       What was proved, when and how, signed: for people as Markdown, for programs as JSON
+      discord      Discord, as people ask from there: offer the commands, say what is wrong with the
+                   set-up
       catalog      Tend the database
       help         Print this message or the help of the given subcommand(s)
 
@@ -312,6 +314,7 @@ async fn every_command_has_help() {
         "verify",
         "drill",
         "report",
+        "discord",
         "catalog",
     ];
     for command in commands {

@@ -142,6 +142,14 @@ impl Route<'_> {
         }
     }
 
+    /// The channel that it is about, if it is about one.
+    pub fn channel(&self) -> Option<&str> {
+        match self {
+            Self::Channel(channel) | Self::Messages(channel) | Self::Message { channel, .. } => Some(channel),
+            _ => None,
+        }
+    }
+
     /// Limits hold for a route, for each channel, server or interaction apart:
     /// <https://docs.discord.com/developers/topics/rate-limits#rate-limits>
     fn lane(&self, method: &Method) -> Lane {

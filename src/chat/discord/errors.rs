@@ -54,7 +54,11 @@ pub(super) fn refusal(route: &Route<'_>, sent: Option<&Value>, answer: &Answer) 
     };
     let quote = said.quote();
     Some(match (status.as_u16(), said.code) {
-        (_, code::UNKNOWN_CHANNEL) => Error::not_found("the channel is gone, or the bot never saw it"),
+        (_, code::UNKNOWN_CHANNEL) => {
+            let name = route.channel().unwrap_or("that was named");
+            Error::not_found(format!("the channel {name} is gone"))
+                .hint("if the settings name it, name another one there")
+        }
         (_, code::UNKNOWN_MESSAGE) => Error::not_found("the message is gone"),
         (_, code::UNKNOWN_WEBHOOK | code::UNKNOWN_INTERACTION | code::INVALID_WEBHOOK_TOKEN) => {
             Error::not_found("it is too late to answer: Discord takes answers for 15 minutes")
@@ -102,11 +106,11 @@ pub(super) fn silence(error: &(dyn StdError + 'static)) -> Error {
 
 /// The right to see it lacks.
 fn no_access(route: &Route<'_>) -> Error {
+    if let Some(channel) = route.channel() {
+        return Error::misconfigured(format!("the bot may not see the channel {channel}"))
+            .hint(rights("View Channel and Send Messages"));
+    }
     match route {
-        Route::Channel(channel) | Route::Messages(channel) | Route::Message { channel, .. } => {
-            Error::misconfigured(format!("the bot may not see the channel {channel}"))
-                .hint(rights(channel, "View Channel and Send Messages"))
-        }
         Route::Commands(Some(server)) | Route::Roles(server) | Route::Member { server, .. } => {
             Error::misconfigured(format!("the application is not installed in the server {server}"))
                 .hint("open its invitation, which docs/discord.md shows, and choose that server")
@@ -117,17 +121,16 @@ fn no_access(route: &Route<'_>) -> Error {
 
 /// It sees it, and may not do it.
 fn no_right(route: &Route<'_>) -> Error {
-    match route {
-        Route::Messages(channel) | Route::Message { channel, .. } => {
-            Error::misconfigured(format!("the bot may not write in the channel {channel}"))
-                .hint(rights(channel, "Send Messages"))
-        }
-        _ => Error::misconfigured("Discord says that the bot lacks a right"),
+    match route.channel() {
+        Some(channel) => Error::misconfigured(format!("the bot may not write in the channel {channel}"))
+            .hint(rights("Send Messages")),
+        None => Error::misconfigured("Discord says that the bot lacks a right"),
     }
 }
 
-fn rights(channel: &str, which: &str) -> String {
-    format!("in Discord: Edit Channel {channel}, Permissions, Advanced: give the bot's role {which}")
+/// How somebody gives the bot rights in a channel.
+pub(super) fn rights(which: &str) -> String {
+    format!("in Discord: Edit Channel, Permissions, Advanced Permissions: add the bot's role and allow {which}")
 }
 
 /// The first fault, and where it is: `refward policy set, description: Must be …`. What has a name is called by it.
@@ -161,6 +164,10 @@ impl Said {
     /// Discord's own words.
     fn quote(&self) -> String {
         let words = printable(&self.message);
-        if words.is_empty() { "it does not say why".to_owned() } else { format!("{words} ({})", self.code) }
+        match (words.is_empty(), self.code) {
+            (true, _) => "it does not say why".to_owned(),
+            (false, 0) => words,
+            (false, code) => format!("{words} ({code})"),
+        }
     }
 }

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::api::{Api, Route};
 use super::application::Application;
+use super::errors;
 use super::permissions::{self, Overwrite, Role};
 use crate::chat::Finding;
 use crate::domain::{Error, Result};
@@ -153,6 +154,5 @@ async fn may_write(api: &Api, ours: &Application, bot: &str, id: &str) -> Result
         return Ok(format!("the bot sees #{name} and may write there"));
     }
     let lacking = lacking.join(" and ");
-    Err(Error::misconfigured(format!("in #{name} the bot lacks {lacking}"))
-        .hint(format!("in Discord: Edit Channel, Permissions, Advanced: give the bot's role {lacking}")))
+    Err(Error::misconfigured(format!("in #{name} the bot lacks {lacking}")).hint(errors::rights(&lacking)))
 }

@@ -120,25 +120,28 @@ impl Seen {
     fn learn(&mut self, lane: &Lane, answer: &Answer, now: Instant) -> Option<Wait> {
         self.windows.retain(|_, window| now < window.filled + REMEMBERED);
         let headers = &answer.headers;
-        let key = text(headers, "x-ratelimit-bucket").map(|bucket| {
+        if let Some(bucket) = text(headers, "x-ratelimit-bucket") {
             self.buckets.insert(lane.route.clone(), bucket.to_owned());
-            (bucket.to_owned(), lane.of.clone())
-        });
-        if let (Some(key), Some(told)) = (&key, Window::told(headers, now)) {
+        }
+        // Until a bucket is named, the route stands for it.
+        let bucket = self.buckets.entry(lane.route.clone()).or_insert_with(|| lane.route.clone());
+        let key = (bucket.clone(), lane.of.clone());
+        if let Some(told) = Window::told(headers, now) {
             self.windows.entry(key.clone()).and_modify(|window| window.correct(&told, now)).or_insert(told);
         }
-        let refusal = (answer.status == StatusCode::TOO_MANY_REQUESTS).then(|| Refusal::of(answer))?;
-        let until = now + refusal.wait;
-        match key {
-            Some(key) if !refusal.global => {
-                let empty = Window { limit: 1, remaining: 0, filled: until, span: refusal.wait };
-                let window = self.windows.entry(key).or_insert(empty);
-                (window.remaining, window.filled) = (0, until);
-            }
-            // Without a bucket it comes from what stands before Discord, and is meant for all that we do.
-            _ => self.everything = Some(until),
+        if answer.status != StatusCode::TOO_MANY_REQUESTS {
+            return None;
         }
-        Some(Wait(refusal.wait))
+        let Refusal { wait, scope } = Refusal::of(answer);
+        match scope {
+            Scope::Everything => self.everything = Some(now + wait),
+            Scope::Bucket => {
+                let one = Window { limit: 1, remaining: 0, filled: now, span: wait };
+                let window = self.windows.entry(key).or_insert(one);
+                (window.remaining, window.filled) = (0, now + wait);
+            }
+        }
+        Some(Wait(wait))
     }
 }
 
@@ -161,7 +164,12 @@ impl Window {
 
 struct Refusal {
     wait: Duration,
-    global: bool,
+    scope: Scope,
+}
+
+enum Scope {
+    Bucket,
+    Everything,
 }
 
 impl Refusal {
@@ -170,13 +178,16 @@ impl Refusal {
         #[serde(default)]
         struct Body {
             retry_after: Option<f64>,
-            global: bool,
         }
         let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
         let header = || text(&answer.headers, RETRY_AFTER.as_str())?.parse().ok();
         let wait = body.retry_after.or_else(header).and_then(|wait| Duration::try_from_secs_f64(wait).ok());
-        let scope = text(&answer.headers, "x-ratelimit-scope");
-        Self { wait: wait.unwrap_or(UNKNOWN_WAIT), global: body.global || scope == Some("global") }
+        // Without a scope it comes from what stands before Discord, and is meant for all that we do.
+        let scope = match text(&answer.headers, "x-ratelimit-scope") {
+            Some("user" | "shared") => Scope::Bucket,
+            _ => Scope::Everything,
+        };
+        Self { wait: wait.unwrap_or(UNKNOWN_WAIT), scope }
     }
 }
 
@@ -187,4 +198,114 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Rounded up: nobody should come back too soon because of how it is written.
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use http::{HeaderMap, HeaderValue, StatusCode};
+    use tokio::time::Instant;
+
+    use super::{Lane, Limits};
+    use crate::chat::discord::api::Answer;
+    use crate::domain::Kind;
+
+    fn lane(of: &str) -> Lane {
+        Lane { route: "POST messages".to_owned(), of: of.to_owned(), is_ours: true }
+    }
+
+    fn answer(status: StatusCode, headers: &[(&'static str, &'static str)], body: &'static str) -> Answer {
+        let pairs =
+            headers.iter().map(|(name, value)| (name.parse().expect("a name"), HeaderValue::from_static(value)));
+        Answer { status, headers: pairs.collect::<HeaderMap>(), body: Bytes::from_static(body.as_bytes()) }
+    }
+
+    fn left(remaining: &'static str, reset_after: &'static str) -> Answer {
+        let headers = [
+            ("x-ratelimit-bucket", "abc"),
+            ("x-ratelimit-limit", "2"),
+            ("x-ratelimit-remaining", remaining),
+            ("x-ratelimit-reset-after", reset_after),
+        ];
+        answer(StatusCode::OK, &headers, "")
+    }
+
+    fn refused(scope: &'static str, body: &'static str) -> Answer {
+        answer(StatusCode::TOO_MANY_REQUESTS, &[("x-ratelimit-scope", scope)], body)
+    }
+
+    /// How long it takes to be admitted.
+    async fn admitted(limits: &Limits, lane: &Lane) -> Duration {
+        let since = Instant::now();
+        limits.admit(lane).await.expect("admitted");
+        since.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_empty_bucket_is_waited_for_and_others_are_not() {
+        let limits = Limits::default();
+        assert_eq!(admitted(&limits, &lane("1")).await, Duration::ZERO);
+        assert!(limits.observed(&lane("1"), &left("0", "1.5")).is_none());
+        assert_eq!(admitted(&limits, &lane("2")).await, Duration::ZERO);
+        assert!(admitted(&limits, &lane("1")).await.as_millis().abs_diff(1500) < 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_that_was_filled_gives_as_many_as_it_holds() {
+        let limits = Limits::default();
+        limits.observed(&lane("1"), &left("0", "1"));
+        let mut waits = Vec::new();
+        for _ in 0..4 {
+            waits.push(admitted(&limits, &lane("1")).await.as_secs_f64().round());
+        }
+        assert_eq!(waits, [1.0, 0.0, 1.0, 0.0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_long_comes_back_later() {
+        let limits = Limits::default();
+        limits.observed(&lane("1"), &left("0", "30"));
+        let error = limits.admit(&lane("1")).await.expect_err("half a minute");
+        let Kind::Throttled { retry_after } = error.kind() else { panic!("{error:?}") };
+        assert_eq!(retry_after.as_secs_f64().round(), 30.0);
+        assert_eq!(error.to_string(), "we call Discord again in 30 s, as it wants");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_counts_for_whom_it_is_meant() {
+        let limits = Limits::default();
+        let body = r#"{ "message": "You are being rate limited.", "retry_after": 1.25, "global": false }"#;
+        let wait = limits.observed(&lane("1"), &refused("shared", body)).expect("a refusal");
+        assert!(wait.is_short());
+        assert_eq!(admitted(&limits, &lane("2")).await, Duration::ZERO);
+        assert!(admitted(&limits, &lane("1")).await.as_millis().abs_diff(1250) < 5);
+
+        limits.observed(&lane("1"), &refused("global", r#"{ "retry_after": 0.5, "global": true }"#));
+        let answer_to_somebody = Lane { is_ours: false, ..lane("3") };
+        assert_eq!(admitted(&limits, &answer_to_somebody).await, Duration::ZERO);
+        assert!(admitted(&limits, &lane("2")).await.as_millis().abs_diff(500) < 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ban_is_for_everything_and_its_page_is_not_read() {
+        let limits = Limits::default();
+        let page = answer(StatusCode::TOO_MANY_REQUESTS, &[("retry-after", "600")], "<html>error code: 1015</html>");
+        let wait = limits.observed(&lane("1"), &page).expect("a refusal");
+        assert!(!wait.is_short());
+        assert_eq!(wait.error().to_string(), "Discord asks us to wait 600 s");
+        assert!(matches!(limits.admit(&lane("2")).await.map_err(|error| error.kind()), Err(Kind::Throttled { .. })));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_under_way_are_counted_before_they_are_answered() {
+        let limits = Limits::default();
+        limits.observed(&lane("1"), &left("2", "1"));
+        admitted(&limits, &lane("1")).await;
+        admitted(&limits, &lane("1")).await;
+        // It was sent before the second of them arrived.
+        limits.observed(&lane("1"), &left("1", "1"));
+        assert!(admitted(&limits, &lane("1")).await > Duration::from_millis(900));
+    }
 }

@@ -29,8 +29,8 @@ pub(super) fn line(Line(pieces): &Line) -> String {
             Piece::When(at) => when(*at),
             Piece::Link { label, url } => link(label, url),
         };
-        // Two pieces of code that touch would become one.
-        if line.ends_with('`') && piece.starts_with('`') {
+        // Two marks that touch would become one.
+        if line.ends_with('`') && piece.starts_with('`') || line.ends_with('*') && piece.starts_with('*') {
             line.push(' ');
         }
         line += &piece;

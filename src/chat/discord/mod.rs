@@ -67,7 +67,7 @@ impl Platform for Discord {
     }
 
     fn first(&self, answer: &First) -> Result<Bytes> {
-        render::first(answer)
+        Ok(render::first(answer))
     }
 
     async fn reply(&self, to: &ReplyTo, reply: &Reply) -> Result<()> {

@@ -2,8 +2,7 @@
 //! <https://docs.discord.com/developers/interactions/application-commands>
 
 use http::Method;
-use serde_json::json;
-use serenity::builder::{CreateCommand, CreateCommandOption};
+use serde_json::{Value, json};
 use serenity::model::application::{CommandOptionType, InstallationContext, InteractionContext};
 
 use super::api::{Api, Route};
@@ -28,53 +27,64 @@ pub(super) async fn register(api: &Api, application: &Application, commands: &Sp
 
 /// For servers only: who may do what hangs on a server's people and roles. Who sees it there is theirs to set, and nothing that
 /// we rely on.
-fn command(spec: &Spec) -> Result<CreateCommand> {
+fn command(spec: &Spec) -> Result<Value> {
     let options = match spec.below[..] {
         [] => parameters(&spec.parameters),
         _ => spec.below.iter().map(below).collect::<Result<_>>()?,
     };
-    Ok(CreateCommand::new(&spec.name)
-        .description(about(&spec.about))
-        .contexts(vec![InteractionContext::Guild])
-        .integration_types(vec![InstallationContext::Guild])
-        .set_options(options))
+    Ok(json!({
+        "name": spec.name,
+        "description": about(&spec.about),
+        "contexts": [InteractionContext::Guild],
+        "integration_types": [InstallationContext::Guild],
+        "options": options,
+    }))
 }
 
 /// A command, or a group of them. Discord knows no groups in groups.
-fn below(spec: &Spec) -> Result<CreateCommandOption> {
+fn below(spec: &Spec) -> Result<Value> {
     if spec.below.is_empty() {
         return leaf(spec);
     }
-    let group = CreateCommandOption::new(CommandOptionType::SubCommandGroup, &spec.name, about(&spec.about));
-    spec.below.iter().try_fold(group, |group, below| Ok(group.add_sub_option(leaf(below)?)))
+    let commands = spec.below.iter().map(leaf).collect::<Result<Vec<_>>>()?;
+    Ok(option(CommandOptionType::SubCommandGroup, &spec.name, &spec.about, &[("options", json!(commands))]))
 }
 
-fn leaf(spec: &Spec) -> Result<CreateCommandOption> {
+fn leaf(spec: &Spec) -> Result<Value> {
     if !spec.below.is_empty() {
         return Err(Error::bug(format!("the command `{}` lies too deep for Discord", spec.name)));
     }
-    let command = CreateCommandOption::new(CommandOptionType::SubCommand, &spec.name, about(&spec.about));
-    Ok(parameters(&spec.parameters).into_iter().fold(command, CreateCommandOption::add_sub_option))
+    let takes = json!(parameters(&spec.parameters));
+    Ok(option(CommandOptionType::SubCommand, &spec.name, &spec.about, &[("options", takes)]))
 }
 
 /// What has to be given comes first; Discord insists.
-fn parameters(parameters: &[Parameter]) -> Vec<CreateCommandOption> {
+fn parameters(parameters: &[Parameter]) -> Vec<Value> {
     let mut sorted: Vec<&Parameter> = parameters.iter().collect();
     sorted.sort_by_key(|parameter| !parameter.required);
     sorted.into_iter().map(parameter).collect()
 }
 
-fn parameter(parameter: &Parameter) -> CreateCommandOption {
-    let kind = match parameter.kind {
-        Kind::Switch => CommandOptionType::Boolean,
-        Kind::Text | Kind::Suggested | Kind::OneOf(_) => CommandOptionType::String,
-    };
-    let option = CreateCommandOption::new(kind, &parameter.name, about(&parameter.about)).required(parameter.required);
-    match &parameter.kind {
-        Kind::Text | Kind::Switch => option,
-        Kind::Suggested => option.set_autocomplete(true),
-        Kind::OneOf(words) => words.iter().fold(option, |option, word| option.add_string_choice(word, word)),
+fn parameter(Parameter { name, about, required, kind }: &Parameter) -> Value {
+    let required = ("required", json!(required));
+    match kind {
+        Kind::Text => option(CommandOptionType::String, name, about, &[required]),
+        Kind::Suggested => option(CommandOptionType::String, name, about, &[required, ("autocomplete", json!(true))]),
+        Kind::Switch => option(CommandOptionType::Boolean, name, about, &[required]),
+        Kind::OneOf(words) => {
+            let choices: Vec<Value> = words.iter().map(|word| json!({ "name": word, "value": word })).collect();
+            option(CommandOptionType::String, name, about, &[required, ("choices", json!(choices))])
+        }
     }
+}
+
+/// Discord calls everything below a command its option.
+fn option(kind: CommandOptionType, name: &str, description: &str, more: &[(&str, Value)]) -> Value {
+    let mut option = json!({ "type": kind, "name": name, "description": about(description) });
+    for (field, value) in more {
+        option[*field] = value.clone();
+    }
+    option
 }
 
 /// One line that fits, cut at a word.

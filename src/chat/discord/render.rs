@@ -3,15 +3,12 @@
 use bytes::Bytes;
 use comfy_table::{Table, presets};
 use serde::Serialize;
-use serenity::builder::{
-    AutocompleteChoice, CreateActionRow, CreateAllowedMentions, CreateAutocompleteResponse, CreateButton,
-    CreateInteractionResponse, CreateInteractionResponseMessage,
-};
+use serde_json::json;
+use serenity::builder::{AutocompleteChoice, CreateActionRow, CreateAllowedMentions, CreateButton};
 use serenity::model::application::{ButtonStyle, InteractionResponseFlags};
 
 use super::markdown;
 use crate::chat::{Block, Button, Choice, First, Look, Reply, Tone};
-use crate::domain::{Error, Result};
 
 /// <https://docs.discord.com/developers/resources/message#create-message>. Discord does not say what it counts; UTF-16 units
 /// are never fewer than characters.
@@ -51,30 +48,27 @@ pub(super) fn message(reply: &Reply) -> Message {
     }
 }
 
-/// The HTTP answer to an interaction.
-pub(super) fn first(answer: &First) -> Result<Bytes> {
-    let response = match answer {
-        First::Pong => CreateInteractionResponse::Pong,
-        First::Later { private } => {
-            CreateInteractionResponse::Defer(CreateInteractionResponseMessage::new().ephemeral(*private))
-        }
-        First::Change => CreateInteractionResponse::Acknowledge,
+/// The HTTP answer to an interaction. The numbers are the kinds of answers:
+/// <https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-response-object-interaction-callback-type>
+pub(super) fn first(answer: &First) -> Bytes {
+    let answer = match answer {
+        First::Pong => json!({ "type": 1 }),
         First::Now(reply) => {
-            let Message { content, flags, allowed_mentions, components } = message(reply);
-            let message = CreateInteractionResponseMessage::new()
-                .content(content)
-                .flags(flags | InteractionResponseFlags::EPHEMERAL)
-                .allowed_mentions(allowed_mentions)
-                .components(components);
-            CreateInteractionResponse::Message(message)
+            let mut message = message(reply);
+            message.flags |= InteractionResponseFlags::EPHEMERAL;
+            json!({ "type": 4, "data": message })
         }
-        First::Choices(choices) => CreateInteractionResponse::Autocomplete(
-            CreateAutocompleteResponse::new()
-                .set_choices(choices.iter().filter_map(choice).take(MAX_CHOICES).collect()),
-        ),
+        First::Later { private: true } => {
+            json!({ "type": 5, "data": { "flags": InteractionResponseFlags::EPHEMERAL } })
+        }
+        First::Later { private: false } => json!({ "type": 5 }),
+        First::Change => json!({ "type": 6 }),
+        First::Choices(choices) => {
+            let choices: Vec<_> = choices.iter().filter_map(choice).take(MAX_CHOICES).collect();
+            json!({ "type": 8, "data": { "choices": choices } })
+        }
     };
-    let text = serde_json::to_vec(&response);
-    text.map(Bytes::from).map_err(|error| Error::bug("cannot write an answer for Discord").detail(error))
+    answer.to_string().into()
 }
 
 /// A value that Discord would cut means something else, so there is no such choice.
