@@ -18,7 +18,7 @@ use http::HeaderMap;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::domain::{AppId, ConnectionId, DeliveryId, Error, Event, RemoteRepository, Result};
+use crate::domain::{AppId, ConnectionId, DeliveryId, Error, Event, ObjectId, RemoteRepository, Result};
 use crate::git::Remote;
 
 use quota::Quotas;
@@ -129,6 +129,10 @@ pub enum Page<'a> {
     Tokens,
     /// A new repository of this `OWNER/NAME`.
     NewRepository(&'a str),
+    /// A branch or tag of an `OWNER/NAME`.
+    Branch(&'a str, &'a str),
+    /// What lies between two commits of an `OWNER/NAME`.
+    Between(&'a str, &'a ObjectId, &'a ObjectId),
 }
 
 /// A look at all repositories of an owner.

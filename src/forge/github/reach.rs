@@ -6,6 +6,7 @@ use url::Url;
 use super::api::{Api, Bearer};
 use super::apps::page as page_at;
 use super::errors;
+use super::git_address;
 use super::hosts::Host;
 use crate::domain::{Error, Result};
 use crate::forge::quota::Urgency;
@@ -46,5 +47,22 @@ pub(super) fn page(host: &Host, page: Page<'_>) -> Result<Url> {
             url.query_pairs_mut().extend_pairs([("owner", owner), ("name", name), ("visibility", "private")]);
             Ok(url)
         }
+        Page::Branch(full_name, branch) => {
+            let below: Vec<&str> = ["tree"].into_iter().chain(branch.split('/')).collect();
+            below_repository(host, full_name, &below)
+        }
+        Page::Between(full_name, old, new) => {
+            below_repository(host, full_name, &["compare", &format!("{old}...{new}")])
+        }
     }
+}
+
+/// References may be called almost anything; what stands for more than itself in an address is encoded.
+fn below_repository(host: &Host, full_name: &str, below: &[&str]) -> Result<Url> {
+    let mut url = git_address(&host.web, full_name)?;
+    let name = full_name.rsplit('/').next().unwrap_or_default();
+    let mut path = url.path_segments_mut().map_err(|()| Error::bug("a host's address has no path"))?;
+    path.pop().push(name).extend(below);
+    drop(path);
+    Ok(url)
 }

@@ -3,14 +3,18 @@
 //! It runs in an environment of our making: no settings of the machine or the user, no prompts, no hooks, no redirects.
 //! Credentials reach it through its environment, never through its arguments, which every user of the machine can see.
 
+mod bundle;
 mod command;
+mod history;
 mod push;
 mod refs;
 mod repack;
 
 use std::path::{Path, PathBuf};
 
+pub use bundle::bundle;
 pub use command::{Net, version};
+pub use history::{commits_between, commits_beyond};
 pub use push::{Outcome, Pushed, Refspec, push};
 pub use refs::{RefUpdate, refs, update_refs};
 pub use repack::{join, keep};

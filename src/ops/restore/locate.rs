@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::assembly::Source;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Repository};
 use crate::domain::{Error, Kind, RepoAddress, RepoId, Result};
 use crate::git::Limits;
 use crate::vault::Vault;
@@ -24,22 +24,30 @@ pub async fn locate(
     super::refuse_sealed(&vault)?;
     if let Some(catalog) = catalog {
         match catalog.resolve(address).await {
-            Ok(repository) if repository.last_seq.is_none() && vault.cover(&repository.id).await?.end().is_none() => {
-                return Err(
-                    Error::not_found(format!("there is no backup of {address} yet")).hint("`refward backup` takes one")
-                );
-            }
-            Ok(repository) => {
-                let expected = catalog.expected(&repository.id).await?;
-                let known = expected.iter().map(|object| (object.extent, object.sha256)).collect();
-                return Ok(Source { vault, repo: repository.id, limits, known });
-            }
+            Ok(repository) => return source_of(vault, limits, catalog, &repository).await,
             Err(error) if error.kind() != Kind::NotFound => return Err(error),
             Err(_) => {}
         }
     }
     let repo = search(&vault, address).await?;
     Ok(Source { vault, repo, limits, known: BTreeMap::new() })
+}
+
+/// A repository that the catalog knows, in the vault.
+pub async fn source_of(
+    vault: Arc<Vault>,
+    limits: Limits,
+    catalog: &Catalog,
+    repository: &Repository,
+) -> Result<Source> {
+    super::refuse_sealed(&vault)?;
+    if repository.last_seq.is_none() && vault.cover(&repository.id).await?.end().is_none() {
+        let name = &repository.full_name;
+        return Err(Error::not_found(format!("there is no backup of {name} yet")).hint("`refward backup` takes one"));
+    }
+    let expected = catalog.expected(&repository.id).await?;
+    let known = expected.iter().map(|object| (object.extent, object.sha256)).collect();
+    Ok(Source { vault, repo: repository.id.clone(), limits, known })
 }
 
 async fn search(vault: &Vault, address: &RepoAddress) -> Result<RepoId> {

@@ -21,8 +21,9 @@ use crate::vault::{Moment, Vault, object_name};
 pub use crate::vault::Progress;
 
 pub use crate::assembly::Source;
-pub use locate::locate;
+pub use locate::{locate, source_of};
 pub use plan::{Action, Plan, PlannedRef};
+pub(in crate::ops) use plan::{is_hidden, select};
 
 /// What to bring back.
 pub struct Restore {
@@ -88,8 +89,7 @@ pub struct Refused {
 
 /// Says what [`run`] would do; changes nothing.
 pub async fn plan(source: &Source, request: &Restore, client: &git::Client) -> Result<Plan> {
-    not_shortened(source, request.at).await?;
-    let Moment { record, state } = source.vault.moment(&source.repo, request.at).await?;
+    let Moment { record, state } = moment(source, request.at).await?;
     let now = match &request.target {
         Target::Directory { dir, .. } => directory::refs_of(dir).await?,
         Target::Remote { remote, .. } => remote::refs_of(client, remote).await?,
@@ -99,6 +99,12 @@ pub async fn plan(source: &Source, request: &Restore, client: &git::Client) -> R
         directory::refuse_checked_out(dir, &plan).await?;
     }
     Ok(plan)
+}
+
+/// The recovery point at a moment, `None`: the newest, and every reference at it.
+pub(in crate::ops) async fn moment(source: &Source, at: Option<Point>) -> Result<Moment> {
+    not_shortened(source, at).await?;
+    source.vault.moment(&source.repo, at).await
 }
 
 /// A chain proves everything but its end: without this an older state would pass for the newest.

@@ -68,6 +68,17 @@ pub enum Action {
 }
 
 impl Action {
+    /// As JSON has it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Unchanged => "unchanged",
+            Self::Overwrite => "overwrite",
+            Self::Keep => "keep",
+            Self::Skip { .. } => "skip",
+        }
+    }
+
     /// The target changes.
     pub fn writes(&self) -> bool {
         matches!(self, Self::Create | Self::Overwrite)
@@ -117,7 +128,8 @@ impl Plan {
     }
 }
 
-fn select(state: &RefState, names: &[String]) -> Result<BTreeMap<RefName, ObjectId>> {
+/// Those that are meant, `main` or `refs/tags/v1`; none named: all.
+pub(in crate::ops) fn select(state: &RefState, names: &[String]) -> Result<BTreeMap<RefName, ObjectId>> {
     if names.is_empty() {
         return Ok(state.refs.clone());
     }
@@ -144,7 +156,12 @@ fn target_name(name: &RefName, target: &Target) -> Result<RefName> {
 }
 
 fn refuses(target: &RefName, place: &Target) -> bool {
-    matches!(place, Target::Remote { .. }) && HIDDEN_ON_SERVERS.iter().any(|hidden| target.as_str().starts_with(hidden))
+    matches!(place, Target::Remote { .. }) && is_hidden(target)
+}
+
+/// No server takes it from us.
+pub(in crate::ops) fn is_hidden(name: &RefName) -> bool {
+    HIDDEN_ON_SERVERS.iter().any(|hidden| name.as_str().starts_with(hidden))
 }
 
 /// The backup's `HEAD`, unless only other branches were asked for: then the first of those.

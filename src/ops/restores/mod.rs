@@ -1,76 +1,73 @@
 //! Restores that people ask for from afar: planned, confirmed by whoever asked, approved by a second person where something
 //! is overwritten, then carried out.
+//!
+//! ```text
+//! planned → confirmed → approved → running → done | failed | stale
+//!         ↘ approved: nothing is overwritten     rejected, cancelled, expired: before it runs
+//! ```
+//!
+//! Each step is one conditional statement together with its record and its jobs, so of two who decide at the same moment one
+//! does. Who may is asked anew at each, of our grants and of the forge; what cannot be asked is refused.
 
+mod carry_out;
+mod decide;
+mod download;
+mod entitled;
+mod look;
+mod plan;
 mod proposal;
+mod propose;
 
-use crate::catalog::{Catalog, Repository};
-use crate::domain::{Error, RepoId, Result};
+use async_trait::async_trait;
+use serde_json::json;
+
+use crate::catalog::{NewRecord, Verdict, job_kind};
+use crate::domain::{Kind, Result};
+use crate::jobs::Errand;
 use crate::services::Services;
 
+pub use crate::catalog::restore_subject as subject;
+pub use carry_out::carry_out;
+pub use decide::{approve, cancel, confirm, reject};
+pub use download::{Bundle, Downloads};
+pub use look::{get, list};
 pub use proposal::{
     Asker, Destination, DetailedPlan, Done, Link, Origin, PlannedMove, Proposal, Receipt, Refused, State, Undo, Wish,
     Written,
 };
+pub use propose::propose;
 
-fn soon<T>() -> Result<T> {
-    Err(Error::bug("not there yet"))
+/// Has the workers [`carry_out`].
+pub struct CarryOut;
+
+#[async_trait]
+impl Errand for CarryOut {
+    fn kind(&self) -> &'static str {
+        job_kind::RESTORE
+    }
+
+    async fn run(&self, services: &Services, subject: &str) -> Result<()> {
+        carry_out(services, &subject.parse()?).await
+    }
 }
 
-/// Plans a restore. Nothing is changed, and nothing happens until [`confirm`]. `NotAllowed`: the one who asks may not;
-/// `BadRequest`: there is nothing to do, or it cannot be done so.
-#[expect(clippy::unused_async, reason = "soon")]
-pub async fn propose(services: &Services, asker: &Asker<'_>, repository: &Repository, wish: Wish) -> Result<Proposal> {
-    _ = (services, asker, repository, wish);
-    soon()
-}
-
-/// The one who asked wants it as it was planned: it is carried out, or waits for a second person. A download gets its
-/// [`Link`]; whoever confirms it again gets another. `Stale`: a reference has moved since, and `replaced_by` is the new plan.
-#[expect(clippy::unused_async, reason = "soon")]
-pub async fn confirm(services: &Services, asker: &Asker<'_>, id: i64, hash: &str) -> Result<Proposal> {
-    _ = (services, asker, id, hash);
-    soon()
-}
-
-/// A second person agrees: it is carried out.
-#[expect(clippy::unused_async, reason = "soon")]
-pub async fn approve(services: &Services, asker: &Asker<'_>, id: i64, hash: &str) -> Result<Proposal> {
-    _ = (services, asker, id, hash);
-    soon()
-}
-
-/// A second person does not agree: it ends.
-#[expect(clippy::unused_async, reason = "soon")]
-pub async fn reject(services: &Services, asker: &Asker<'_>, id: i64, hash: &str) -> Result<Proposal> {
-    _ = (services, asker, id, hash);
-    soon()
-}
-
-/// The one who asked wants it no more. What is being carried out goes on.
-#[expect(clippy::unused_async, reason = "soon")]
-pub async fn cancel(services: &Services, asker: &Asker<'_>, id: i64) -> Result<Proposal> {
-    _ = (services, asker, id);
-    soon()
-}
-
-/// A restore by its number.
-#[expect(clippy::unused_async, reason = "soon")]
-pub async fn get(services: &Services, id: i64) -> Result<Proposal> {
-    _ = (services, id);
-    soon()
-}
-
-/// The newest restores, of one repository or of all.
-#[expect(clippy::unused_async, reason = "soon")]
-pub async fn list(catalog: &Catalog, repo: Option<&RepoId>, limit: u64) -> Result<Vec<Proposal>> {
-    _ = (catalog, repo, limit);
-    soon()
-}
-
-/// Carries out whatever is approved of a repository, one after the other. To be run again after a crash: what was done is
-/// not done twice.
-#[expect(clippy::unused_async, reason = "soon")]
-pub async fn carry_out(services: &Services, repo: &RepoId) -> Result<()> {
-    _ = (services, repo);
-    soon()
+/// Keeps in the record what somebody asked for and did not get.
+async fn recorded<T>(
+    services: &Services,
+    asker: &Asker<'_>,
+    action: &'static str,
+    about: &str,
+    outcome: Result<T>,
+) -> Result<T> {
+    if let Err(error) = &outcome {
+        let verdict = match error.kind() {
+            Kind::NotAllowed | Kind::NotFound | Kind::BadRequest => Verdict::Refused,
+            _ => Verdict::Failed,
+        };
+        let told = NewRecord::new(asker.by, action, verdict).about(about).detail(json!({ "why": error.to_string() }));
+        if let Err(error) = services.catalog.record(told).await {
+            tracing::error!(action, about, "a refusal is not in the record: {}", error.for_log());
+        }
+    }
+    outcome
 }

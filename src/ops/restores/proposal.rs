@@ -180,6 +180,9 @@ pub struct Done {
     pub done: u64,
     /// Of so many.
     pub total: u64,
+    /// The snapshot that holds what is about to be overwritten.
+    #[serde(default)]
+    pub before: Option<Seq>,
 }
 
 /// What was done.
