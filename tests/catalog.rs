@@ -32,6 +32,7 @@ mod catalog {
     mod connections;
     mod credentials;
     mod events;
+    mod people;
     mod policies;
     mod proofs;
     mod queue;

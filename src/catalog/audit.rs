@@ -23,6 +23,11 @@ pub const BEGINNING: [u8; 32] = [0; 32];
 /// Any number that nobody else locks in this database: rows are written one after the other, whoever writes them.
 const AUDIT_LOCK: i64 = 733_9274;
 
+/// Rows that a walk reads at a time.
+const PAGE: u64 = 1_000;
+
+const READING: &str = "reading the record";
+
 /// What became of what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -118,6 +123,15 @@ pub struct Recorded {
     pub hash: [u8; 32],
 }
 
+/// The first row that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Its number.
+    pub seq: i64,
+    /// What is wrong: `is missing`.
+    pub what: &'static str,
+}
+
 impl Catalog {
     /// Records something that changes nothing else in the catalog.
     pub async fn record(&self, new: NewRecord) -> Result<()> {
@@ -127,14 +141,65 @@ impl Catalog {
         tx.commit().await.during(DOING)
     }
 
-    /// The rows after `seq`, and not before `since`, the oldest first.
-    pub async fn recorded(&self, after: i64, since: Option<DateTime<Utc>>, limit: u64) -> Result<Vec<Recorded>> {
-        let mut rows = audit::Entity::find().filter(Column::Seq.gt(after)).order_by_asc(Column::Seq).limit(limit);
+    /// The newest rows, not before `since`, the oldest first.
+    pub async fn recorded(&self, since: Option<DateTime<Utc>>, limit: u64) -> Result<Vec<Recorded>> {
+        let mut rows = audit::Entity::find().order_by_desc(Column::Seq).limit(limit);
         if let Some(since) = since {
             rows = rows.filter(Column::At.gte(since.timestamp_millis()));
         }
-        let rows = rows.all(&self.read).await.during("reading the record")?;
-        rows.into_iter().map(Recorded::try_from).collect()
+        let rows = rows.all(&self.read).await.during(READING)?;
+        rows.into_iter().rev().map(Recorded::try_from).collect()
+    }
+
+    /// The number and hash of the newest row. `None`: nothing was recorded yet.
+    pub async fn last_recorded(&self) -> Result<Option<(i64, [u8; 32])>> {
+        let row = audit::Entity::find().order_by_desc(Column::Seq).one(&self.read).await.during(READING)?;
+        row.map(|row| Ok((row.seq, sha256(&row.hash)?))).transpose()
+    }
+
+    /// The hash of a row. `None`: there is none of that number.
+    pub async fn recorded_hash(&self, seq: i64) -> Result<Option<[u8; 32]>> {
+        let row = audit::Entity::find_by_id(seq).one(&self.read).await.during(READING)?;
+        row.map(|row| sha256(&row.hash)).transpose()
+    }
+
+    /// Walks the whole record from its first row and shows each that is right. Stops at the first that is not, and says what
+    /// is wrong with it.
+    pub async fn walk_record(&self, mut each: impl FnMut(&Recorded)) -> Result<Option<Fault>> {
+        let (mut seq, mut before) = (0, BEGINNING);
+        loop {
+            let page = audit::Entity::find().filter(Column::Seq.gt(seq)).order_by_asc(Column::Seq).limit(PAGE);
+            let page = page.all(&self.read).await.during(READING)?;
+            let last = u64::try_from(page.len()).is_ok_and(|rows| rows < PAGE);
+            for row in page {
+                match follows(row, seq + 1, &before) {
+                    Ok(row) => {
+                        each(&row);
+                        (seq, before) = (row.seq, row.hash);
+                    }
+                    Err(what) => return Ok(Some(Fault { seq: seq + 1, what })),
+                }
+            }
+            if last {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// The row, if it is number `seq` and what was written after the row with the hash `before`.
+fn follows(row: audit::Model, seq: i64, before: &[u8; 32]) -> Result<Recorded, &'static str> {
+    if row.seq != seq {
+        return Err("is missing");
+    }
+    let (at, hashed) = (row.at, chained(before, &row.entry));
+    let Ok(entry) = serde_json::from_str::<Entry>(&row.entry) else { return Err("cannot be read") };
+    if entry.seq != seq {
+        return Err("is one that was written under another number");
+    }
+    match Recorded::try_from(row) {
+        Ok(row) if row.hash == hashed && row.at.timestamp_millis() == at => Ok(row),
+        _ => Err("is not what was written, or does not follow from the one before it"),
     }
 }
 

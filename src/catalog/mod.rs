@@ -55,7 +55,7 @@ use error::During;
 
 pub use alarms::{NewAlarm, RESOLVED, StandingAlarm};
 pub use apps::{AppFacts, AppSecret, Permissions, StoredApp};
-pub use audit::{BEGINNING, NewRecord, Recorded, Verdict, chained};
+pub use audit::{BEGINNING, Fault, NewRecord, Recorded, Verdict, chained};
 pub use body::PackedBody;
 pub use chat_messages::ChatMessage;
 pub use compaction::{Condemned, Drop, Retold};

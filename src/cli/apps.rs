@@ -7,7 +7,7 @@ use serde_json::json;
 use url::Url;
 
 use super::connect::secret_from;
-use super::{Context, output};
+use super::{Context, output, recorded};
 use crate::domain::{Error, Result};
 use crate::ops::apps::{self, AppRow, ByHand, InstallationRow, InstallationState, Removal, RequestRow, Role};
 use crate::ops::setup::{self, Door};
@@ -96,6 +96,7 @@ impl From<RoleName> for Role {
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
     let services = context.services().await?;
+    let catalog = &services.catalog;
     match command {
         Command::Add(args) => {
             let secret = args.webhook_secret_file.map(|file| secret_from(&file, "the webhook secret"));
@@ -110,10 +111,12 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
                 role: args.role.into(),
                 number: args.number,
             };
-            output::print(context.json, &apps::add(&services, wish).await?, describe)
+            let about = format!("{} App #{} of {}", wish.role.word(), wish.number, wish.owner);
+            let added = recorded(catalog, "app.add", &about, apps::add(&services, wish)).await?;
+            output::print(context.json, &added, describe)
         }
         Command::Create => {
-            let door = setup::new_code(&services).await?;
+            let door = recorded(catalog, "setup.code", "Apps", setup::new_code(&services)).await?;
             let answer = json!({ "url": door.url, "code": door.code.expose_secret() });
             output::print(context.json, &answer, |_| describe_door(&door))
         }
@@ -122,7 +125,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             output::print(context.json, &apps::sync(&services, app.as_deref()).await?, |rows| describe_all(rows))
         }
         Command::RotateSecret { app, retire: false } => {
-            apps::rotate_secret(&services, &app).await?;
+            recorded(catalog, "app.secret", &app, apps::rotate_secret(&services, &app)).await?;
             output::print(context.json, &json!({ "rotated": app }), |_| {
                 format!(
                     "The forge signs with a new secret from now on; the one before is accepted, too. In an hour, when no \
@@ -131,7 +134,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             })
         }
         Command::RotateSecret { app, retire: true } => {
-            let retired = apps::retire_secrets(&services, &app).await?;
+            let retired = recorded(catalog, "app.secret", &app, apps::retire_secrets(&services, &app)).await?;
             output::print(context.json, &json!({ "retired": retired }), |_| {
                 format!(
                     "{} deleted; only the newest is accepted.",
@@ -141,7 +144,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
         }
         Command::RotateKey { app, key_file } => {
             let key = secret_from(&key_file, "the private key")?;
-            let settings_url = apps::rotate_key(&services, &app, key).await?;
+            let settings_url = recorded(catalog, "app.key", &app, apps::rotate_key(&services, &app, key)).await?;
             output::print(context.json, &json!({ "rotated": app, "settings_url": settings_url }), |_| {
                 format!("The new key is in use. The old one can be deleted now: {settings_url}")
             })
@@ -151,7 +154,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             Err(Error::bad_request("nothing was done").hint(format!("to do it: refward apps remove {app} --yes")))
         }
         Command::Remove { app, yes: true } => {
-            output::print(context.json, &apps::remove(&services, &app).await?, describe_removal)
+            let removed = recorded(catalog, "app.remove", &app, apps::remove(&services, &app)).await?;
+            output::print(context.json, &removed, describe_removal)
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `refward catalog`: tend the database.
 
-use super::{Context, output};
+use super::{Context, myself, output};
 use crate::domain::Result;
 use crate::ops::rebuild::rebuild;
 
@@ -13,7 +13,7 @@ pub(super) enum Command {
 pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
     let Command::Rebuild = command;
     let services = context.services().await?;
-    let report = rebuild(&services, |name, snapshots| tracing::info!(name, snapshots, "rebuilt")).await?;
+    let report = rebuild(&services, &myself(), |name, snapshots| tracing::info!(name, snapshots, "rebuilt")).await?;
     output::print(context.json, &report, |report| {
         let (repositories, snapshots) = (report.repositories, report.snapshots);
         format!(

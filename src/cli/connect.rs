@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::connections::describe as describe_inspection;
-use super::{Context, output};
+use super::{Context, output, recorded};
 use crate::domain::{Error, Result};
 use crate::ops::ConnectionSettings;
 use crate::ops::connect::{Connect, Connected, connect};
@@ -66,7 +66,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
         },
     };
     let services = context.services().await?;
-    let connected = connect(&services, request).await?;
+    let name = request.name.clone();
+    let connected = recorded(&services.catalog, "connection.add", &name, connect(&services, request)).await?;
     output::print(context.json, &connected, describe)
 }
 

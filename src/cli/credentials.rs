@@ -1,12 +1,13 @@
 //! `refward credentials`: the tokens and Apps behind a connection.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde_json::json;
 
 use super::connect::secret_from;
 use super::connections::describe as describe_inspection;
-use super::{Context, output};
+use super::{Context, output, recorded};
 use crate::domain::Result;
 use crate::ops::credentials::{self, Added, Backlog, CredentialRow, Left, Pool};
 
@@ -51,8 +52,15 @@ pub(super) struct Which {
     label: String,
 }
 
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.connection, self.label)
+    }
+}
+
 pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
     let services = context.services().await?;
+    let catalog = &services.catalog;
     let done = |word: &str, which: &Which, text: &str| {
         let Which { connection, label } = which;
         output::print(context.json, &json!({ word: label }), |_| format!("{connection}: {label} {text}"))
@@ -63,19 +71,24 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
         }
         Command::Add { connection, token_file, label, enable } => {
             let token = secret_from(&token_file, "the token")?;
-            let added = credentials::add(&services, &connection, &label, token, enable).await?;
+            let about = format!("{connection}: {label}");
+            let adding = credentials::add(&services, &connection, &label, token, enable);
+            let added = recorded(catalog, "credential.add", &about, adding).await?;
             output::print(context.json, &added, describe_added)
         }
         Command::Enable(which) => {
-            credentials::enable(&services, &which.connection, &which.label, true).await?;
+            let enabling = credentials::enable(&services, &which.connection, &which.label, true);
+            recorded(catalog, "credential.enable", &which.to_string(), enabling).await?;
             done("enabled", &which, "is used when the main credential has nothing left or does not work.")
         }
         Command::Disable(which) => {
-            credentials::enable(&services, &which.connection, &which.label, false).await?;
+            let disabling = credentials::enable(&services, &which.connection, &which.label, false);
+            recorded(catalog, "credential.disable", &which.to_string(), disabling).await?;
             done("disabled", &which, "is not used any more.")
         }
         Command::Main(which) => {
-            credentials::make_main(&services, &which.connection, &which.label).await?;
+            let choosing = credentials::make_main(&services, &which.connection, &which.label);
+            recorded(catalog, "credential.main", &which.to_string(), choosing).await?;
             done("main", &which, "is the main credential now; the one before stays switched on.")
         }
         Command::Test(which) => {
@@ -83,7 +96,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             output::print(context.json, &inspection, describe_inspection)
         }
         Command::Remove(which) => {
-            credentials::remove(&services, &which.connection, &which.label).await?;
+            let removing = credentials::remove(&services, &which.connection, &which.label);
+            recorded(catalog, "credential.remove", &which.to_string(), removing).await?;
             done("removed", &which, "is deleted.")
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::policy::describe_points;
-use super::{Context, output};
+use super::{Context, output, recorded};
 use crate::domain::{RepoAddress, Result};
 use crate::ops::retention::{self, Forgetting};
 
@@ -23,7 +23,8 @@ pub(super) struct Args {
 pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     let services = context.services().await?;
     if args.resume {
-        let resumed = retention::resume(&services).await?;
+        let resumed =
+            recorded(&services.catalog, "retention.resume", "everything", retention::resume(&services)).await?;
         return output::print(context.json, &json!({ "resumed": resumed }), |_| {
             if resumed { "Retention goes on." } else { "Retention was not paused." }.to_owned()
         });
@@ -32,7 +33,8 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     let forgetting = if args.plan {
         retention::plan(&services, args.repo.as_ref()).await?
     } else {
-        retention::forget(&services, args.repo.as_ref()).await?
+        let about = args.repo.as_ref().map_or_else(|| "everything".to_owned(), ToString::to_string);
+        recorded(&services.catalog, "points.forget", &about, retention::forget(&services, args.repo.as_ref())).await?
     };
     output::print(context.json, &forgetting, |all| match (all.as_slice(), one) {
         ([one], true) => describe(one),

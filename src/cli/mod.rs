@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each turning words into a call of `ops` and its answer into a table or JSON.
 
 mod apps;
+mod audit;
 mod backup;
 mod catalog;
 mod compact;
@@ -12,11 +13,13 @@ pub mod demo;
 mod discord;
 mod drill;
 mod forget;
+mod grants;
 mod history;
 mod hold;
 mod init;
 mod notices;
 mod output;
+mod people;
 mod policy;
 mod prune;
 mod report;
@@ -35,9 +38,10 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, NewRecord, Verdict};
 use crate::config::Settings;
-use crate::domain::{Error, Result};
+use crate::domain::{By, Error, Result};
+use crate::ops;
 use crate::services::Services;
 
 /// What every command takes stands apart in its help.
@@ -131,6 +135,13 @@ enum Command {
     /// Discord, as people ask from there: offer the commands, say what is wrong with the set-up.
     #[command(subcommand)]
     Discord(discord::Command),
+    /// Who may do what from a chat.
+    #[command(subcommand)]
+    Grants(grants::Command),
+    /// Who people are on the forges.
+    People(people::Args),
+    /// Who asked for what, and what became of it; and that none of it was changed.
+    Audit(audit::Args),
     /// Tend the database.
     #[command(subcommand)]
     Catalog(catalog::Command),
@@ -155,6 +166,21 @@ impl Context {
     async fn catalog(&self) -> Result<Catalog> {
         Catalog::connect(&self.settings()?.database).await
     }
+}
+
+/// Whoever runs this program.
+fn myself() -> By {
+    By::cli(&crate::config::user())
+}
+
+/// Does what a command asks for, and puts into the record what came of it.
+async fn recorded<T>(
+    catalog: &Catalog,
+    action: &'static str,
+    about: &str,
+    doing: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    ops::audit::recorded(catalog, NewRecord::new(&myself(), action, Verdict::Asked).about(about), doing).await
 }
 
 /// Reads the command line. `Err`: it makes no sense or asks for help, which has been said; exit like this.
@@ -220,6 +246,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Drill(args) => drill::run(context, args).await,
         Command::Report(args) => report::run(context, args).await,
         Command::Discord(command) => discord::run(context, command).await,
+        Command::Grants(command) => grants::run(context, command).await,
+        Command::People(args) => people::run(context, args).await,
+        Command::Audit(args) => audit::run(context, args).await,
         Command::Catalog(command) => catalog::run(context, command).await,
     }
 }

@@ -116,6 +116,12 @@ pub(super) fn lacks(missing: &[Skipped]) -> String {
     text
 }
 
+/// The word that a value is in JSON.
+pub(super) fn word(value: &impl Serialize) -> String {
+    let json = serde_json::to_value(value).unwrap_or_default();
+    json.as_str().unwrap_or_default().to_owned()
+}
+
 /// Nothing shows as a dash.
 pub(super) fn or_dash(text: Option<impl ToString>) -> String {
     text.map_or_else(|| "-".to_owned(), |text| text.to_string())

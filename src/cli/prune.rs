@@ -1,6 +1,6 @@
 //! `refward prune`: delete what no recovery point needs any more.
 
-use super::{Context, output};
+use super::{Context, output, recorded};
 use crate::domain::Result;
 use crate::ops::prune::{Planned, Receipt, plan, prune};
 
@@ -20,7 +20,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
             output::table(header, planned.iter().map(row), "Nothing is condemned.")
         });
     }
-    let (receipt, outcome) = prune(&services).await?;
+    let (receipt, outcome) = recorded(&services.catalog, "points.prune", "everything", prune(&services)).await?;
     output::print(context.json, &receipt, describe)?;
     outcome
 }

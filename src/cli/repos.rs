@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Context, output};
+use super::{Context, output, recorded};
 use crate::cli::connections::set::describe_found;
 use crate::domain::{RepoAddress, Result};
 use crate::ops::repos::{self, RepoRow};
@@ -61,7 +61,9 @@ async fn select(
     repo: &RepoAddress,
     selected: bool,
 ) -> Result<()> {
-    let repository = repos::select(services, repo, selected).await?;
+    let action = if selected { "repository.select" } else { "repository.leave_out" };
+    let selecting = repos::select(services, repo, selected);
+    let repository = recorded(&services.catalog, action, &repo.to_string(), selecting).await?;
     let answer = json!({ "repository": repository.full_name, "selected": selected });
     output::print(context.json, &answer, |_| {
         let what = if selected { "is backed up from now on" } else { "is no longer backed up; its backups stay" };

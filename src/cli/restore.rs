@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::connect::secret_from;
-use super::{Context, output};
-use crate::catalog::Catalog;
+use super::{Context, myself, output};
+use crate::catalog::{Catalog, NewRecord, Verdict};
 use crate::config::Settings;
 use crate::domain::{Error, Point, RepoAddress, Result};
 use crate::git::{self, Credential, Login, Remote};
@@ -79,10 +80,64 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
         return output::print(context.json, &planned, describe_plan);
     }
     let bar = output::progress("snapshots");
-    let receipt = carry_out(&source, &request, &planned, &|progress| output::advance(&bar, progress)).await?;
+    let on_record = OnRecord::of(&settings, &args, &request, &planned).await;
+    if let Some(on_record) = &on_record {
+        on_record.begins(&planned).await;
+    }
+    let outcome = carry_out(&source, &request, &planned, &|progress| output::advance(&bar, progress)).await;
+    if let Some(on_record) = &on_record {
+        on_record.ended(&outcome).await;
+    }
+    let receipt = outcome?;
     bar.finish_and_clear();
     output::print(context.json, &receipt, describe_receipt)?;
     if receipt.complete() { Ok(()) } else { Err(incomplete(&receipt)) }
+}
+
+/// Restores onto a server are on the record; what lands in a folder on this machine concerns nobody.
+struct OnRecord {
+    catalog: Catalog,
+    about: String,
+}
+
+impl OnRecord {
+    /// `None`: nowhere, because a restore must work without a database.
+    async fn of(settings: &Settings, args: &Args, request: &Restore, plan: &Plan) -> Option<Self> {
+        let Target::Remote { remote, .. } = &request.target else { return None };
+        let catalog = match &args.vault {
+            Some(_) => None,
+            None => Catalog::connect_existing(&settings.database).await.unwrap_or_else(|error| {
+                tracing::error!("this restore is not recorded: {}", error.for_log());
+                None
+            }),
+        };
+        Some(Self { catalog: catalog?, about: format!("{} to {}", plan.repository, remote.url) })
+    }
+
+    /// Said before anything is written: one that is killed has left a trace.
+    async fn begins(&self, plan: &Plan) {
+        let writes = plan.refs.iter().filter(|planned| matches!(planned.action, Action::Create | Action::Overwrite));
+        let refs: Vec<_> = writes.map(|to| json!({ "ref": to.target, "from": to.old, "to": to.new })).collect();
+        self.say(Verdict::Asked, json!({ "seq": plan.seq, "refs": refs })).await;
+    }
+
+    async fn ended(&self, outcome: &Result<Receipt>) {
+        match outcome {
+            Ok(receipt) => {
+                let verdict = if receipt.complete() { Verdict::Done } else { Verdict::Failed };
+                let refused: Vec<_> = receipt.refused.iter().map(|refused| &refused.name).collect();
+                self.say(verdict, json!({ "written": receipt.written, "refused": refused })).await;
+            }
+            Err(error) => self.say(Verdict::Failed, json!({ "error": error.to_string() })).await,
+        }
+    }
+
+    async fn say(&self, verdict: Verdict, detail: Value) {
+        let told = NewRecord::new(&myself(), "restore.run", verdict).about(&self.about).detail(detail);
+        if let Err(error) = self.catalog.record(told).await {
+            tracing::error!("this restore is not recorded: {}", error.for_log());
+        }
+    }
 }
 
 async fn source(settings: &Settings, args: &Args) -> Result<Source> {

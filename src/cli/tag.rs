@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Context, output};
+use super::{Context, output, recorded};
 use crate::domain::{Error, RepoAddress, Result, Seq};
 use crate::ops::retention;
 
@@ -28,7 +28,9 @@ fn seq(text: &str) -> Result<Seq> {
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     let services = context.services().await?;
-    let labels = retention::tag(&services, &args.repo, args.seq, &args.labels, args.remove).await?;
+    let about = format!("{} snapshot {}", args.repo, args.seq);
+    let tagging = retention::tag(&services, &args.repo, args.seq, &args.labels, args.remove);
+    let labels = recorded(&services.catalog, "points.tag", &about, tagging).await?;
     let answer = json!({ "repository": args.repo.to_string(), "seq": args.seq, "labels": labels });
     output::print(context.json, &answer, |_| match labels.as_slice() {
         [] => format!("Snapshot {} of {} has no label.", args.seq, args.repo),

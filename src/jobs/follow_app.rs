@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::Utc;
 
 use crate::catalog::{
-    Connection, ConnectionSettings, InstallationState, NewConnection, NewCredential, NewNotice, Priority, Source,
-    StoredApp, StoredInstallation, StoredRequest, job_kind,
+    Connection, ConnectionSettings, InstallationState, NewConnection, NewCredential, NewNotice, NewRecord, Priority,
+    Source, StoredApp, StoredInstallation, StoredRequest, Verdict, job_kind,
 };
-use crate::domain::{AppId, ConnectionId, Error, Kind, Result};
+use crate::domain::{AppId, By, ConnectionId, Error, Kind, Result};
 use crate::forge::{Apps, Installation, Role};
 use crate::services::Services;
 
@@ -200,6 +200,7 @@ impl Follow<'_> {
             webhook_secret: None,
         };
         let id = self.services.catalog.add_connection(new).await?;
+        self.record("connection.add", name.clone()).await?;
         let text = format!("{} is connected through the App {}, as {name}.", now.account, self.app.facts.name);
         self.tell("connection.created", Some(id), text).await?;
         Ok(id)
@@ -224,9 +225,10 @@ impl Follow<'_> {
             if !credentials.iter().any(|credential| credential.source == source) {
                 let main = self.app.facts.number == MAIN && !credentials.iter().any(|credential| credential.main);
                 catalog.add_credential(id, self.credential(&kept.forge_id, main)).await?;
+                let (name, slug) = (&self.app.facts.name, &self.app.facts.slug);
+                let connection = self.services.connection(id).await?.name;
+                self.record("credential.add", format!("{connection}: {slug}")).await?;
                 if !main {
-                    let (name, slug) = (&self.app.facts.name, &self.app.facts.slug);
-                    let connection = self.services.connection(id).await?.name;
                     let text = format!(
                         "{name} is installed on {}. It is not used yet: refward credentials enable {connection} {slug}",
                         kept.account
@@ -247,6 +249,11 @@ impl Follow<'_> {
         catalog.raise(alarms::of_app(self.services, "app.uninstalled", &gone, text).await?).await?;
         catalog.remove_installed(self.app.id, &gone.forge_id).await?;
         catalog.put_installation(&StoredInstallation { state: InstallationState::Gone, ..gone }).await
+    }
+
+    /// Done because an owner did something on the forge: nobody asked us.
+    async fn record(&self, action: &'static str, about: String) -> Result<()> {
+        self.services.catalog.record(NewRecord::new(&By::refward(), action, Verdict::Done).about(about)).await
     }
 
     async fn tell_changes(

@@ -16,6 +16,7 @@ pub mod policies;
 mod prune;
 mod quotas;
 mod read_share;
+pub mod record_end;
 mod retain;
 mod route;
 mod scheduler;

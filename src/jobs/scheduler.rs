@@ -11,7 +11,7 @@ use crate::catalog::{Catalog, JobState, Priority, job_kind};
 use crate::domain::{RepoId, Result};
 use crate::services::Services;
 
-use super::{Job, compact, drills_due, policies};
+use super::{Job, compact, drills_due, policies, record_end};
 
 /// How often the scheduler looks for what is due.
 const TICK: Duration = Duration::from_secs(10);
@@ -45,6 +45,7 @@ impl Scheduler {
                 }),
                 every(GAUGE, "look up which policies apply", || policies::assign(&services)),
                 after(upkeep, "look after the vault", || enqueue_upkeep(&services)),
+                after(upkeep, "sign the record", || record_end::sign(&services)),
                 // Few at a time, so that workers are left for what is urgent; therefore more often.
                 after(upkeep.min(GAUGE), "look for snapshots to join", || enqueue_compaction(&services)),
                 every(COMPANY, "hand notices over", || deliver_waiting(&services.catalog)),

@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod adjust;
 pub mod apps;
+pub mod audit;
 pub mod backup;
 pub mod compact;
 pub mod connect;
@@ -31,7 +32,6 @@ pub mod retention;
 pub mod rotate;
 pub mod setup;
 pub mod status;
-pub mod tries;
 pub mod verify;
 
 pub use crate::catalog::{ConnectionSettings, Listing};

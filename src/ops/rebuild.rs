@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
-use crate::catalog::{Commit, RETENTION_PAUSED, RestoredRepository, StoredSpan};
-use crate::domain::{Error, RepoId, Result};
-use crate::jobs::row;
+use crate::catalog::{Commit, NewRecord, RETENTION_PAUSED, RestoredRepository, StoredSpan, Verdict};
+use crate::domain::{By, Error, RepoId, Result};
+use crate::jobs::{record_end, row};
 use crate::services::Services;
 use crate::vault::{Held, Vault, tell};
 
@@ -25,11 +25,18 @@ pub struct Report {
 
 /// Reads every record in the vault and writes the rows that follow from it, repository by repository, each in one
 /// transaction. Connections and credentials are not in the vault: connect again, and known repositories are recognised.
-/// Nor are policies, holds and labels: retention rests until somebody has looked at them.
-pub async fn rebuild(services: &Services, mut each: impl FnMut(&str, usize)) -> Result<Report> {
+/// Nor are policies, holds and labels: retention rests until somebody has looked at them. Nor is the record of who did what:
+/// it says that it begins anew.
+pub async fn rebuild(services: &Services, by: &By, mut each: impl FnMut(&str, usize)) -> Result<Report> {
     let why =
         serde_json::json!({ "why": "the catalog was rebuilt, and the vault knows no policies, holds and labels" });
     services.catalog.put_fact(RETENTION_PAUSED, &why).await?;
+    let lost = match services.vault.record_end().await? {
+        Some((object, end)) if !record_end::holds(&services.catalog, &object, &end).await? => Some(object),
+        _ => None,
+    };
+    let begins = NewRecord::new(by, record_end::REBUILT, Verdict::Done);
+    services.catalog.record(begins.detail(serde_json::json!({ "lost": lost }))).await?;
     let mut report = Report::default();
     for repo in services.vault.repositories().await? {
         let objects = objects(&services.vault, &repo).await?;

@@ -41,6 +41,7 @@ use crate::config;
 use crate::domain::{Error, RepoId, Result, Seq};
 
 pub use crate::domain::{Expected, Extent};
+pub use attest::RecordEnd;
 pub use chain::{Moment, replay};
 pub use consolidate::{consolidate, tell};
 pub use cover::{Cover, Stored};

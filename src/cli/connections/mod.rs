@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::connect::secret_from;
-use super::{Context, output};
+use super::{Context, output, recorded};
 use crate::domain::Result;
 use crate::ops::Inspection;
 use crate::ops::connect::{self, ConnectionRow};
@@ -101,11 +101,14 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Test { name } => output::print(context.json, &connect::test(&services, &name).await?, describe),
         Command::SetToken { name, token_file } => {
             let token = secret_from(&token_file, "the token")?;
-            output::print(context.json, &rotate::replace_token(&services, &name, token).await?, describe)
+            let replacing = rotate::replace_token(&services, &name, token);
+            let inspection = recorded(&services.catalog, "connection.token", &name, replacing).await?;
+            output::print(context.json, &inspection, describe)
         }
         Command::AddSecret { name, webhook_secret_file } => {
             let secret = secret_from(&webhook_secret_file, "the webhook secret")?;
-            rotate::add_webhook_secret(&services, &name, &secret).await?;
+            let adding = rotate::add_webhook_secret(&services, &name, &secret);
+            recorded(&services.catalog, "connection.secret", &name, adding).await?;
             output::print(context.json, &json!({ "added": name }), |_| {
                 format!(
                     "{name} accepts the new secret beside the old ones. Change it on the forge, then run `refward connections retire-secrets {name}`."
@@ -113,7 +116,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             })
         }
         Command::RetireSecrets { name } => {
-            let retired = rotate::retire_webhook_secrets(&services, &name).await?;
+            let retiring = rotate::retire_webhook_secrets(&services, &name);
+            let retired = recorded(&services.catalog, "connection.secret", &name, retiring).await?;
             output::print(context.json, &json!({ "retired": retired }), |_| {
                 format!("{retired} older secrets deleted; only the newest is accepted.")
             })

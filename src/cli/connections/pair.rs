@@ -1,13 +1,13 @@
 //! `refward connections pair`, `unpair` and `check`: two ends that belong together.
 
 use super::remove;
-use crate::cli::{Context, output};
+use crate::cli::{Context, output, recorded};
 use crate::domain::Result;
 use crate::ops::pair::{self, Check, Checked, State};
 use crate::services::Services;
 
 pub(super) async fn pair(context: &Context, services: &Services, name: &str, peer: &str) -> Result<()> {
-    let made = pair::pair(services, name, peer).await?;
+    let made = recorded(&services.catalog, "connection.pair", name, pair::pair(services, name, peer)).await?;
     output::print(context.json, &made, |pair| {
         let (name, peer) = (&pair.name, pair.peer.as_deref().unwrap_or_default());
         let before = pair.before.as_ref().filter(|before| before.as_str() != peer);
@@ -31,7 +31,7 @@ pub(super) async fn unpair(
         let command = format!("refward connections unpair {name} --remove-peer --yes");
         return remove::run(context, services, &peer, yes, &command).await;
     }
-    let undone = pair::unpair(services, name).await?;
+    let undone = recorded(&services.catalog, "connection.unpair", name, pair::unpair(services, name)).await?;
     output::print(context.json, &undone, |pair| {
         let peer = pair.before.as_deref().unwrap_or_default();
         format!("{} and {peer} are no longer paired. Both stay connected.", pair.name)

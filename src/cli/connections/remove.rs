@@ -1,6 +1,6 @@
 //! `refward connections remove`: says what that means, and does it once that was read.
 
-use crate::cli::{Context, output};
+use crate::cli::{Context, output, recorded};
 use crate::domain::{Error, Result};
 use crate::ops::disconnect::{self, Chore, Disconnected, Farewell};
 use crate::services::Services;
@@ -11,7 +11,7 @@ pub(super) async fn run(context: &Context, services: &Services, name: &str, yes:
         output::print(context.json, &disconnect::plan(services, name).await?, describe_plan)?;
         return Err(Error::bad_request("nothing was changed").hint(format!("to do all of this: {command}")));
     }
-    let done = disconnect::remove(services, name).await?;
+    let done = recorded(&services.catalog, "connection.remove", name, disconnect::remove(services, name)).await?;
     output::print(context.json, &done, describe)?;
     disconnect::incomplete(&done).map_or(Ok(()), Err)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::NaiveTime;
 
-use crate::cli::{Context, output};
+use crate::cli::{Context, output, recorded};
 use crate::domain::Result;
 use crate::ops::adjust::{Adjusted, Wish, adjust};
 use crate::ops::{Discovered, Listing};
@@ -52,7 +52,8 @@ pub(in crate::cli) struct Args {
 
 pub(super) async fn run(context: &Context, services: &Services, args: Args) -> Result<()> {
     let name = args.name.clone();
-    let adjusted = adjust(services, &name, Wish::from(args)).await?;
+    let adjusting = adjust(services, &name, Wish::from(args));
+    let adjusted = recorded(&services.catalog, "connection.set", &name, adjusting).await?;
     output::print(context.json, &adjusted, describe)
 }
 

@@ -99,7 +99,7 @@ pub(super) fn revoked(change: &Waiting) -> String {
 pub(super) fn history(changes: &[Past]) -> String {
     let mut text = String::new();
     for change in changes {
-        let state = match (serde_word(&change.state), &change.decided_by) {
+        let state = match (output::word(&change.state), &change.decided_by) {
             (state, Some(by)) if state == "waiting" => format!("waits, approved by {by}"),
             (state, Some(by)) => format!("{state} by {by}"),
             (state, None) if state == "waiting" => format!("waits until {} UTC", output::time(change.effective_at)),
@@ -116,11 +116,6 @@ pub(super) fn history(changes: &[Past]) -> String {
         );
     }
     if text.is_empty() { "No policy was ever changed.".to_owned() } else { text }
-}
-
-fn serde_word(value: &impl serde::Serialize) -> String {
-    let json = serde_json::to_value(value).unwrap_or_default();
-    json.as_str().unwrap_or_default().to_owned()
 }
 
 pub(super) fn explained(explained: &Explained) -> String {

@@ -177,8 +177,13 @@ pub async fn approve(services: &Services, id: i64, by: &By) -> Result<Waiting> {
         let refused = NewRecord::new(by, "policy.approve", Verdict::Refused).about(subject);
         let detail = json!({ "change": id, "asked_by": change.actor });
         services.catalog.record(refused.detail(detail)).await?;
-        let who = &change.actor;
-        return Err(Error::not_allowed(format!("{who} has asked for change {id}; somebody else has to approve it"))
+        let (who, asker) = (&by.who, &change.actor);
+        let same = if who.eq_ignore_ascii_case(asker) {
+            who.clone()
+        } else {
+            format!("{who} is the same person as {asker}, who")
+        };
+        return Err(Error::not_allowed(format!("{same} has asked for change {id}; somebody else has to approve it"))
             .hint("`refward policy approve --as NAME` says who approves"));
     }
     decide(services, id, by, false).await?;

@@ -7,8 +7,8 @@ use url::Url;
 
 use super::Setup;
 use super::door::{Session, hash, random};
-use crate::catalog::{AppSecret, SetupKind};
-use crate::domain::{Error, Result};
+use crate::catalog::{AppSecret, NewRecord, SetupKind, Verdict};
+use crate::domain::{By, Error, Result};
 use crate::forge::{ManifestForm, Registered, Registration, Role};
 use crate::ops::apps::{MOST, Place, keep, of_forge};
 
@@ -144,7 +144,8 @@ impl Setup {
                 ))
         })?;
         plan.numbers.retain(|number| *number != away.number);
-        self.keep_plan(session, &plan).await
+        self.keep_plan(session, &plan).await?;
+        catalog.record(NewRecord::new(&at_the_page(), "app.add", Verdict::Done).about(name)).await
     }
 
     async fn keep_registered(&self, plan: &Plan, number: u8, made: Registered) -> Result<()> {
@@ -177,6 +178,11 @@ impl Setup {
     async fn keep_state(&self, state: &SecretString, away: &Away) -> Result<()> {
         self.services.catalog.put_setup(SetupKind::State, &hash(state), json(away)?, STATE_LASTS).await
     }
+}
+
+/// Whoever had the code: nobody knows more of them.
+fn at_the_page() -> By {
+    By { who: "setup".to_owned(), whence: "setup".to_owned() }
 }
 
 fn no_answer() -> Error {

@@ -4,6 +4,7 @@
 //! Nothing that the browser says of an installation is believed: it makes us look at the forge's own list.
 
 mod pages;
+mod tries;
 
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::StatusCode;
@@ -14,11 +15,11 @@ use serde::Deserialize;
 use url::Url;
 
 use self::pages::{AppsPage, Code, NextApp, Told, Trouble, WishForm, page, page_to_forge};
+use self::tries::Tries;
 use super::State;
 use crate::domain::{Error, Kind, Result};
 use crate::ops::apps::Role;
 use crate::ops::setup::{Session, Setup, Wish};
-use crate::ops::tries::Tries;
 
 const COOKIE: &str = "refward_setup";
 

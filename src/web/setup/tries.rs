@@ -1,4 +1,4 @@
-//! Wrong one-time codes: a code is never guessed, but whoever tries costs us a look into the database each time.
+//! Wrong setup codes: a code is never guessed, but whoever tries costs us a look into the database each time.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,22 +9,20 @@ const WINDOW: Duration = Duration::from_mins(1);
 const MOST: u32 = 10;
 
 /// Counts wrong codes, whoever sends them.
-pub struct Tries(Mutex<Option<(Instant, u32)>>);
+pub(super) struct Tries(Mutex<Option<(Instant, u32)>>);
 
 impl Tries {
-    /// None so far.
-    pub const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self(Mutex::new(None))
     }
 
     /// Another code may be looked at now.
-    pub fn may_try(&self) -> bool {
+    pub(super) fn may_try(&self) -> bool {
         let window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         window.is_none_or(|(since, wrong)| since.elapsed() > WINDOW || wrong < MOST)
     }
 
-    /// One more.
-    pub fn was_wrong(&self) {
+    pub(super) fn was_wrong(&self) {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *window = match *window {
             Some((since, wrong)) if since.elapsed() <= WINDOW => Some((since, wrong + 1)),
