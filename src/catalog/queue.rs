@@ -51,6 +51,8 @@ pub mod job_kind {
     pub const LINK: &str = "link";
     /// Brings a message of ours in a chat up to date; the subject is what it is about.
     pub const SHOW: &str = "show";
+    /// Tells a chat's channels what went well; the subject is the chat.
+    pub const DIGEST: &str = "digest";
     /// Carries out the restores of a repository that were approved; the subject is its id.
     pub const RESTORE: &str = "restore";
 
@@ -63,7 +65,7 @@ pub mod job_kind {
     /// All of them.
     pub const ALL: &[&str] = &[
         SYNC_REPO, DISCOVER, FOLLOW_APP, CATCH_UP, RETAIN, COMPACT, PRUNE, DRILL, READ_SHARE, WATCH, DELIVER, ANSWER,
-        LINK, SHOW, RESTORE,
+        LINK, SHOW, DIGEST, RESTORE,
     ];
 }
 

@@ -14,6 +14,7 @@ use super::Catalog;
 use super::error::During;
 use super::history::missing;
 use super::queue::{Job, JobState, job_kind};
+use super::repositories::repo_id;
 use super::tables::{job, repository, snapshot};
 use super::values::{count, time};
 
@@ -121,6 +122,24 @@ impl Catalog {
             Some(Lag { repo, seq: Seq::new(count(seq))?, time: time(at), lag: Duration::from_millis(count(lag)) })
         });
         Ok(lags.collect())
+    }
+
+    /// What was stored since then: how many snapshots of each repository, and their bytes.
+    pub async fn stored_since(&self, since: DateTime<Utc>) -> Result<HashMap<RepoId, (u64, u64)>> {
+        let rows: Vec<(String, i64, i64)> = snapshot::Entity::find()
+            .select_only()
+            .column(snapshot::Column::RepoId)
+            .column_as(snapshot::Column::Seq.count(), "snapshots")
+            .column_as(snapshot::Column::StoredBytes.sum().cast_as("bigint"), "bytes")
+            .filter(snapshot::Column::Time.gte(since.timestamp_millis()))
+            .group_by(snapshot::Column::RepoId)
+            .into_tuple()
+            .all(&self.read)
+            .await
+            .during("counting what was stored")?;
+        rows.into_iter()
+            .map(|(repo, snapshots, bytes)| Ok((repo_id(&repo)?, (count(snapshots), count(bytes)))))
+            .collect()
     }
 
     /// The repositories whose newest snapshot lacks something, and what.

@@ -5,6 +5,7 @@
 //! (calls), `register.rs` (the commands) and `inspect.rs` (what is wrong with the set-up). Nothing outside a folder names
 //! a platform, and nothing in here knows what commands mean: that is the desk's.
 
+mod daily;
 pub mod discord;
 mod grammar;
 mod incoming;
@@ -17,6 +18,7 @@ use http::HeaderMap;
 use crate::config::{ChatChannel, Settings};
 use crate::domain::Result;
 
+pub use daily::Daily;
 pub use grammar::{Kind, Parameter, Spec};
 pub use incoming::{Asker, Incoming, ReplyTo, Verified, What, Words};
 pub use reply::{Block, Button, Choice, First, Line, Look, Piece, Reply, Tone};
@@ -59,6 +61,9 @@ pub trait Platform: Send + Sync {
 
     /// Where notices go, and which.
     fn channels(&self) -> &[ChatChannel];
+
+    /// When its channels are told once a day what went well; `None`: never.
+    fn digest(&self) -> Option<Daily>;
 
     /// Commands are answered in this channel.
     fn answers_in(&self, channel: Option<&str>) -> bool;

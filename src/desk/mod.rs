@@ -1,11 +1,14 @@
 //! The desk: what people ask from a chat is understood, allowed or refused, done, and told, here.
 
+mod digest;
+
 use crate::chat::{Kind, Parameter, Spec};
-use crate::jobs::Errands;
+use crate::jobs::{Errand, Errands};
 
 /// What the desk has the workers do.
 pub fn errands() -> Errands {
-    Errands::from([])
+    let digest: Box<dyn Errand> = Box::new(digest::Digest);
+    Errands::from([digest])
 }
 
 /// The commands, as platforms offer them.

@@ -70,13 +70,13 @@ fn next(waiting: Vec<Posted>, room: usize) -> Vec<Posted> {
 /// What takes notices.
 enum Outlet<'a> {
     Receiver(Box<dyn Receiver>),
-    Channel(announce::Channel<'a>),
+    Channel(Box<announce::Channel<'a>>),
 }
 
 impl<'a> Outlet<'a> {
     fn open(services: &'a Services, receiver: &'a str) -> Result<Option<Self>> {
         if let Some(channel) = announce::Channel::open(services, receiver)? {
-            return Ok(Some(Self::Channel(channel)));
+            return Ok(Some(Self::Channel(Box::new(channel))));
         }
         Ok(notify::open(&services.settings, &services.http, receiver)?.map(Self::Receiver))
     }

@@ -9,6 +9,7 @@ mod announce;
 mod catch_up;
 mod compact;
 mod deliver;
+mod digest;
 mod discover;
 mod drill;
 mod follow_app;
@@ -29,10 +30,11 @@ use crate::catalog::job_kind::{
 };
 use crate::domain::{AppId, ConnectionId, Error, RepoId, Result};
 
-pub use announce::{Rule, Spot, keep_standing, say};
+pub use announce::{Rule, Spot, keep_standing, say, try_channels};
 pub use catch_up::catch_up;
 pub use compact::{compact, due as compaction_due};
 pub use deliver::deliver;
+pub use digest::{digest_due, digest_told};
 pub use discover::{Discovered, Filter, Groups, discover, groups_of};
 pub use drill::{Windows, drill, due as drills_due, next_drill, prove};
 pub use follow_app::follow_app;

@@ -11,6 +11,7 @@ use crate::catalog::{Catalog, JobState, Priority, job_kind};
 use crate::domain::{RepoId, Result};
 use crate::services::Services;
 
+use super::digest::enqueue_digests;
 use super::{Job, compact, drills_due, policies, record_end};
 
 /// How often the scheduler looks for what is due.
@@ -48,6 +49,7 @@ impl Scheduler {
                 after(upkeep, "sign the record", || record_end::sign(&services)),
                 // Few at a time, so that workers are left for what is urgent; therefore more often.
                 after(upkeep.min(GAUGE), "look for snapshots to join", || enqueue_compaction(&services)),
+                every(GAUGE, "ask for the daily digests", || enqueue_digests(&services)),
                 every(COMPANY, "hand notices over", || deliver_waiting(&services.catalog)),
                 every(services.settings.sweep.installations, "follow the Apps", || {
                     for_each_app(&services.catalog, job_kind::FOLLOW_APP)

@@ -7,7 +7,6 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::catalog::{Catalog, Posting};
-use crate::chat::{Reply, Tone};
 use crate::domain::{ConnectionId, Error, Kind, RepoId, Result, Severity, Undo};
 use crate::jobs;
 use crate::notify::{self, Message, Told};
@@ -116,15 +115,8 @@ pub async fn test(services: &Services) -> Result<Vec<Tried>> {
         };
         tried.push(Tried::new(receiver.to_owned(), sent.await));
     }
-    for chat in &services.chats {
-        for channel in chat.channels() {
-            let said = async {
-                jobs::Rule::new(channel)?;
-                let once = Uuid::new_v4().simple().to_string();
-                chat.post(&channel.id, &Reply::new(Tone::Plain, GREETING), &once).await.map(drop)
-            };
-            tried.push(Tried::new(format!("{}:{}", chat.slug(), channel.id), said.await));
-        }
+    for (receiver, said) in jobs::try_channels(services, GREETING).await {
+        tried.push(Tried::new(receiver, said));
     }
     if tried.is_empty() {
         return Err(Error::misconfigured("the settings name no receiver of notices")

@@ -5,6 +5,7 @@ use std::path::Path;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
+use crate::chat::Daily;
 use crate::config::{self, ChatChannel, Settings};
 use crate::domain::{Error, Result};
 
@@ -18,6 +19,7 @@ pub(super) struct Application {
     /// Where commands are answered; empty: everywhere.
     pub commands_in: Vec<String>,
     pub channels: Vec<ChatChannel>,
+    pub digest: Option<Daily>,
     /// Where Discord has to send what people ask; the error says why that is not known.
     pub endpoint: Result<Url>,
 }
@@ -47,6 +49,7 @@ impl Application {
             server: Some(discord.server.clone()).filter(|server| !server.is_empty()),
             commands_in: discord.commands_in.clone(),
             channels: discord.channels.clone(),
+            digest: Daily::parse("discord.digest", &discord.digest, discord.timezone)?,
             endpoint: endpoint(settings),
         };
         Ok(Some((application, token)))

@@ -27,7 +27,7 @@ use sha2::{Digest as _, Sha256};
 
 use self::api::{Api, Route};
 use self::application::Application;
-use crate::chat::{Finding, First, Incoming, Platform, Rejected, Reply, ReplyTo, Spec, Verified};
+use crate::chat::{Daily, Finding, First, Incoming, Platform, Rejected, Reply, ReplyTo, Spec, Verified};
 use crate::config::{ChatChannel, Settings};
 use crate::domain::{Kind, Result};
 
@@ -104,6 +104,10 @@ impl Platform for Discord {
 
     fn channels(&self) -> &[ChatChannel] {
         &self.application.channels
+    }
+
+    fn digest(&self) -> Option<Daily> {
+        self.application.digest
     }
 
     fn answers_in(&self, channel: Option<&str>) -> bool {

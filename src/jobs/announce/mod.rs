@@ -8,8 +8,10 @@ mod rule;
 mod say;
 mod wording;
 
+use uuid::Uuid;
+
 use crate::catalog::{NewAlarm, NewNotice, Posted, RESOLVED, StoredNotice};
-use crate::chat::{Platform, Reply};
+use crate::chat::{Platform, Reply, Tone};
 use crate::domain::policy::{Notify, RepositoryFacts, Threshold};
 use crate::domain::{Error, Result, Severity, command};
 use crate::notify::Told;
@@ -120,6 +122,22 @@ pub(super) fn anybody_curious(services: &Services, notify: &Notify, repository: 
         }
     }
     Ok(false)
+}
+
+/// Says this in every channel, now; what came of it, by the channel's name in the outbox.
+pub async fn try_channels(services: &Services, text: &str) -> Vec<(String, Result<()>)> {
+    let mut tried = Vec::new();
+    for platform in &services.chats {
+        for channel in platform.channels() {
+            let said = async {
+                Rule::new(channel)?;
+                let once = Uuid::new_v4().simple().to_string();
+                platform.post(&channel.id, &Reply::new(Tone::Plain, text), &once).await.map(drop)
+            };
+            tried.push((format!("{}:{}", platform.slug(), channel.id), said.await));
+        }
+    }
+    tried
 }
 
 /// Raises an alarm about a channel that will not be told anything until a person does something, and ends it.
