@@ -6,6 +6,8 @@ mod support;
 
 #[path = "story/alarms.rs"]
 mod alarms;
+#[path = "story/announce.rs"]
+mod announce;
 #[path = "story/apps.rs"]
 mod apps;
 #[path = "story/compaction.rs"]

@@ -1,7 +1,7 @@
 //! Notices, their outbox, and alarms: written together or not at all.
 
 use chrono::{TimeDelta, Utc};
-use refward::catalog::{Catalog, Commit, NewAlarm, NewNotice, Posted, RESOLVED, Subscriber};
+use refward::catalog::{Catalog, ChatMessage, Commit, NewAlarm, NewNotice, Posted, RESOLVED, Subscriber};
 use refward::domain::policy::{Policy, Threshold};
 use refward::domain::{By, Kind, RepoId, Severity, Undo};
 
@@ -11,6 +11,11 @@ on_both_databases!(
     a_notice_waits_for_whoever_wants_it,
     what_a_button_brings_back_is_kept_with_the_notice,
     a_policy_says_who_hears_of_its_repositories,
+    the_channels_of_a_chat_go_by_its_name_in_policies,
+    what_a_receiver_was_told_before_is_its_own_story,
+    what_is_not_for_a_receiver_is_withdrawn_from_it_alone,
+    whoever_did_not_hear_of_an_alarm_does_not_hear_of_its_end,
+    a_message_of_ours_is_known_until_it_is_old,
     what_was_sent_together_is_tried_together,
     what_nobody_takes_is_given_up_and_what_waits_is_not_forgotten,
     an_alarm_is_told_once_and_once_more_when_it_is_over,
@@ -107,6 +112,71 @@ async fn a_policy_says_who_hears_of_its_repositories(world: World) {
     catalog.notify(notice("of nothing", Severity::Info)).await.unwrap();
     assert_eq!(waiting(&catalog, "mail").await, ["of rocket"]);
     assert_eq!(waiting(&catalog, "webhook").await, ["of nothing"]);
+}
+
+async fn the_channels_of_a_chat_go_by_its_name_in_policies(world: World) {
+    let wants = |receiver: &str| Subscriber { receiver: receiver.to_owned(), severity: Severity::Alarm };
+    let catalog = world.catalog.clone().telling(vec![wants("discord:1"), wants("discord:2"), wants("mail")]);
+    let mut policy = Policy::new("chatty");
+    policy.notify.severity = [("discord".to_owned(), Threshold::Info)].into();
+    let edit = refward::catalog::PolicyEdit::Create(Box::new(policy));
+    catalog.change_policies(&edit, &By::cli("mona"), None, &[], &[]).await.unwrap();
+    world.sabotage(&["UPDATE repository SET policy = 'chatty'"]).await;
+    let about = NewNotice { repo: Some(world.rocket.clone()), ..notice("of rocket", Severity::Info) };
+    catalog.notify(about).await.unwrap();
+    for (receiver, count) in [("discord:1", 1), ("discord:2", 1), ("mail", 0)] {
+        assert_eq!(waiting(&catalog, receiver).await.len(), count, "{receiver}");
+    }
+}
+
+async fn what_a_receiver_was_told_before_is_its_own_story(world: World) {
+    let catalog = telling(world.catalog.clone());
+    let about =
+        |text: &str, subject: &str| NewNotice { subject: Some(subject.to_owned()), ..notice(text, Severity::Alarm) };
+    for (text, subject) in [("one", "a"), ("other", "b"), ("two", "a"), ("three", "a")] {
+        catalog.notify(about(text, subject)).await.unwrap();
+    }
+    catalog.notify(notice("about nothing", Severity::Alarm)).await.unwrap();
+    let posted = catalog.posted("mail").await.unwrap();
+    catalog.arrived(&ids(&posted[..3])).await.unwrap();
+    let before = catalog.told_before("mail", &posted[3].notice).await.unwrap();
+    assert_eq!(before.iter().map(|notice| notice.text.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(catalog.told_before("webhook", &posted[3].notice).await.unwrap(), []);
+    assert_eq!(catalog.told_before("mail", &posted[4].notice).await.unwrap(), []);
+}
+
+async fn what_is_not_for_a_receiver_is_withdrawn_from_it_alone(world: World) {
+    let catalog = telling(world.catalog.clone());
+    for text in ["one", "two"] {
+        catalog.notify(notice(text, Severity::Alarm)).await.unwrap();
+    }
+    let posted = catalog.posted("mail").await.unwrap();
+    catalog.withdraw(&ids(&posted[..1])).await.unwrap();
+    assert_eq!(waiting(&catalog, "mail").await, ["two"]);
+    assert_eq!(waiting(&catalog, "webhook").await, ["one", "two"]);
+    assert_eq!(catalog.notices(9).await.unwrap().len(), 2, "the command line shows them all the same");
+}
+
+async fn whoever_did_not_hear_of_an_alarm_does_not_hear_of_its_end(world: World) {
+    let catalog = telling(world.catalog.clone());
+    let mut quiet = alarm("repo:1:unproved", "no drill was passed lately", &[]);
+    quiet.notice.severity = Severity::Warning;
+    catalog.raise(quiet).await.unwrap();
+    assert!(catalog.end_alarm(over("repo:1:unproved")).await.unwrap());
+    assert_eq!(waiting(&catalog, "mail").await, [] as [&str; 0]);
+    assert_eq!(waiting(&catalog, "webhook").await, ["no drill was passed lately", "it is over"]);
+}
+
+async fn a_message_of_ours_is_known_until_it_is_old(world: World) {
+    let catalog = &world.catalog;
+    let said = |message: &str| ChatMessage { message: message.to_owned(), digest: [7; 32] };
+    catalog.put_chat_message("discord", "1", "notice:5", &said("100")).await.unwrap();
+    catalog.put_chat_message("discord", "1", "notice:5", &said("101")).await.unwrap();
+    assert_eq!(catalog.chat_message("discord", "1", "notice:5").await.unwrap(), Some(said("101")));
+    assert_eq!(catalog.chat_message("discord", "2", "notice:5").await.unwrap(), None);
+    assert_eq!(catalog.forget_chat_messages(Utc::now() - TimeDelta::minutes(1)).await.unwrap(), 0);
+    assert_eq!(catalog.forget_chat_messages(Utc::now() + TimeDelta::minutes(1)).await.unwrap(), 1);
+    assert_eq!(catalog.chat_message("discord", "1", "notice:5").await.unwrap(), None);
 }
 
 async fn what_was_sent_together_is_tried_together(world: World) {

@@ -27,6 +27,8 @@ impl World {
         world.set("discord.token_file", &token);
         world.set("discord.server", &discord.server());
         world.set("discord.api", discord.url().as_str());
+        // At nine o'clock it would come into every story that counts messages.
+        world.set("discord.digest", "");
         for (key, value) in settings {
             world.set(key, value);
         }
