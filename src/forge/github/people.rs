@@ -34,7 +34,7 @@ const USUAL_INTERVAL: u64 = 5;
 impl People for Github {
     async fn begin(&self, url: &Url, client_id: &str) -> Result<DeviceCode> {
         #[derive(Deserialize)]
-        struct Code {
+        struct Told {
             device_code: SecretString,
             user_code: String,
             verification_uri: Url,
@@ -48,7 +48,7 @@ impl People for Github {
         if let Some(word) = complaint(&answer) {
             return Err(refused(&host, &answer, &word));
         }
-        let code: Code = read(&host, &answer)?;
+        let code: Told = read(&host, &answer)?;
         Ok(DeviceCode {
             device_code: code.device_code,
             user_code: code.user_code,
@@ -252,7 +252,7 @@ fn refused(host: &Host, answer: &Answer, word: &str) -> Error {
             Error::misconfigured(format!("{name} does not know our App")).hint("see `refward apps list`")
         }
         _ => {
-            let word: String = word.chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
+            let word: String = word.chars().filter(char::is_ascii_graphic).take(60).collect();
             let error = errors::refusal(host, answer);
             error
                 .unwrap_or_else(|| Error::remote(format!("{name} answers `{word}`")))

@@ -94,7 +94,7 @@ impl FakeGithub {
 }
 
 pub fn configure(github: &FakeGithub) -> impl FnOnce(&mut web::ServiceConfig) + use<> {
-    let route = |respond: fn(&mut State, &dyn Fn(&str) -> String) -> Result<Value, Refusal>| {
+    let route = |respond: Respond| {
         let github = github.clone();
         let answer =
             move |request: HttpRequest, body: Bytes| std::future::ready(answer(&github, &request, &body, respond));
@@ -106,15 +106,13 @@ pub fn configure(github: &FakeGithub) -> impl FnOnce(&mut web::ServiceConfig) + 
     }
 }
 
-/// Status and word.
+/// Answers to the fields of a form.
+type Respond = fn(&mut State, &dyn Fn(&str) -> String) -> Result<Value, Refusal>;
+
+/// Status, word, and what else is said.
 type Refusal = (u16, &'static str, Value);
 
-fn answer(
-    github: &FakeGithub,
-    request: &HttpRequest,
-    body: &[u8],
-    respond: fn(&mut State, &dyn Fn(&str) -> String) -> Result<Value, Refusal>,
-) -> HttpResponse {
+fn answer(github: &FakeGithub, request: &HttpRequest, body: &[u8], respond: Respond) -> HttpResponse {
     let place = github.note(request, Value::Null);
     let mut state = github.state();
     let field = |name: &str| {
