@@ -14,6 +14,8 @@ mod double;
 mod double_people;
 #[path = "chat/double_world.rs"]
 mod double_world;
+#[path = "chat/program.rs"]
+mod program;
 #[path = "chat/reading.rs"]
 mod reading;
 #[path = "chat/registering.rs"]

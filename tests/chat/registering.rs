@@ -4,7 +4,13 @@ use refward::chat::Kind;
 use serde_json::{Value, json};
 
 use crate::support::fake_discord::FakeDiscord;
+use crate::support::fake_discord::openapi::description;
+use crate::support::fake_discord::reply::Call;
 use crate::{command, grammar, open, platform, settings_for, told};
+
+/// What the bot asks for: <https://docs.discord.com/developers/topics/permissions#permissions-bitwise-permission-flags>
+const VIEW_CHANNEL: u64 = 1 << 10;
+const SEND_MESSAGES: u64 = 1 << 11;
 
 /// `restore(repo!, to!, at, hold)`
 fn outline(command: &Value) -> String {
@@ -88,4 +94,20 @@ async fn an_application_that_is_not_installed_is_told_apart() {
     Misconfigured: the application is not installed in the server 111111111111111111
     → open its invitation, which docs/discord.md shows, and choose that server
     ");
+}
+
+#[test]
+fn the_application_that_we_describe_is_one() {
+    let Some(described) = description() else { return };
+    let ours: Value = serde_json::from_str(include_str!("../../app-manifests/discord.json")).unwrap();
+    let call = Call {
+        method: "PATCH".to_owned(),
+        path: "/applications/@me".to_owned(),
+        query: String::new(),
+        authorization: None,
+        user_agent: String::new(),
+        body: ours.clone(),
+    };
+    assert_eq!(described.check_request(&call), Ok(()));
+    assert_eq!(ours["install_params"]["permissions"], VIEW_CHANNEL | SEND_MESSAGES);
 }

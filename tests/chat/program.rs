@@ -1,0 +1,34 @@
+//! `refward discord` as a person meets it.
+
+use crate::support::world::{Ran, World};
+
+fn seen(world: &World, ran: &Ran) -> String {
+    let discord = world.discord();
+    let text = format!("{}{}=> {}", ran.stdout, ran.stderr, ran.code);
+    text.replace(&discord.application_id(), "APPLICATION").replace(&discord.server(), "SERVER")
+}
+
+#[tokio::test]
+async fn commands_are_registered_and_the_set_up_is_tested() {
+    let world = World::with_discord(&[("server.public_url", "https://backup.example.com")]).await;
+    let backups = world.discord().channel("backups");
+    world.tells(&backups, "");
+    world.discord().hook_to(&"https://backup.example.com/hooks/discord".parse().unwrap());
+    let before = world.refward(&["discord", "test"]).await;
+    insta::assert_snapshot!(seen(&world, &before).replace(&backups.id, "BACKUPS"), @"");
+    let registered = world.refward(&["discord", "register"]).await;
+    insta::assert_snapshot!(seen(&world, &registered), @"");
+    assert_eq!(world.discord().commands()[0]["name"], "refward");
+
+    let after = world.refward(&["discord", "test", "--json"]).await;
+    assert_eq!(after.code, 0, "{}", after.stderr);
+    let findings = after.json();
+    assert!(findings.as_array().unwrap().iter().all(|finding| finding["well"] == true), "{findings}");
+}
+
+#[tokio::test]
+async fn without_an_application_it_is_said_where_to_begin() {
+    let world = World::new().await;
+    let ran = world.refward(&["discord", "test"]).await;
+    insta::assert_snapshot!(format!("{}=> {}", ran.stderr, ran.code), @"");
+}
