@@ -49,7 +49,7 @@ fn open(settings: &Settings) -> Result<Option<Box<dyn Platform>>> {
 fn settings_for(discord: &FakeDiscord) -> Settings {
     use secrecy::ExposeSecret as _;
     let mut settings = Settings::defaults().unwrap();
-    settings.server.public_url = "https://backup.example.com".to_owned();
+    settings.server.public_url = "https://backup.example.com".into();
     settings.discord.application_id = discord.application_id();
     settings.discord.public_key = discord.public_key();
     settings.discord.server = discord.server();

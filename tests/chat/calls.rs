@@ -108,8 +108,8 @@ async fn what_goes_wrong_is_told_in_words() {
     → in Discord: Edit Channel, Permissions, Advanced Permissions: add the bot's role and allow View Channel and Send Messages
     ");
     channel.delete();
-    insta::assert_snapshot!(told(&error_of(&*platform, &channel).await), @"
-    NotFound: the channel 1573663737951289349 is gone
+    insta::assert_snapshot!(hidden(&channel, &error_of(&*platform, &channel).await), @"
+    NotFound: the channel CHANNEL is gone
     → if the settings name it, name another one there
     ");
 

@@ -21,8 +21,8 @@ fn alone() -> &'static dyn Platform {
 
 fn opened() -> Box<dyn Platform> {
     let mut settings = refward::config::Settings::defaults().unwrap();
-    settings.discord.application_id = "1".to_owned();
-    settings.discord.public_key = "67c6bd767ca099e79efac9fcce4d2022a63bf7dea780e7f3d813f694c1597089".to_owned();
+    settings.discord.application_id = "1".into();
+    settings.discord.public_key = "67c6bd767ca099e79efac9fcce4d2022a63bf7dea780e7f3d813f694c1597089".into();
     settings.discord.token_file = crate::token_file("t0ken");
     open(&settings).unwrap().unwrap()
 }

@@ -258,9 +258,9 @@ mod tests {
         limits.observed(&lane("1"), &left("0", "1"));
         let mut waits = Vec::new();
         for _ in 0..4 {
-            waits.push(admitted(&limits, &lane("1")).await.as_secs_f64().round());
+            waits.push(admitted(&limits, &lane("1")).await.as_secs());
         }
-        assert_eq!(waits, [1.0, 0.0, 1.0, 0.0]);
+        assert_eq!(waits, [1, 0, 1, 0]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -269,7 +269,7 @@ mod tests {
         limits.observed(&lane("1"), &left("0", "30"));
         let error = limits.admit(&lane("1")).await.expect_err("half a minute");
         let Kind::Throttled { retry_after } = error.kind() else { panic!("{error:?}") };
-        assert_eq!(retry_after.as_secs_f64().round(), 30.0);
+        assert!(retry_after > Duration::from_secs(29), "{retry_after:?}");
         assert_eq!(error.to_string(), "we call Discord again in 30 s, as it wants");
     }
 
