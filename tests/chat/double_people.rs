@@ -1,6 +1,7 @@
 //! The double lets people do what Discord lets them do, and takes answers as long as Discord does.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -147,11 +148,17 @@ async fn a_token_is_worth_nothing_before_the_first_answer_after_a_late_one_and_a
     let late = original(&discord, &heard.lock().unwrap()[1]);
     assert_eq!(bot.patch(&late, &edit).await.code(), (404, 10015));
 
+    discord.by_the_clock(Duration::ZERO);
+    mona.says(&channel, "/refward status").await;
+    let measured = original(&discord, &heard.lock().unwrap()[2]);
+    assert_eq!(bot.patch(&measured, &edit).await.code(), (404, 10015));
+    discord.by_the_clock(Duration::MAX);
+
     discord.expire_tokens();
     assert_eq!(bot.patch(&original(&discord, &before), &edit).await.code(), (401, 50027));
     mona.says(&channel, "/refward status").await;
     discord.move_clock(15 * 60);
-    let old = original(&discord, &heard.lock().unwrap()[2]);
+    let old = original(&discord, &heard.lock().unwrap()[3]);
     assert_eq!(bot.patch(&old, &edit).await.code(), (401, 50027));
     let invented = format!("/webhooks/{}/invented/messages/@original", discord.application_id());
     assert_eq!(bot.patch(&invented, &edit).await.code(), (401, 50027));

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::FakeDiscord;
-use super::interactions::{Letter, Stage};
+use super::interactions::Stage;
+use super::letters::Letter;
 use super::messages::{EPHEMERAL, Post};
 use super::state::rights;
 use crate::support::world::eventually;

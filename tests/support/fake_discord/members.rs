@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::FakeDiscord;
 use super::answers::{Channel, Message, Suggestion, Told};
-use super::interactions::{Kind, Letter};
+use super::interactions::Kind;
+use super::letters::Letter;
 use super::state::Somebody;
 
 /// Somebody on the server.

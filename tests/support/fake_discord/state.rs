@@ -39,10 +39,10 @@ pub struct State {
     pub faults: Faults,
     /// How far the double's clock is ahead of ours.
     pub ahead: TimeDelta,
-    /// How long the next answer to an interaction is taken to have needed.
-    pub slow: Option<Duration>,
-    /// Whether the time that answers really need counts.
-    pub by_the_clock: bool,
+    /// The next first answer comes too late.
+    pub late: bool,
+    /// And every one that takes longer than this.
+    pub first_answer_within: Option<Duration>,
     pub seen: Vec<Seen>,
     pub violations: Vec<String>,
     made: u64,
@@ -114,8 +114,8 @@ impl State {
             limits: Limits::default(),
             faults: Faults::default(),
             ahead: TimeDelta::zero(),
-            slow: None,
-            by_the_clock: false,
+            late: false,
+            first_answer_within: None,
             seen: Vec::new(),
             violations: Vec::new(),
             made: 0,
