@@ -9,6 +9,7 @@ use serenity::model::application::{CommandDataOptionValue, Interaction};
 
 use crate::bot::{Bot, application};
 use crate::support::fake_discord::{Channel, FakeDiscord, Member};
+use crate::support::world::eventually;
 
 /// A server with a command, and an application that answers with `first` whatever it is asked.
 async fn asked(first: Value) -> (FakeDiscord, Member, Channel, Arc<Mutex<Vec<Value>>>) {
@@ -271,4 +272,20 @@ async fn an_endpoint_is_probed_before_it_is_taken() {
     discord.probe().await.unwrap();
     discord.hook_to(&"http://127.0.0.1:1/hooks/discord".parse().unwrap());
     assert!(discord.probe().await.unwrap_err().contains("a sign of life"));
+}
+
+#[tokio::test]
+async fn a_first_answer_can_be_overtaken() {
+    let (discord, mona, channel, heard) = asked(later(true)).await;
+    discord.overtake();
+    let bot = Bot::of(&discord);
+    let too_soon = async {
+        let interaction = eventually(async || heard.lock().unwrap().first().cloned(), || "a question".to_owned()).await;
+        let original = original(&discord, &interaction);
+        (bot.patch(&original, &json!({ "content": "quick" })).await.code(), original)
+    };
+    let (told, (refused, original)) = tokio::join!(mona.says(&channel, "/refward status"), too_soon);
+    assert_eq!(refused, (404, 10015));
+    assert_eq!(bot.patch(&original, &json!({ "content": "again" })).await.status, 200);
+    assert_eq!(told.answer().await.text(), "again");
 }

@@ -39,6 +39,8 @@ pub struct Asked {
     pub pressed: Option<String>,
     pub at: DateTime<Utc>,
     pub stage: Stage,
+    /// How often somebody used its token before there was a first answer.
+    pub too_soon: usize,
 }
 
 /// How far an interaction is.
@@ -64,6 +66,7 @@ impl State {
             pressed: pressed.map(str::to_owned),
             at: self.now(),
             stage: Stage::Waiting,
+            too_soon: 0,
         };
         let member = self.member(by).unwrap();
         let room = self.channel(channel).unwrap_or_else(|| panic!("there is no channel {channel}"));
@@ -178,6 +181,7 @@ impl State {
         }
         // Before the first answer has arrived, and when it never does, Discord knows nothing under this token.
         let Stage::Answered { message: Some(message), .. } = self.asked[place].stage.clone() else {
+            self.asked[place].too_soon += 1;
             return Err(error(10015));
         };
         if matches!((method, rest), ("POST", [])) {

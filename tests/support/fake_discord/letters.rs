@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::FakeDiscord;
 use super::answers::Told;
 use super::interactions::{Kind, TOKENS_LAST};
+use crate::support::world::eventually;
 
 /// Signed bytes for the application.
 #[derive(Clone)]
@@ -69,6 +70,10 @@ impl Letter {
         Self { timestamp, ..self }
     }
 
+    fn overtaken(&self) -> bool {
+        self.discord.state().asked.iter().any(|asked| asked.id == self.id && asked.too_soon > 0)
+    }
+
     /// Sends it to the application, and takes its answer if it is the first.
     pub async fn send(&self) -> Told {
         let (endpoint, http) = (self.discord.endpoint(), &self.discord.inner.http);
@@ -90,6 +95,9 @@ impl Letter {
             Err(_) => (0, Value::Null),
         };
         let took = since.elapsed();
+        if std::mem::take(&mut self.discord.state().overtaken) {
+            eventually(async || self.overtaken().then_some(()), || "somebody to edit too soon".to_owned()).await;
+        }
         self.discord.state().answered(&self.id, status, &first, took);
         Told { discord: self.discord.clone(), sent: self.clone(), status, first, took }
     }
@@ -104,6 +112,11 @@ impl FakeDiscord {
     /// From now on the time counts that first answers really take. Discord gives them 3 seconds.
     pub fn by_the_clock(&self, within: Duration) {
         self.state().first_answer_within = Some(within);
+    }
+
+    /// The next first answer is on its way until an answer that should come after it has come, and was refused.
+    pub fn overtake(&self) {
+        self.state().overtaken = true;
     }
 
     /// All interactions so far are 15 minutes old.

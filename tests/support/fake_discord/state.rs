@@ -43,6 +43,8 @@ pub struct State {
     pub late: bool,
     /// And every one that takes longer than this.
     pub first_answer_within: Option<Duration>,
+    /// The next first answer is on its way until somebody edits too soon.
+    pub overtaken: bool,
     pub seen: Vec<Seen>,
     pub violations: Vec<String>,
     made: u64,
@@ -116,6 +118,7 @@ impl State {
             ahead: TimeDelta::zero(),
             late: false,
             first_answer_within: None,
+            overtaken: false,
             seen: Vec::new(),
             violations: Vec::new(),
             made: 0,
