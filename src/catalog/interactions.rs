@@ -65,6 +65,17 @@ impl Catalog {
         })
     }
 
+    /// Keeps what came of it so far with what was asked.
+    pub async fn keep_interaction(&self, id: &str, asked: Value) -> Result<()> {
+        interaction::Entity::update_many()
+            .col_expr(Column::Asked, Expr::value(asked))
+            .filter(Column::Id.eq(id))
+            .exec(&self.write)
+            .await
+            .map(drop)
+            .during("keeping what came of what was asked")
+    }
+
     /// It was answered: what opens the answer is forgotten.
     pub async fn answered(&self, id: &str) -> Result<()> {
         interaction::Entity::update_many()

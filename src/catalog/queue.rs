@@ -53,6 +53,8 @@ pub mod job_kind {
     pub const SHOW: &str = "show";
     /// Tells a chat's channels what went well; the subject is the chat.
     pub const DIGEST: &str = "digest";
+    /// Reads all objects of a repository for somebody who asked; the subject is its id.
+    pub const VERIFY: &str = "verify";
     /// Carries out the restores of a repository that were approved; the subject is its id.
     pub const RESTORE: &str = "restore";
 
@@ -65,7 +67,7 @@ pub mod job_kind {
     /// All of them.
     pub const ALL: &[&str] = &[
         SYNC_REPO, DISCOVER, FOLLOW_APP, CATCH_UP, RETAIN, COMPACT, PRUNE, DRILL, READ_SHARE, WATCH, DELIVER, ANSWER,
-        LINK, SHOW, DIGEST, RESTORE,
+        LINK, SHOW, DIGEST, VERIFY, RESTORE,
     ];
 }
 
@@ -267,6 +269,18 @@ impl Catalog {
         put_back(&tx, back).await.during(DOING)?;
         tx.commit().await.during(DOING)?;
         Ok(true)
+    }
+
+    /// The job of that kind and subject; the one that runs, if another waits behind it.
+    pub async fn job(&self, kind: &str, subject: &str) -> Result<Option<Job>> {
+        let row = job::Entity::find()
+            .filter(Column::Kind.eq(kind))
+            .filter(Column::Subject.eq(subject))
+            .order_by_desc(Column::State)
+            .one(&self.read)
+            .await
+            .during("looking up a job")?;
+        Ok(row.map(Job::from))
     }
 
     /// Every job there is, in the order in which they would run.

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each turning words into a call of `ops` and its answer into a table or JSON.
 
 mod apps;
+mod ask;
 mod audit;
 mod backup;
 mod catalog;
@@ -130,6 +131,8 @@ enum Command {
     Prune(prune::Args),
     /// Prove now that repositories can be restored: in scratch, checked by git, every reference compared.
     Drill(which::Which),
+    /// Ask as people do in a chat, with every right.
+    Ask(ask::Args),
     /// What was proved, when and how, signed: for people as Markdown, for programs as JSON.
     Report(report::Args),
     /// Discord, as people ask from there: offer the commands, say what is wrong with the set-up.
@@ -244,6 +247,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Compact(args) => compact::run(context, args).await,
         Command::Prune(args) => prune::run(context, args).await,
         Command::Drill(args) => drill::run(context, args).await,
+        Command::Ask(args) => ask::run(context, args).await,
         Command::Report(args) => report::run(context, args).await,
         Command::Discord(command) => discord::run(context, command).await,
         Command::Grants(command) => grants::run(context, command).await,

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::apps::describe_door;
 use super::{Context, output};
 use crate::assembly::clear_drills;
-use crate::desk;
+use crate::desk::{self, Desk};
 use crate::domain::{Error, Result};
 use crate::jobs::{Scheduler, Workers};
 use crate::ops::accept::{Receiver, StoredSecrets};
@@ -145,7 +145,8 @@ async fn state(services: &Arc<Services>, workers: Option<&Workers>) -> Result<St
         .install_recorder()
         .map_err(|error| Error::bug("cannot collect metrics").detail(error))?;
     let setup = Some(Setup::new(Arc::clone(services)));
-    Ok(State { receiver, checks, metrics, setup, max_body: services.settings.server.max_body })
+    let desk = (!services.chats.is_empty()).then(|| Desk::new(Arc::clone(services)));
+    Ok(State { receiver, checks, metrics, setup, desk, max_body: services.settings.server.max_body })
 }
 
 async fn stop_signal() -> Result<()> {

@@ -87,7 +87,9 @@ impl Vault {
             progress(Progress { done, total });
         };
         if !self.keys.is_sealed() {
-            let mut records = std::pin::pin!(self.records(repo, live.iter().map(|stored| stored.extent)));
+            // Gathered first: a closure over references that lives across `await` is not `Send` enough for a job.
+            let extents: Vec<Extent> = live.iter().map(|stored| stored.extent).collect();
+            let mut records = std::pin::pin!(self.records(repo, extents.into_iter()));
             let mut before: Option<Before> = None;
             while let Some((extent, record)) = records.next().await {
                 before = check.object(extent, record, before)?;

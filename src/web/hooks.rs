@@ -1,4 +1,4 @@
-//! `POST /hooks/{forge}`: the forge is named by the path, never guessed from headers.
+//! `POST /hooks/{sender}`: the forge, or the chat platform, is named by the path, never guessed from headers.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde_json::json;
 
-use super::State;
 use super::error::Failure;
+use super::{State, chat};
 use crate::ops::accept::{Outcome, Rejected};
 
 /// How long a body may take; GitHub gives up after 10 s itself.
@@ -16,14 +16,18 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) async fn receive(
     request: HttpRequest,
-    forge: web::Path<String>,
+    sender: web::Path<String>,
     body: web::Payload,
     state: web::Data<State>,
 ) -> Result<HttpResponse, Failure> {
+    let forge = sender.into_inner();
+    if let Some(desk) = state.desk.as_ref().filter(|desk| desk.has(&forge)) {
+        return chat::receive(&request, &forge, body, desk).await;
+    }
     if !state.receiver.is_open(&forge).await? {
         return Ok(answer(Outcome::Rejected(Rejected::Unauthenticated)));
     }
-    let body = match read(body, state.max_body).await {
+    let body = match read(body, state.max_body, BODY_TIMEOUT).await {
         Ok(body) => body,
         Err(status) => return Ok(refused(status, status.canonical_reason().unwrap_or_default())),
     };
@@ -31,8 +35,8 @@ pub(super) async fn receive(
     Ok(answer(outcome))
 }
 
-async fn read(body: web::Payload, limit: usize) -> Result<Bytes, StatusCode> {
-    match tokio::time::timeout(BODY_TIMEOUT, body.to_bytes_limited(limit)).await {
+pub(super) async fn read(body: web::Payload, limit: usize, patience: Duration) -> Result<Bytes, StatusCode> {
+    match tokio::time::timeout(patience, body.to_bytes_limited(limit)).await {
         Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
         Ok(Err(_)) => Err(StatusCode::PAYLOAD_TOO_LARGE),
         Ok(Ok(Err(_))) => Err(StatusCode::BAD_REQUEST),
@@ -41,7 +45,7 @@ async fn read(body: web::Payload, limit: usize) -> Result<Bytes, StatusCode> {
 }
 
 /// actix speaks an older `http` than everybody else.
-fn headers(request: &HttpRequest) -> http::HeaderMap {
+pub(super) fn headers(request: &HttpRequest) -> http::HeaderMap {
     let pairs = request.headers().iter().filter_map(|(name, value)| {
         let name = http::HeaderName::from_bytes(name.as_str().as_bytes()).ok()?;
         Some((name, http::HeaderValue::from_bytes(value.as_bytes()).ok()?))
@@ -65,6 +69,6 @@ fn answer(outcome: Outcome) -> HttpResponse {
     HttpResponse::build(status).json(json!({ "status": outcome.word() }))
 }
 
-fn refused(status: StatusCode, why: &str) -> HttpResponse {
+pub(super) fn refused(status: StatusCode, why: &str) -> HttpResponse {
     HttpResponse::build(status).json(json!({ "status": "refused", "error": why }))
 }

@@ -1,5 +1,6 @@
 //! The HTTP side: webhooks, health and metrics.
 
+mod chat;
 mod error;
 mod health;
 mod hooks;
@@ -14,6 +15,7 @@ use actix_web::{App, HttpServer, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::config;
+use crate::desk::Desk;
 use crate::domain::{Error, Result};
 use crate::ops::accept::Receiver;
 use crate::ops::setup::Setup;
@@ -30,6 +32,8 @@ pub struct State {
     pub metrics: PrometheusHandle,
     /// What `/setup` does. `None`: there is none.
     pub setup: Option<Setup>,
+    /// Takes what chat platforms send. `None`: none is switched on.
+    pub desk: Option<Desk>,
     /// The largest webhook body.
     pub max_body: usize,
 }
@@ -73,7 +77,7 @@ impl Running {
 
 fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/hooks/{forge}").post(hooks::receive))
+        .service(web::resource("/hooks/{sender}").post(hooks::receive))
         .service(web::resource("/healthz").get(health::alive))
         .service(web::resource("/readyz").get(health::ready))
         .service(web::resource("/metrics").get(health::metrics))

@@ -1,0 +1,121 @@
+//! Who gets in: signatures, replays, channels, grants.
+
+use chrono::{TimeDelta, Utc};
+use refward::domain::Role;
+
+use super::scene::Scene;
+
+#[tokio::test]
+async fn what_discord_did_not_sign_lately_is_not_taken() {
+    let scene = Scene::new().await;
+    let mona = scene.person("mona", Role::Viewer).await;
+    let letter = mona.writes(&scene.ops, "/refward status");
+    assert_eq!(letter.clone().forged().send().await.status, 401);
+    assert_eq!(letter.clone().tampered("status", "backup").send().await.status, 401);
+    assert_eq!(letter.clone().signed_at(Utc::now() - TimeDelta::hours(1)).send().await.status, 401);
+    assert!(scene.recorded("status").await.is_empty(), "something was done for somebody unknown");
+    // The same words, signed and in time.
+    assert_eq!(letter.send().await.status, 200);
+    scene.world.discord().forgive_violations();
+}
+
+#[tokio::test]
+async fn what_is_sent_twice_is_done_once() {
+    let scene = Scene::new().await;
+    let mona = scene.person("mona", Role::Operator).await;
+    let told = mona.says(&scene.ops, "/refward backup repo:acme/api").await;
+    assert_eq!(scene.world.discord().replay(&told).await.status, 409);
+    told.answer().await.says("Nothing has changed since").await;
+    assert_eq!(scene.world.discord().replay(&told).await.status, 409);
+    assert_eq!(scene.recorded("backup").await, ["mona Asked"]);
+}
+
+#[tokio::test]
+async fn nobody_may_anything_until_somebody_grants_it_and_nothing_any_more_once_that_ends() {
+    let scene = Scene::new().await;
+    let eve = scene.world.discord().member("eve");
+    let refused = eve.says(&scene.ops, "/refward backup repo:acme/api").await;
+    assert!(refused.private());
+    let unknown = refused.answer().await.text();
+    let nowhere = eve.says(&scene.ops, "/refward backup repo:acme/nowhere").await.answer().await.text();
+    assert_eq!(unknown.replace("acme/api", "X"), nowhere.replace("acme/nowhere", "X"), "what exists shows");
+    let status = eve.says(&scene.ops, "/refward status").await.answer().await.text();
+    assert!(status.contains("takes the role viewer"), "{status}");
+
+    let eve = scene.person("eve", Role::Viewer).await;
+    let status = eve.says(&scene.ops, "/refward status").await.answer().await.text();
+    assert!(status.contains("acme/api"), "{status}");
+    let refused = eve.says(&scene.ops, "/refward backup repo:acme/api").await.answer().await.text();
+    assert!(refused.contains("takes the role operator for acme/api; you are viewer"), "{refused}");
+
+    let catalog = scene.catalog().await;
+    let grant = catalog.grants().await.unwrap().remove(0);
+    catalog.revoke_grant(grant.id, &refward::domain::By::cli("root")).await.unwrap();
+    let status = eve.says(&scene.ops, "/refward status").await.answer().await.text();
+    assert!(status.contains("you have none"), "{status}");
+    assert_eq!(scene.recorded("backup").await, ["eve Refused", "eve Refused", "eve Refused"]);
+    assert_eq!(scene.recorded("status").await, ["eve Refused", "eve Done", "eve Refused"]);
+}
+
+#[tokio::test]
+async fn a_grant_reaches_no_further_than_its_scope() {
+    let scene = Scene::new().await;
+    scene.world.github.org("acme").repo("web").await;
+    scene.world.idle().await;
+    let lisa = scene.person_with("lisa", Role::Operator, Some("acme/web")).await;
+    let status = lisa.says(&scene.ops, "/refward status").await.answer().await.text();
+    assert!(status.contains("acme/web") && !status.contains("acme/api"), "{status}");
+    let api = lisa.says(&scene.ops, "/refward snapshots repo:acme/api").await.answer().await.text();
+    assert!(api.contains("or it is not yours to see"), "{api}");
+    let suggested = lisa.types(&scene.ops, "/refward backup repo:a|").await;
+    assert_eq!(suggested.iter().map(|one| one.value.as_str()).collect::<Vec<_>>(), ["acme/web"]);
+    // What is about everything is not hers, either.
+    let credentials = lisa.says(&scene.ops, "/refward credentials").await.answer().await.text();
+    assert!(credentials.contains("for all repositories"), "{credentials}");
+}
+
+#[tokio::test]
+async fn commands_are_answered_only_in_the_channels_that_the_settings_say() {
+    let world = crate::support::world::World::with_discord(&[]).await;
+    let ops = world.discord().channel("ops");
+    let settings = world.folder().join("refward.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, format!("{text}\n[discord]\ncommands_in = [\"{}\"]\n", ops.id)).unwrap();
+    let scene = Scene::in_world(world).await;
+    let mona = scene.person("mona", Role::Viewer).await;
+    let lobby = scene.world.discord().channel("lobby");
+    let refused = mona.says(&lobby, "/refward status").await;
+    assert!(refused.private());
+    assert!(refused.answer().await.text().contains("does not answer in this channel"));
+    assert!(mona.types(&lobby, "/refward backup repo:a|").await.is_empty());
+    assert!(mona.says(&scene.ops, "/refward status").await.answer().await.text().contains("acme/api"));
+    assert_eq!(scene.recorded("status").await, ["mona Done"]);
+}
+
+#[tokio::test]
+async fn the_first_admin_says_a_code_once() {
+    let scene = Scene::new().await;
+    let discord = scene.world.discord();
+    let (mona, eve) = (discord.member("mona"), discord.member("eve"));
+    let settings = refward::config::Settings::load(&scene.world.folder().join("refward.toml")).unwrap();
+    let services = refward::services::Services::open(settings).await.unwrap();
+    let code = refward::ops::people::claim_code(&services, &refward::domain::By::cli("root")).await.unwrap().code;
+    let code = secrecy::ExposeSecret::expose_secret(&code).to_owned();
+    let claim = format!("/refward claim code:{code}");
+    let admin = mona.says(&scene.ops, &claim).await.answer().await.text();
+    assert!(admin.contains("admin of everything"), "{admin}");
+    let late = eve.says(&scene.ops, &claim).await.answer().await.text();
+    assert!(late.contains("opens nothing"), "{late}");
+    let wrong = eve.says(&scene.ops, "/refward claim code:guess").await.answer().await.text();
+    assert!(wrong.contains("opens nothing"), "{wrong}");
+    // The code is nowhere in the database, not even where what was asked is kept.
+    for file in std::fs::read_dir(scene.world.folder()).unwrap() {
+        let path = file.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            let found = bytes.windows(code.len()).any(|window| window == code.as_bytes());
+            assert!(!found, "the code is in {}", path.display());
+        }
+    }
+    assert!(!scene.service.log().contains(&code), "the code is in the log");
+}

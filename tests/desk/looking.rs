@@ -1,0 +1,60 @@
+//! What is only looked at.
+
+use refward::domain::Role;
+
+use super::scene::Scene;
+
+#[tokio::test]
+async fn whoever_may_look_sees_how_things_stand_privately() {
+    let scene = Scene::new().await;
+    let mona = scene.person("mona", Role::Viewer).await;
+    let told = mona.says(&scene.ops, "/refward status repo:acme/api").await;
+    assert!(told.private());
+    let text = told.answer().await.text();
+    assert!(text.contains("acme/api") && text.contains("no restore was proved yet"), "{text}");
+    let snapshots = mona.says(&scene.ops, "/refward snapshots repo:acme/api").await.answer().await.text();
+    assert!(snapshots.contains("1 snapshot"), "{snapshots}");
+    let journal = mona.says(&scene.ops, "/refward journal repo:acme/api ref:main").await.answer().await.text();
+    assert!(journal.contains("1 move"), "{journal}");
+    let help = mona.says(&scene.ops, "/refward help").await.answer().await.text();
+    assert!(help.contains("/refward restore repo [ref] [at] [to]") && help.contains("viewer"), "{help}");
+    assert!(scene.ops.messages().is_empty(), "what only they may see stands in the channel");
+}
+
+#[tokio::test]
+async fn the_journal_of_a_private_repository_is_for_who_may_read_it_on_the_forge_now() {
+    let scene = Scene::new().await;
+    let vault = scene.world.github.org("acme").repo("keys").await;
+    let work = vault.work().await;
+    work.commit("one").await;
+    work.push(&["main"]).await;
+    scene.world.snapshot("acme/keys", 1).await;
+    let lisa = scene.person("lisa", Role::Admin).await;
+    let look = "/refward journal repo:acme/keys";
+    let nobody = lisa.says(&scene.ops, look).await.answer().await.text();
+    assert!(nobody.contains("/refward link"), "{nobody}");
+    assert!(lisa.types(&scene.ops, "/refward journal repo:acme/keys ref:m|").await.is_empty(), "a branch is suggested");
+
+    scene.link(&lisa, "lisa").await;
+    let refused = lisa.says(&scene.ops, look).await.answer().await.text();
+    assert!(refused.contains("you may not read acme/keys now"), "{refused}");
+    vault.collaborator("lisa", "read");
+    let seen = lisa.says(&scene.ops, look).await.answer().await.text();
+    assert!(seen.contains("1 move"), "{seen}");
+    // What is public they may read all the time.
+    assert!(lisa.says(&scene.ops, "/refward journal repo:acme/api").await.answer().await.text().contains("1 move"));
+}
+
+#[tokio::test]
+async fn names_that_look_like_markup_or_mentions_call_nobody() {
+    let scene = Scene::new().await;
+    let mona = scene.person("mona", Role::Viewer).await;
+    let work = scene.api.work().await;
+    work.commit("two").await;
+    work.git(&["branch", "@everyone/**now**"]).await;
+    work.push(&["@everyone/**now**"]).await;
+    scene.world.snapshot("acme/api", 2).await;
+    let journal = mona.says(&scene.ops, "/refward journal repo:acme/api").await.answer().await;
+    assert!(journal.text().contains("everyone"), "{}", journal.text());
+    assert!(journal.pings().is_empty() && journal.mentions().is_empty(), "{:?}", journal.pings());
+}

@@ -1,0 +1,116 @@
+//! Restores, from the plan to the receipt.
+
+use refward::domain::Role;
+
+use super::scene::Scene;
+use crate::support::fake_discord::{Member, Message};
+
+impl Scene {
+    /// Somebody who may restore here, and push there.
+    async fn restorer(&self, name: &str) -> Member {
+        let member = self.person(name, Role::Restorer).await;
+        self.api.collaborator(name, "write");
+        self.link(&member, name).await;
+        member
+    }
+
+    /// Somebody pushes rubbish over `main`; gives what was there before.
+    async fn overwritten(&self) -> String {
+        let good = self.api.tip("refs/heads/main").await;
+        let work = self.api.work().await;
+        work.git(&["checkout", "--quiet", "--orphan", "rubbish"]).await;
+        work.commit("rubbish").await;
+        work.push(&["--force", "rubbish:main"]).await;
+        self.world.snapshot("acme/api", 2).await;
+        good
+    }
+
+    async fn plan(&self, member: &Member, words: &str) -> Message {
+        member.says(&self.ops, &format!("/refward restore repo:acme/api {words}")).await.answer().await
+    }
+}
+
+#[tokio::test]
+async fn a_new_branch_needs_no_second_person() {
+    let scene = Scene::new().await;
+    let mona = scene.restorer("mona").await;
+    let good = scene.overwritten().await;
+    let plan = scene.plan(&mona, "ref:main at:1").await;
+    assert!(plan.private() && plan.text().contains("nothing has happened yet"), "{}", plan.text());
+    mona.presses(&plan, "Confirm").await;
+    plan.says("is done").await;
+    assert_eq!(scene.api.tip("refs/heads/restored-1/main").await, good);
+    scene.ops.says("is done").await;
+}
+
+#[tokio::test]
+async fn what_is_overwritten_takes_two_people_and_the_channel_follows_it() {
+    let scene = Scene::new().await;
+    let (mona, lisa) = (scene.restorer("mona").await, scene.restorer("lisa").await);
+    let good = scene.overwritten().await;
+    let bad = scene.api.tip("refs/heads/main").await;
+    let plan = scene.plan(&mona, "ref:main at:1 to:same").await;
+    assert!(plan.text().contains("a second person has to approve it"), "{}", plan.text());
+    mona.presses(&plan, "Confirm").await;
+    plan.says("waits for a second person").await;
+    assert_eq!(scene.api.tip("refs/heads/main").await, bad, "it was restored without a second person");
+    let standing = scene.ops.says("waits for a second person").await;
+
+    // Whoever asked sees it, and cannot approve it.
+    let own = mona.presses(&standing, "Show plan").await.answer().await;
+    assert_eq!(own.buttons(), ["Cancel"]);
+    let second = lisa.presses(&standing, "Show plan").await;
+    assert!(second.private());
+    let second = second.answer().await;
+    lisa.presses(&second, "Approve").await;
+    second.says("is done").await;
+    standing.says("is done").await;
+    assert_eq!(scene.api.tip("refs/heads/main").await, good);
+    assert_eq!(scene.ops.messages().len(), 1, "one message for one thing");
+    assert!(standing.pings().is_empty(), "{:?}", standing.pings());
+    let receipt = mona.presses(&standing, "Show receipt").await.answer().await.text();
+    assert!(receipt.contains("holds what was there before"), "{receipt}");
+}
+
+#[tokio::test]
+async fn a_button_pressed_twice_or_by_somebody_else_does_nothing_more() {
+    let scene = Scene::new().await;
+    let (mona, eve) = (scene.restorer("mona").await, scene.person("eve", Role::Viewer).await);
+    scene.overwritten().await;
+    let plan = scene.plan(&mona, "ref:main at:1 to:same").await;
+    let confirm = plan.button("Confirm");
+    mona.presses_id(&plan, &confirm).await;
+    plan.says("waits for a second person").await;
+    let standing = scene.ops.says("waits for a second person").await;
+    let looked = eve.presses(&standing, "Show plan").await.answer().await;
+    assert!(looked.buttons().is_empty(), "{:?}", looked.buttons());
+    // Their buttons would not let them.
+    let forced = eve.presses_id(&standing, &confirm).await.answer().await.text();
+    assert!(!forced.contains("is done"), "{forced}");
+    let approve = confirm.replace("confirm", "approve");
+    let forced = eve.presses_id(&standing, &approve).await.answer().await.text();
+    assert!(forced.contains("takes the role restorer"), "{forced}");
+    let own = mona.presses_id(&standing, &approve).await.answer().await.text();
+    assert!(own.contains("somebody else"), "{own}");
+    mona.presses_id(&plan, &confirm).await;
+    plan.says("waits for a second person").await;
+    assert_eq!(scene.recorded("restore.confirm").await.iter().filter(|row| *row == "mona Approved").count(), 1);
+}
+
+#[tokio::test]
+async fn a_reference_that_moves_after_the_plan_gets_a_new_plan() {
+    let scene = Scene::new().await;
+    let mona = scene.restorer("mona").await;
+    scene.overwritten().await;
+    let plan = scene.plan(&mona, "ref:main at:1 to:same").await;
+    let work = scene.api.work().await;
+    work.commit("three").await;
+    work.push(&["main"]).await;
+    let newest = scene.api.tip("refs/heads/main").await;
+    mona.presses(&plan, "Confirm").await;
+    plan.says("This is the plan as it is now").await;
+    assert_eq!(scene.api.tip("refs/heads/main").await, newest);
+    assert_eq!(plan.buttons(), ["Confirm", "Cancel"]);
+    mona.presses(&plan, "Cancel").await;
+    plan.says("is cancelled").await;
+}
