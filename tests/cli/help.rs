@@ -43,6 +43,9 @@ async fn everything_at_a_glance() {
       report       What was proved, when and how, signed: for people as Markdown, for programs as JSON
       discord      Discord, as people ask from there: offer the commands, say what is wrong with the
                    set-up
+      grants       Who may do what from a chat
+      people       Who people are on the forges
+      audit        Who asked for what, and what became of it; and that none of it was changed
       catalog      Tend the database
       help         Print this message or the help of the given subcommand(s)
 

@@ -195,7 +195,7 @@ async fn what_protects_less_waits_and_can_be_taken_back() {
     => 0
     ");
     insta::assert_snapshot!(told(&world, &["policy", "set", "default", "retention.last=3"]).await, @"
-    error: a change of the policy default waits already: number 1, by mona
+    error: a change of the policy default waits already: number 1, by cli:mona
       take it back first: `refward policy revoke 1`
     => 2
     ");
@@ -209,7 +209,7 @@ async fn what_protects_less_waits_and_can_be_taken_back() {
     => 0
     ");
     insta::assert_snapshot!(told(&world, &["policy", "history"]).await, @"
-    1  [TIME] UTC  mona  set default: revoked by lisa
+    1  [TIME] UTC  cli:mona  set default: revoked by cli:lisa
       drill: 30d → 90d
       retention.within: 30d → 7d
     => 0
@@ -272,7 +272,7 @@ async fn a_second_person_approves() {
         "at once: no grace"
     );
     let history = world.ok(&["policy", "history", "default"]).await;
-    assert_eq!((&history[0]["actor"], &history[0]["decided_by"]), (&json!("mona"), &json!("lisa")));
+    assert_eq!((&history[0]["actor"], &history[0]["decided_by"]), (&json!("cli:mona"), &json!("cli:lisa")));
     assert_eq!(history[0]["before"]["retention"]["within"], "30d");
     assert_eq!(history[0]["after"]["retention"]["within"], "7d");
     assert_eq!(world.refward(&["policy", "revoke", "1"]).await.code, 3, "it has acted");
@@ -435,11 +435,11 @@ async fn what_no_rule_keeps_leaves_and_can_be_called_back() {
     // While a hold stands everything stays.
     world.ok(&["hold", "set", "acme/api", "--reason", "a lawsuit", "--as", "lisa"]).await;
     assert_eq!(leaving(&world, "acme/api").await, [] as [u64; 0]);
-    assert_eq!(explained(&world, "acme/api").await["spared"], "a hold by lisa: a lawsuit");
+    assert_eq!(explained(&world, "acme/api").await["spared"], "a hold by cli:lisa: a lawsuit");
     let _filters = filtered();
     insta::assert_snapshot!(told(&world, &["hold", "list"]).await, @"
-    REPOSITORY  SINCE (UTC)          BY    BECAUSE
-    acme/api    [TIME]  lisa  a lawsuit
+    REPOSITORY  SINCE (UTC)          BY        BECAUSE
+    acme/api    [TIME]  cli:lisa  a lawsuit
     => 0
     ");
     world.ok(&["forget"]).await;
