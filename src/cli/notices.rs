@@ -35,7 +35,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
 
 async fn test(context: &Context) -> Result<()> {
     let tried = notices::test(&*context.services().await?).await?;
-    output::print(context.json, &tried, |tried| tried.iter().map(describe_trial).collect())?;
+    output::print(context.json, &tried, |tried| describe_trials(tried))?;
     notices::failed(&tried).map_or(Ok(()), Err)
 }
 
@@ -52,12 +52,14 @@ fn describe_backlog(backlog: &Backlog) -> String {
     format!("\nNot handed over to {} since {} UTC: {count}{why}", backlog.receiver, output::time(backlog.since))
 }
 
-fn describe_trial(tried: &Tried) -> String {
-    match &tried.error {
-        None => format!("{:<8} took the message\n", tried.receiver),
+fn describe_trials(tried: &[Tried]) -> String {
+    let width = tried.iter().map(|tried| tried.receiver.len()).max().unwrap_or_default().max(8);
+    let describe = |Tried { receiver, error, hint }: &Tried| match error {
+        None => format!("{receiver:<width$} took the message\n"),
         Some(error) => {
-            let hint = tried.hint.as_ref().map(|hint| format!("         {hint}\n")).unwrap_or_default();
-            format!("{:<8} {error}\n{hint}", tried.receiver)
+            let hint = hint.as_ref().map(|hint| format!("{:<width$} {hint}\n", "")).unwrap_or_default();
+            format!("{receiver:<width$} {error}\n{hint}")
         }
-    }
+    };
+    tried.iter().map(describe).collect()
 }

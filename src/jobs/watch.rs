@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Windows;
 use super::alarms::{Alarm, alarm};
+use super::{Windows, announce};
 use crate::catalog::Repository;
 use crate::domain::{Error, RepoId, Result, Severity, command};
 use crate::services::Services;
@@ -18,6 +18,7 @@ pub async fn watch(services: &Services) -> Result<()> {
     watch.silent().await?;
     watch.proofs().await?;
     watch.drills().await?;
+    announce::forget_removed(services).await?;
     watch.storage().await
 }
 

@@ -120,7 +120,7 @@ pub async fn test(services: &Services) -> Result<Vec<Tried>> {
     }
     if tried.is_empty() {
         return Err(Error::misconfigured("the settings name no receiver of notices")
-            .hint("fill in [mail] or [webhook], or add [[discord.channels]], in the settings file"));
+            .hint("fill in [mail] or [webhook], or add a [[discord.channels]], in the settings file"));
     }
     Ok(tried)
 }

@@ -148,6 +148,8 @@ async fn while_discord_is_away_nothing_is_lost_and_nothing_comes_twice() {
     let list = world.refward(&["notices"]).await.stdout;
     assert!(list.contains(&format!("Not handed over to discord:{} since", ops.id)), "{list}");
     world.discord().up();
+    world.discord().fail(1, Fault::Limited { retry_after: 1.0, global: true });
+    world.discord().fail(1, Fault::Status(502));
     ops.says("let through").await;
     all_is_told(&world).await;
     let told = texts(&ops).split_off(before);
@@ -211,7 +213,7 @@ async fn a_channel_that_may_not_be_told_holds_up_no_other_and_gets_everything_la
     let [ops, secret] = ["ops", "secret"].map(|name| world.discord().channel(name));
     world.tells(&ops, "severity = \"info\"");
     world.tells(&secret, "");
-    let (_api, work, _service) = backing_up(&world).await;
+    let (_api, work, service) = backing_up(&world).await;
     secret.silence();
     rewrite(&work, "main").await;
     ops.says("history of acme/api was rewritten").await;
@@ -225,6 +227,18 @@ async fn a_channel_that_may_not_be_told_holds_up_no_other_and_gets_everything_la
     refused.says("is told again").await;
     all_is_told(&world).await;
     assert_eq!(with_words(&secret, "cannot be told anything"), 0, "{:#?}", texts(&secret));
+
+    // Whoever deletes the channel takes it out of the settings in the end.
+    secret.delete();
+    rewrite(&work, "main").await;
+    let gone = ops.says("Warning: Refward").await;
+    assert_ne!(gone.id, refused.id);
+    assert_eq!(service.stop().await, 0);
+    let file = world.folder().join("refward.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, settings.rsplit_once("[[discord.channels]]").unwrap().0).unwrap();
+    let _service = world.serve().await;
+    gone.says("do not name the channel").await;
 }
 
 #[tokio::test]

@@ -23,6 +23,10 @@ pub(super) use names::Names;
 pub use rule::Rule;
 pub use say::{Spot, say};
 
+/// The alarm about a channel that does not take what it should be told, and the beginning of its subject.
+const REFUSED: &str = "channel.refused";
+const RECEIVER: &str = "receiver:";
+
 /// A channel of a chat that is told of notices.
 pub(super) struct Channel<'a> {
     services: &'a Services,
@@ -147,7 +151,7 @@ pub async fn keep_standing(services: &Services, receiver: &str, refused: Option<
         Some(error) if error.kind().is_transient() => Ok(()),
         Some(error) => {
             let notice = NewNotice {
-                kind: "channel.refused",
+                kind: REFUSED,
                 severity: Severity::Warning,
                 text: format!("The channel {receiver} cannot be told anything: {error}. What waits for it is kept."),
                 subject: Some(subject),
@@ -160,8 +164,24 @@ pub async fn keep_standing(services: &Services, receiver: &str, refused: Option<
     }
 }
 
+/// Ends the alarms about channels that the settings do not name any more: nobody will try whether they take messages.
+pub(super) async fn forget_removed(services: &Services) -> Result<()> {
+    let named = |receiver: &str| {
+        let is = |chat: &str, id: &str| Some(services.chat(chat)?.channels().iter().any(|channel| channel.id == id));
+        receiver.split_once(':').and_then(|(chat, id)| is(chat, id)).unwrap_or_default()
+    };
+    for alarm in services.catalog.alarms().await?.into_iter().filter(|alarm| alarm.kind == REFUSED) {
+        let Some(receiver) = alarm.subject.strip_prefix(RECEIVER) else { continue };
+        if !named(receiver) {
+            let text = format!("The settings do not name the channel {receiver} any more.");
+            alarms::over(services, alarm.subject.clone(), text).await?;
+        }
+    }
+    Ok(())
+}
+
 fn refused_subject(receiver: &str) -> String {
-    format!("receiver:{receiver}")
+    format!("{RECEIVER}{receiver}")
 }
 
 #[cfg(test)]
