@@ -40,7 +40,7 @@ impl Description {
         if is_undocumented(call.path) {
             return Ok(());
         }
-        let (template, operation) = self.api.operation(call.method, call.path)?;
+        let (template, operation) = self.api.operation(call.method, &by_name(call.path))?;
         let parameters: Vec<&Value> = operation["parameters"]
             .as_array()
             .into_iter()
@@ -74,7 +74,7 @@ impl Description {
 
     fn answer(&self, method: &str, path: &str, reply: &Reply) -> Result<(), String> {
         // An unknown path was already complained about.
-        let Ok((template, operation)) = self.api.operation(method, path) else { return Ok(()) };
+        let Ok((template, operation)) = self.api.operation(method, &by_name(path)) else { return Ok(()) };
         let status = reply.status.to_string();
         let Some(answer) = operation["responses"].get(&status).map(|answer| self.api.resolve(answer)) else {
             return if reply.status < 300 { Err("there is no such answer".to_owned()) } else { Ok(()) };
@@ -108,6 +108,15 @@ fn is_undocumented(path: &str) -> bool {
             && known.iter().zip(&segments).all(|(known, given)| *known == "*" || known == given)
     };
     UNDOCUMENTED.iter().any(fits)
+}
+
+/// Redirects lead to a repository by its number, and there all is as it is below its name.
+fn by_name(path: &str) -> String {
+    let mut segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    if segments[0] == "repositories" && segments.len() > 1 {
+        segments.splice(..2, ["repos", "{owner}", "{repo}"]);
+    }
+    segments.join("/")
 }
 
 /// `OpenAPI` 3.0 says `nullable` where JSON Schema has a type of its own for null.
