@@ -134,6 +134,7 @@ impl Github {
         }
     }
 
+    /// Of all that gave it to them: teams, the organization, the enterprise; what is public gives everybody `read`.
     /// <https://docs.github.com/en/rest/collaborators/collaborators#get-repository-permissions-for-a-user>
     async fn rights_with(
         &self,
@@ -163,7 +164,6 @@ impl Github {
             "admin" => Ok(Rights::Admin),
             "write" => Ok(Rights::Write),
             "read" => Ok(Rights::Read),
-            "none" if is_public(&api, id).await? => Ok(Rights::Read),
             "none" => Ok(Rights::None),
             other => Err(Error::remote(format!(
                 "{} tells of a permission that we do not know: `{}`",
@@ -196,17 +196,6 @@ async fn login_now(api: &Api, id: u64) -> Result<Option<String>> {
         return Err(Error::remote(format!("{} tells of somebody else than user {id}", api.host.name())));
     }
     Ok(user.suspended_at.is_none().then_some(user.login))
-}
-
-/// Everybody may read it.
-async fn is_public(api: &Api, id: u64) -> Result<bool> {
-    #[derive(Deserialize)]
-    struct Found {
-        id: u64,
-        private: bool,
-    }
-    let found: Found = api.read(&api.get_good(&format!("/repositories/{id}")).await?)?;
-    Ok(found.id == id && !found.private)
 }
 
 /// Why a credential cannot find out what others may do.
