@@ -20,6 +20,7 @@ async fn commands_are_registered_and_the_set_up_is_tested() {
     ok    application id: APPLICATION
     ok    public key: it is the application's
     ok    interactions endpoint: https://backup.example.com/hooks/discord
+    ok    invitation: https://discord.com/oauth2/authorize?client_id=APPLICATION&scope=bot+applications.commands&permissions=3072
     WRONG commands: none are registered
           run `refward discord register`
     ok    channel BACKUPS: the bot sees #backups and may write there

@@ -92,7 +92,7 @@ async fn an_application_that_is_not_installed_is_told_apart() {
     let error = open(&settings).unwrap().unwrap().register(&grammar()).await.unwrap_err();
     insta::assert_snapshot!(told(&error), @"
     Misconfigured: the application is not installed in the server 111111111111111111
-    → open its invitation, which docs/discord.md shows, and choose that server
+    → open the invitation that `refward discord test` shows, and choose that server
     ");
 }
 

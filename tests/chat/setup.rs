@@ -40,6 +40,7 @@ async fn all_is_well() {
     application id: APPLICATION
     public key: it is the application's
     interactions endpoint: https://backup.example.com/hooks/discord
+    invitation: https://discord.com/oauth2/authorize?client_id=APPLICATION&scope=bot+applications.commands&permissions=3072
     commands: /refward with 3 below it
     channel TOLD: the bot sees #backups and may write there
     channel ASKED: the bot sees #ops and may write there
@@ -67,6 +68,7 @@ async fn everything_is_wrong_at_once() {
       → set `discord.public_key` to KEY
     interactions endpoint! Discord does not know where to send what people ask
       → Developer Portal, your application, General Information, Interactions Endpoint URL: https://backup.example.com/hooks/discord; the service must be running, because Discord tries it at once
+    invitation: https://discord.com/oauth2/authorize?client_id=APPLICATION&scope=bot+applications.commands&permissions=3072
     commands! none are registered
       → run `refward discord register`
     channel SILENT! in #silent the bot lacks Send Messages

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use serenity::model::Permissions;
 use url::{Host, Url};
 
 use crate::chat::Daily;
@@ -53,6 +54,15 @@ impl Application {
             endpoint: endpoint(settings),
         };
         Ok(Some((application, token)))
+    }
+
+    /// With what somebody installs it in a server.
+    pub fn invitation(&self) -> String {
+        let rights = (Permissions::VIEW_CHANNEL | Permissions::SEND_MESSAGES).bits();
+        let id = &self.id;
+        format!(
+            "https://discord.com/oauth2/authorize?client_id={id}&scope=bot+applications.commands&permissions={rights}"
+        )
     }
 }
 

@@ -113,7 +113,7 @@ fn no_access(route: &Route<'_>) -> Error {
     match route {
         Route::Commands(Some(server)) | Route::Roles(server) | Route::Member { server, .. } => {
             Error::misconfigured(format!("the application is not installed in the server {server}"))
-                .hint("open its invitation, which docs/discord.md shows, and choose that server")
+                .hint("open the invitation that `refward discord test` shows, and choose that server")
         }
         _ => Error::misconfigured("Discord says that the bot has no access there"),
     }

@@ -62,6 +62,7 @@ pub(super) async fn inspect(api: &Api, ours: &Application) -> Vec<Finding> {
         found("application id", same_application(ours, &theirs)),
         found("public key", same_key(ours, &theirs)),
         found("interactions endpoint", same_endpoint(ours, &theirs)),
+        found("invitation", Ok(ours.invitation())),
         found("commands", commands(api, ours).await),
     ];
     let bot = theirs.bot.as_ref().map_or(&theirs.id, |bot| &bot.id);

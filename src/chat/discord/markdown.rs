@@ -54,6 +54,11 @@ pub(super) fn cell(text: &str) -> String {
     cut(one_line(text).trim(), 100).replace('`', TICK)
 }
 
+/// Where nothing has a meaning: on buttons, among choices.
+pub(super) fn label(text: &str, longest: usize) -> String {
+    cut(&one_line(text), longest)
+}
+
 fn code(text: &str) -> String {
     let text = cut(one_line(text).trim(), LONGEST).replace('`', TICK);
     if text.is_empty() { text } else { format!("`{text}`") }

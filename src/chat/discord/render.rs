@@ -74,7 +74,7 @@ pub(super) fn first(answer: &First) -> Bytes {
 /// A value that Discord would cut means something else, so there is no such choice.
 fn choice(choice: &Choice) -> Option<AutocompleteChoice> {
     let fits = !choice.label.is_empty() && choice.value.chars().count() <= MAX_CHOICE;
-    fits.then(|| AutocompleteChoice::new(markdown::cut(&choice.label, MAX_CHOICE), choice.value.clone()))
+    fits.then(|| AutocompleteChoice::new(markdown::label(&choice.label, MAX_CHOICE), choice.value.clone()))
 }
 
 fn rows(buttons: &[Button]) -> Vec<CreateActionRow> {
@@ -88,7 +88,7 @@ fn button(button: &Button) -> CreateButton {
         Look::Main => ButtonStyle::Primary,
         Look::Danger => ButtonStyle::Danger,
     };
-    CreateButton::new(&button.id).label(markdown::cut(&button.label, MAX_LABEL)).style(style)
+    CreateButton::new(&button.id).label(markdown::label(&button.label, MAX_LABEL)).style(style)
 }
 
 fn content(reply: &Reply) -> String {
@@ -116,7 +116,9 @@ fn table(header: &[String], rows: &[Vec<String>]) -> Vec<String> {
     for row in rows {
         table.add_row(row.iter().map(|cell| markdown::cell(cell)));
     }
-    table.to_string().lines().map(|line| line.trim_end().strip_prefix(' ').unwrap_or(line).to_owned()).collect()
+    let lines = table.to_string();
+    let lines = lines.lines().map(str::trim_end);
+    lines.map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned()).collect()
 }
 
 /// What has room, from the beginning. Once something has none, nothing that follows is written: a message with a hole in it
