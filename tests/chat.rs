@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "chat/answering.rs"]
+mod answering;
 #[path = "chat/bot.rs"]
 mod bot;
 #[path = "chat/calls.rs"]
