@@ -37,6 +37,7 @@ mod catalog {
     mod proofs;
     mod queue;
     mod repositories;
+    mod restores;
     mod snapshots;
     mod spans;
 }

@@ -14,6 +14,7 @@ mod faults {
     mod disk;
     mod forge;
     mod hooks;
+    mod restores;
     mod rivals;
     mod stage;
     mod syscalls;

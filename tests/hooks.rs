@@ -71,12 +71,12 @@ impl World {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             setup: None,
             desk: None,
+            downloads: None,
             max_body: MAX_BODY,
         };
         let settings = config::Server {
             listen: String::new(),
             public_url: String::new(),
-            desk: None,
             max_body: MAX_BODY,
             shutdown_grace: Duration::from_secs(5),
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, Func};
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set,
 };
@@ -251,7 +251,7 @@ impl RestoreStep {
             Self::Cancel | Self::Expire => vec![(Column::FinishedAt, at.into())],
             Self::Run { progress } => {
                 vec![
-                    (Column::StartedAt, Expr::cust_with_values("COALESCE(started_at, ?)", [at])),
+                    (Column::StartedAt, Func::coalesce([Column::StartedAt.into_expr(), at.into()]).into()),
                     (Column::Progress, Expr::value(progress.clone())),
                 ]
             }

@@ -26,6 +26,7 @@ mod prune;
 mod report;
 mod repos;
 mod restore;
+mod restores;
 mod serve;
 mod status;
 mod tag;
@@ -103,6 +104,9 @@ enum Command {
     Backup(backup::Args),
     /// Bring a repository back: into a folder or onto a git server.
     Restore(restore::Args),
+    /// Restores that people have asked for from a chat: how far each has come; cancel one.
+    #[command(subcommand)]
+    Restores(restores::Command),
     /// What is backed up, when, how long it stays: policies, why which applies, and every change of one.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -234,6 +238,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Repos(command) => repos::run(context, command).await,
         Command::Backup(args) => backup::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,
+        Command::Restores(command) => restores::run(context, command).await,
         Command::Policy(command) => policy::run(context, command).await,
         Command::Forget(args) => forget::run(context, args).await,
         Command::Hold(command) => hold::run(context, command).await,

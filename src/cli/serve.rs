@@ -13,6 +13,7 @@ use crate::domain::{Error, Result};
 use crate::jobs::{Scheduler, Workers};
 use crate::ops::accept::{Receiver, StoredSecrets};
 use crate::ops::protection;
+use crate::ops::restores::Downloads;
 use crate::ops::setup::{self, Setup};
 use crate::services::{Services, git_limits};
 use crate::web::{self, Check, State};
@@ -146,7 +147,8 @@ async fn state(services: &Arc<Services>, workers: Option<&Workers>) -> Result<St
         .map_err(|error| Error::bug("cannot collect metrics").detail(error))?;
     let setup = Some(Setup::new(Arc::clone(services)));
     let desk = (!services.chats.is_empty()).then(|| Desk::new(Arc::clone(services)));
-    Ok(State { receiver, checks, metrics, setup, desk, max_body: services.settings.server.max_body })
+    let downloads = Some(Downloads::new(Arc::clone(services)));
+    Ok(State { receiver, checks, metrics, setup, desk, downloads, max_body: services.settings.server.max_body })
 }
 
 async fn stop_signal() -> Result<()> {

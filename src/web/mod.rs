@@ -1,6 +1,7 @@
 //! The HTTP side: webhooks, health and metrics.
 
 mod chat;
+mod download;
 mod error;
 mod health;
 mod hooks;
@@ -18,6 +19,7 @@ use crate::config;
 use crate::desk::Desk;
 use crate::domain::{Error, Result};
 use crate::ops::accept::Receiver;
+use crate::ops::restores::Downloads;
 use crate::ops::setup::Setup;
 
 pub use health::{Check, Probe};
@@ -34,6 +36,8 @@ pub struct State {
     pub setup: Option<Setup>,
     /// Takes what chat platforms send. `None`: none is switched on.
     pub desk: Option<Desk>,
+    /// What `/downloads` hands out. `None`: nothing.
+    pub downloads: Option<Downloads>,
     /// The largest webhook body.
     pub max_body: usize,
 }
@@ -81,6 +85,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/healthz").get(health::alive))
         .service(web::resource("/readyz").get(health::ready))
         .service(web::resource("/metrics").get(health::metrics))
+        .service(web::resource("/downloads/{token}").get(download::show).post(download::fetch))
         .configure(setup::routes);
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::catalog::{Priority, RestoreStep, Verdict, job_kind};
-use crate::domain::{Error, Kind, Point, RefName, RepoId, Result, Seq, command};
+use crate::domain::{Error, Kind, Person, Point, RefName, RepoId, Result, Seq, command};
 use crate::forge::Page;
 use crate::git::Remote;
 use crate::jobs::{Job, Outcome, run_now};
@@ -128,11 +128,12 @@ impl Run<'_> {
     /// Rights may have vanished since.
     async fn still_entitled(&self) -> Result<()> {
         let Proposal { requested_by, decided_by, origin, .. } = self.proposal;
-        self.places.entitled(self.services, requested_by, &origin.roles).await?;
-        match decided_by {
-            Some(approver) => self.places.granted(self.services, approver, &origin.approver_roles).await,
-            None => Ok(()),
-        }
+        let no_more = |person: &Person| format!("{person} may not do this any more");
+        let requester = self.places.entitled(self.services, requested_by, &origin.roles).await;
+        requester.map_err(|error| error.while_doing(no_more(requested_by)))?;
+        let Some(approver) = decided_by else { return Ok(()) };
+        let approver_may = self.places.granted(self.services, approver, &origin.approver_roles).await;
+        approver_may.map_err(|error| error.while_doing(no_more(approver)))
     }
 
     /// What is about to be overwritten must be in the vault: gives the snapshot that holds it. `None`: something moved while
@@ -173,8 +174,10 @@ impl Run<'_> {
         };
         let plan = self.rest(now);
         let (tell, mut told) = watch::channel(Progress { done: 0, total: 0 });
-        let told_of = |progress| drop(tell.send_replace(progress));
-        let mut work = Box::pin(restore::run(&backup, &request, &plan, &told_of));
+        let heard = |progress| {
+            tell.send_replace(progress);
+        };
+        let mut work = Box::pin(restore::run(&backup, &request, &plan, &heard));
         let mut every = tokio::time::interval(TELL_EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let receipt = loop {

@@ -63,7 +63,7 @@ impl Places {
         for repository in [&self.source].into_iter().chain(elsewhere) {
             let role = allowance.role_for(&people::facts(services, repository).await?);
             if role.is_none_or(|role| role < Role::Restorer) {
-                return Err(Error::not_allowed(format!("you may not restore {}", repository.full_name))
+                return Err(Error::not_allowed(format!("no leave to restore {}", repository.full_name))
                     .hint("that takes the role restorer: an admin can grant it, see `refward grants --help`"));
             }
         }
@@ -81,7 +81,7 @@ async fn on_the_forge(services: &Services, person: &Person, repository: &Reposit
     }
     let (name, host) = (&repository.full_name, &repository.host);
     let lack = if needed == Rights::Read { "read" } else { "write to" };
-    Err(Error::not_allowed(format!("you may not {lack} {name} on {host} now"))
+    Err(Error::not_allowed(format!("no right to {lack} {name} on {host} now"))
         .hint(format!("an admin of {name} on {host} can change that")))
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Nothing that the browser says of an installation is believed: it makes us look at the forge's own list.
 
-mod pages;
+pub(super) mod pages;
 mod tries;
 
 use actix_web::cookie::{Cookie, SameSite};

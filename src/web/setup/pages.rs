@@ -12,7 +12,7 @@ use crate::domain::{Error, Kind, Result};
 use crate::ops::apps::AppRow;
 use crate::web::error::status_of;
 
-pub(super) const STYLE: &str = include_str!("../../../templates/setup/style.css");
+pub(in crate::web) const STYLE: &str = include_str!("../../../templates/setup/style.css");
 
 /// Asks for a code.
 #[derive(Template)]
@@ -59,14 +59,14 @@ pub(super) struct AppsPage {
 /// Says something.
 #[derive(Template)]
 #[template(path = "setup/told.html")]
-pub(super) struct Told<'a> {
+pub(in crate::web) struct Told<'a> {
     pub title: &'a str,
     pub text: &'a str,
     pub hint: Option<&'a str>,
 }
 
 /// A page whose forms stay here.
-pub(super) fn page(status: StatusCode, page: &impl Template) -> Result<HttpResponse> {
+pub(in crate::web) fn page(status: StatusCode, page: &impl Template) -> Result<HttpResponse> {
     sent(status, page, "'self'")
 }
 
@@ -94,7 +94,7 @@ fn sent(status: StatusCode, page: &impl Template, forms: &str) -> Result<HttpRes
 
 /// An error as a page.
 #[derive(Debug)]
-pub(super) struct Trouble(Error);
+pub(in crate::web) struct Trouble(Error);
 
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
@@ -115,7 +115,7 @@ impl ResponseError for Trouble {
 
     fn error_response(&self) -> HttpResponse {
         if self.status_code().is_server_error() {
-            tracing::error!("setup: {}", self.0.for_log());
+            tracing::error!("a page: {}", self.0.for_log());
         }
         let text = match self.0.kind() {
             Kind::Bug => "Something is wrong inside the service; its log says what.".to_owned(),
