@@ -111,13 +111,24 @@ async fn trouble_during_a_sign_in_signs_nobody_in() {
         Fault { body: "{}".to_owned(), ..Fault::json(200, "") },
         Fault { body: r#"{"error":"surprise"}"#.to_owned(), ..Fault::json(200, "") },
         Fault { body: r#"{"access_token":7}"#.to_owned(), ..Fault::json(200, "") },
-        Fault { body: r#"{"access_token":"ghu_another"}"#.to_owned(), ..Fault::json(200, "") },
     ] {
-        host.fail(1, &fault);
+        host.fail_sign_in(1, &fault);
         let error = poll(&host, &app, &code.device_code).await.unwrap_err();
         assert!(!error.for_log().contains("ghu_"), "{}: {}", fault.body, error.for_log());
     }
-    // The host knows no such call: who it was stays unknown.
+    // The token is there, and who it was stays unknown.
     host.forget("/user");
-    assert!(poll(&host, &app, &code.device_code).await.is_err());
+    let error = poll(&host, &app, &code.device_code).await.unwrap_err();
+    assert!(!error.for_log().contains("ghu_"), "{}", error.for_log());
+}
+
+#[tokio::test]
+async fn a_token_that_a_replica_does_not_know_yet_is_shown_again() {
+    let (host, app) = host().await;
+    let code = begin(&host, &app).await;
+    host.signs_in("lisa", &code.user_code);
+    host.fail(1, &Fault::json(401, "Bad credentials"));
+    host.fail(1, &Fault::json(502, "Bad Gateway"));
+    let done = poll(&host, &app, &code.device_code).await.unwrap();
+    assert!(matches!(done, Polled::Done(user) if user.login == "lisa"));
 }

@@ -4,7 +4,7 @@
 //! no client secret is needed. Their token answers one question, who they are, and is dropped.
 //! <https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-user-access-token-for-a-github-app#using-the-device-flow-to-generate-a-user-access-token>
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use http::StatusCode;
@@ -18,7 +18,7 @@ use url::Url;
 use super::api::{Answer, Api};
 use super::apps::page;
 use super::hosts::Host;
-use super::tokens::LOOK;
+use super::tokens::{LOOK, REPLICA_LAG};
 use super::{Github, errors, limits, repositories};
 use crate::domain::{Error, Kind, Result};
 use crate::forge::quota::{Call, Domain, Effect, Resource, Urgency};
@@ -26,6 +26,9 @@ use crate::forge::{Access, Credential, DeviceCode, ForgeUser, People, Place, Pol
 
 /// The largest answer that is read; these have some 2 kB.
 const MAX_ANSWER: usize = 1024 * 1024;
+
+/// Between two questions whose a token is.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What a host that names no pause wants. <https://www.rfc-editor.org/rfc/rfc8628#section-3.2>
 const USUAL_INTERVAL: u64 = 5;
@@ -124,13 +127,20 @@ impl Github {
         Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 
-    /// Whose token this is.
+    /// Whose token this is. It cannot be had a second time, and some replicas do not know it yet.
     async fn whose(&self, host: &Host, token: &SecretString) -> Result<ForgeUser> {
-        let address = format!("{}{}/user", host.api(), host.version());
-        let answer = self.ask(host, self.net.http.get(address).bearer_auth(token.expose_secret())).await?;
-        match errors::refusal(host, &answer) {
-            Some(error) => Err(error.while_doing("asking who has signed in")),
-            None => read::<User>(host, &answer).map(|user| ForgeUser { id: user.id.to_string(), login: user.login }),
+        let (address, since) = (format!("{}{}/user", host.api(), host.version()), Instant::now());
+        loop {
+            let answer = self.ask(host, self.net.http.get(&address).bearer_auth(token.expose_secret())).await?;
+            let Some(error) = errors::refusal(host, &answer) else {
+                let user: User = read(host, &answer)?;
+                return Ok(ForgeUser { id: user.id.to_string(), login: user.login });
+            };
+            let passes = answer.status == StatusCode::UNAUTHORIZED || answer.status.is_server_error();
+            if !passes || since.elapsed() > REPLICA_LAG {
+                return Err(error.while_doing("asking who has signed in"));
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

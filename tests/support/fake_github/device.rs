@@ -1,13 +1,15 @@
 //! The device flow: somebody types a code on a page of the host, and the App that showed it to them learns who they are.
 //! <https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-user-access-token-for-a-github-app>
 
+use std::collections::VecDeque;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::reply::play;
-use super::state::State;
+use super::state::{Fault, State};
 use super::tokens::Token;
 use super::{AppHandle, FakeGithub};
 
@@ -21,11 +23,12 @@ pub struct Devices {
     begun: Vec<Begun>,
     interval: i64,
     lasts: TimeDelta,
+    faults: VecDeque<Fault>,
 }
 
 impl Default for Devices {
     fn default() -> Self {
-        Self { begun: Vec::new(), interval: 5, lasts: TimeDelta::minutes(15) }
+        Self { begun: Vec::new(), interval: 5, lasts: TimeDelta::minutes(15), faults: VecDeque::new() }
     }
 }
 
@@ -78,6 +81,11 @@ impl FakeGithub {
         waiting.map(|begun| begun.user_code.clone())
     }
 
+    /// Lets the next `times` questions of Apps about sign-ins fail.
+    pub fn fail_sign_in(&self, times: usize, fault: &Fault) {
+        self.state().devices.faults.extend(std::iter::repeat_n(fault.clone(), times));
+    }
+
     /// Every device code and every person's token so far.
     pub fn sign_in_secrets(&self) -> Vec<String> {
         let state = self.state();
@@ -120,7 +128,7 @@ fn answer(github: &FakeGithub, request: &HttpRequest, body: &[u8], respond: Resp
         fields.find(|(key, _)| key == name).map_or_else(String::new, |(_, value)| value.into_owned())
     };
     let accept = request.headers().get("accept").and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let fault = state.api_faults.pop_front();
+    let fault = state.devices.faults.pop_front();
     let response = match fault {
         Some(fault) => play(&fault),
         // GitHub answers with a form then, which is no use to us.
