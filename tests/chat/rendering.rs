@@ -122,6 +122,12 @@ fn names_are_names_and_nothing_else() {
 }
 
 #[test]
+fn a_link_that_comes_in_pieces_is_none() {
+    let line = Line::new().text("see https:").text("//evil.").text("example");
+    assert_eq!(content(&Reply::new(Tone::Plain, "x").line(line)), "**x**\nsee https\\://evil\\.example");
+}
+
+#[test]
 fn code_cannot_be_broken_out_of() {
     let reply = Reply::new(Tone::Plain, "x")
         .line(Line::new().code("a`b").code("c").text(" ").code("").code("``"))
@@ -252,6 +258,8 @@ fn text() -> impl Strategy<Value = String> {
         "~",
         "[a](b)",
         "https://",
+        "https:",
+        "//x.example",
         "discord.gg/",
         ">",
         "#",

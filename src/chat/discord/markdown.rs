@@ -20,9 +20,10 @@ const TICK: &str = "ˋ";
 /// A whole line.
 pub(super) fn line(Line(pieces): &Line) -> String {
     let mut line = String::new();
-    for piece in pieces {
-        let piece = match piece {
-            Piece::Text(text) => escape(text, line.is_empty()),
+    // Text that touches text is one text: a link could be split between them.
+    for run in pieces.chunk_by(|one, next| matches!((one, next), (Piece::Text(_), Piece::Text(_)))) {
+        let piece = match &run[0] {
+            Piece::Text(_) => escape(&run.iter().filter_map(text_of).collect::<String>(), line.is_empty()),
             Piece::Strong(text) => strong(text),
             Piece::Code(text) => code(text),
             Piece::Who(person) => who(person),
@@ -36,6 +37,10 @@ pub(super) fn line(Line(pieces): &Line) -> String {
         line += &piece;
     }
     line
+}
+
+fn text_of(piece: &Piece) -> Option<&str> {
+    if let Piece::Text(text) = piece { Some(text) } else { None }
 }
 
 /// What stands out. Nothing is nothing: `****` would be shown.
@@ -123,7 +128,8 @@ fn visible(text: &str) -> String {
     let hides = |c: char| {
         let blank = c.is_control() && !c.is_whitespace();
         blank
-            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}')
+            || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     text.chars().map(|c| if hides(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
