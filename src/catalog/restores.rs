@@ -213,11 +213,10 @@ impl RestoreStep {
     /// Whether the restore's time must not be over, must be, or does not matter.
     fn in_time(&self) -> Option<bool> {
         match self {
-            Self::Confirm { .. } | Self::Begin { .. } | Self::HandOut { .. } => Some(true),
-            Self::Approve { .. } | Self::Reject { .. } | Self::Cancel => Some(true),
             Self::Expire => Some(false),
             // One that was begun is brought to its end, however late.
             Self::Run { .. } | Self::Finish { .. } | Self::Fail { .. } | Self::Outdate { .. } => None,
+            _ => Some(true),
         }
     }
 

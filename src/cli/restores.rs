@@ -2,7 +2,7 @@
 
 use super::policy::Asks;
 use super::{Context, output};
-use crate::domain::{By, Person, RepoAddress, Result};
+use crate::domain::{Person, RepoAddress, Result};
 use crate::ops::restore::Action;
 use crate::ops::restores::{self, Asker, PlannedMove, Proposal, State};
 
@@ -50,7 +50,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
         }
         Command::Cancel { id, asks } => {
             let services = context.services().await?;
-            let by = By::cli(&asks.by());
+            let by = asks.by();
             let person: Person = by.who.parse()?;
             let asker = Asker { person: &person, roles: &[], by: &by, channel: None };
             output::print(context.json, &restores::cancel(&services, &asker, id).await?, describe)

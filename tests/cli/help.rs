@@ -23,6 +23,7 @@ async fn everything_at_a_glance() {
       repos        List repositories, read the forge's list again, choose what is backed up
       backup       Back up now
       restore      Bring a repository back: into a folder or onto a git server
+      restores     Restores that people have asked for from a chat: how far each has come; cancel one
       policy       What is backed up, when, how long it stays: policies, why which applies, and every
                    change of one
       forget       Let go what no rule keeps, or say what would go and why everything else stays

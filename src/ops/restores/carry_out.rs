@@ -315,7 +315,10 @@ impl Run<'_> {
         let connection = self.services.connection(target.connection_id).await.ok()?;
         let page = match &first.old {
             Some(old) => Page::Between(&target.full_name, old, &first.new),
-            None => Page::Branch(&target.full_name, first.name.short()),
+            None if first.name.is_branch() || first.name.is_tag() => {
+                Page::Branch(&target.full_name, first.name.short())
+            }
+            None => return None,
         };
         let forge = self.services.forge(&connection.forge).ok()?;
         forge.page(&connection.address().ok()?, page).ok().map(String::from)

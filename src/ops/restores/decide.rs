@@ -41,10 +41,7 @@ pub async fn confirm(services: &Services, asker: &Asker<'_>, id: i64, hash: &str
         }
         let told = proposal.record(asker.by, "restore.confirm", Verdict::Approved);
         let until = deadline(services);
-        let step = match proposal.needs_approval {
-            true => RestoreStep::Confirm { until },
-            false => RestoreStep::Begin { until },
-        };
+        let step = if proposal.needs_approval { RestoreStep::Confirm { until } } else { RestoreStep::Begin { until } };
         take(services, &proposal, step, told).await
     };
     recorded(services, asker, "restore.confirm", &about(id), confirmed.await).await

@@ -163,8 +163,8 @@ impl Places {
 
     async fn estimate(&self, services: &Services, backup: &Source, seq: Seq) -> Result<u64> {
         let proofs = services.catalog.proofs(Some(&self.source.id), Utc::now() - DRILLS_OF).await?;
-        let drilled = proofs.into_iter().rev().filter(|proof| proof.report.kind == ProofKind::Drill);
-        if let Some(restored) = drilled.filter_map(|proof| proof.report.restore).next() {
+        let mut drills = proofs.into_iter().rev().filter(|proof| proof.report.kind == ProofKind::Drill);
+        if let Some(restored) = drills.find_map(|proof| proof.report.restore) {
             return Ok(restored.ready_ms.max(AT_LEAST_MS));
         }
         let cover = backup.vault.cover(&backup.repo).await?;

@@ -287,6 +287,7 @@ mod point {
 
     use super::{Point, SecondsFormat};
 
+    #[expect(clippy::ref_option, reason = "serde hands the field over like this")]
     pub fn serialize<S: Serializer>(at: &Option<Point>, serializer: S) -> Result<S::Ok, S::Error> {
         let text = at.map(|at| match at {
             Point::Seq(seq) => seq.to_string(),

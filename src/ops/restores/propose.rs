@@ -15,10 +15,10 @@ use super::proposal::{Asker, Destination, Origin, Proposal, Wish};
 /// Plans a restore. Nothing is changed, and nothing happens until [`confirm`](super::confirm). `NotAllowed`: the one who
 /// asks may not; `BadRequest`: there is nothing to do, or it cannot be done so.
 pub async fn propose(services: &Services, asker: &Asker<'_>, repository: &Repository, wish: Wish) -> Result<Proposal> {
-    let asked = json!({ "repository": repository.full_name, "to": wish.to.to_string(), "refs": wish.refs });
+    let what = json!({ "repository": repository.full_name, "to": wish.to.to_string(), "refs": wish.refs });
     let planned = async {
         if wish.to == Destination::Download {
-            services.settings.server.public_url().map_err(no_address)?;
+            services.settings.server.public_url().map_err(|error| no_address(&error))?;
         }
         let places = Places::of(services, repository.clone(), &wish.to).await?;
         places.entitled(services, asker.person, asker.roles).await?;
@@ -31,7 +31,7 @@ pub async fn propose(services: &Services, asker: &Asker<'_>, repository: &Reposi
         plan(services, &places, asker.person, &origin, &wish).await
     };
     let planned = super::recorded(services, asker, "restore.plan", &repository.full_name, planned.await).await?;
-    let told = NewRecord::new(asker.by, "restore.plan", Verdict::Asked).plan(&planned.plan_hash).detail(asked);
+    let told = NewRecord::new(asker.by, "restore.plan", Verdict::Asked).plan(&planned.plan_hash).detail(what);
     let id = services.catalog.add_restore(planned, told).await?;
     get(services, id).await
 }
@@ -64,7 +64,7 @@ pub(super) fn kept(value: &impl Serialize) -> Result<Value> {
     serde_json::to_value(value).map_err(|error| Error::bug("cannot keep a restore").detail(error))
 }
 
-fn no_address(error: Error) -> Error {
+fn no_address(error: &Error) -> Error {
     let hint = error.next_step().unwrap_or_default().to_owned();
     Error::new(Kind::BadRequest, format!("downloads need an address: {error}")).hint(hint)
 }
