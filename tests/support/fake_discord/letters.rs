@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::FakeDiscord;
 use super::answers::Told;
 use super::interactions::{Kind, TOKENS_LAST};
-use crate::support::world::eventually;
+use crate::support::world::PATIENCE;
 
 /// Signed bytes for the application.
 #[derive(Clone)]
@@ -70,7 +70,7 @@ impl Letter {
         Self { timestamp, ..self }
     }
 
-    fn overtaken(&self) -> bool {
+    fn is_overtaken(&self) -> bool {
         self.discord.state().asked.iter().any(|asked| asked.id == self.id && asked.too_soon > 0)
     }
 
@@ -95,8 +95,10 @@ impl Letter {
             Err(_) => (0, Value::Null),
         };
         let took = since.elapsed();
-        if std::mem::take(&mut self.discord.state().overtaken) {
-            eventually(async || self.overtaken().then_some(()), || "somebody to edit too soon".to_owned()).await;
+        let overtaken = std::mem::take(&mut self.discord.state().overtaken);
+        while overtaken && !self.is_overtaken() {
+            assert!(since.elapsed() < PATIENCE, "nobody edits too soon");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         self.discord.state().answered(&self.id, status, &first, took);
         Told { discord: self.discord.clone(), sent: self.clone(), status, first, took }
