@@ -5,6 +5,7 @@
 mod support;
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
@@ -14,10 +15,11 @@ use refward::domain::policy::Selection;
 use refward::domain::{By, Kind, Person, Role};
 use refward::jobs::record_end;
 use refward::ops::people;
+use refward::ops::policy::{self, Asked};
 use refward::services::Services;
 use serde_json::{Value, json};
 use support::database::Behind;
-use support::world::World;
+use support::world::{World, eventually};
 
 /// What differs from run to run.
 const FILTERS: &[(&str, &str)] = &[
@@ -70,6 +72,13 @@ fn link(person: &str, forge_user: &str) -> IdentityLink {
 fn ends(world: &World) -> Vec<PathBuf> {
     let folder = std::fs::read_dir(world.folder().join("vault/audit"));
     folder.into_iter().flatten().map(|entry| entry.unwrap().path()).collect()
+}
+
+/// What anybody can do without us.
+fn shell(folder: &str, script: &str) -> String {
+    let ran = Command::new("sh").args(["-euc", script]).current_dir(folder).output().unwrap();
+    assert!(ran.status.success(), "{script}: {}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8(ran.stdout).unwrap()
 }
 
 #[tokio::test]
@@ -248,6 +257,33 @@ async fn nobody_approves_their_own_change_under_another_name() {
 }
 
 #[tokio::test]
+async fn what_protects_less_and_was_asked_for_in_a_chat_waits_for_a_second_person() {
+    let world = World::with(&[("policies.grace", "0s"), ("policies.approval", "false")]).await;
+    world.github.org("acme").repo("api").await;
+    world.connect("acme").await;
+    let services = services(&world).await;
+    let (mona, lisa) = (in_chat(&mona()), in_chat(&"discord:2".parse().unwrap()));
+    let less = [("retention.daily".to_owned(), "1".to_owned())];
+    let asked = Asked { by: &mona, allow_empty: false, plan: false };
+    let submitted = policy::set(&services, "default", &less, asked).await.unwrap();
+    assert_eq!((submitted.state, submitted.needs_approval), ("waiting", true));
+    policy::settle(&services).await.unwrap();
+    let daily = async || world.ok(&["policy", "show", "default"]).await["retention"]["daily"].clone();
+    assert_eq!(daily().await, json!(90), "its time has come, but nobody has agreed");
+
+    let change = submitted.change.unwrap();
+    assert_eq!(policy::approve(&services, change, &mona).await.unwrap_err().kind(), Kind::NotAllowed);
+    policy::approve(&services, change, &lisa).await.unwrap();
+    assert_eq!(daily().await, json!(1));
+
+    // Whoever is at the command line could change the setting as well.
+    let more = [("retention.daily".to_owned(), "90".to_owned())];
+    policy::set(&services, "default", &more, asked).await.unwrap();
+    let at_the_terminal = Asked { by: &By::cli("root"), ..asked };
+    assert_eq!(policy::set(&services, "default", &less, at_the_terminal).await.unwrap().state, "applied");
+}
+
+#[tokio::test]
 async fn what_was_done_at_the_command_line_is_on_the_record() {
     let mut world = World::new().await;
     world.env("USER", "mona");
@@ -321,6 +357,32 @@ async fn the_end_of_the_record_is_signed_once_a_day() {
     ");
     let checked = world.ok(&["audit", "--verify"]).await;
     assert_eq!((&checked["rows"], &checked["signed"]["standing"]), (&json!(2), &json!("holds")));
+}
+
+#[tokio::test]
+async fn the_service_signs_and_anybody_can_check_that_without_us() {
+    let world = World::with(&[("workers.upkeep", "1s")]).await;
+    for nth in 1..=3 {
+        world.ok(&["grants", "add", &format!("discord:user:{nth}"), "viewer"]).await;
+    }
+    let service = world.serve().await;
+    let signed = eventually(async || ends(&world).pop(), || "the end of the record in the vault".to_owned()).await;
+    service.stop().await;
+
+    std::fs::write(world.path("key.pem"), services(&world).await.vault.public_key_pem().unwrap()).unwrap();
+    std::fs::write(world.path("audit.json"), world.refward(&["audit", "--json"]).await.stdout).unwrap();
+    std::fs::copy(signed, world.path("end.json")).unwrap();
+    let check = "jq -cSj .record end.json > record.txt
+        jq -r .signature end.json | base64 -d > record.sig
+        openssl pkeyutl -verify -pubin -inkey key.pem -rawin -in record.txt -sigfile record.sig";
+    assert!(shell(&world.path(""), check).contains("Signature Verified Successfully"));
+
+    let page = include_str!("../docs/people.md");
+    let (_, script) = page.split_once("> audit.json\n").unwrap();
+    let (script, _) = script.split_once("```").unwrap();
+    let last = shell(&world.path(""), script);
+    let end: Value = serde_json::from_str(&std::fs::read_to_string(world.path("end.json")).unwrap()).unwrap();
+    assert_eq!((end["record"]["last_hash"].as_str(), &end["record"]["last_seq"]), (Some(last.trim()), &json!(3)));
 }
 
 #[tokio::test]

@@ -98,6 +98,8 @@ impl Catalog {
     pub async fn end_links(&self, person: &Person, host: Option<&str>, by: &By) -> Result<u64> {
         const DOING: &str = "unlinking a person";
         let tx = self.begin(DOING).await?;
+        // As above: whoever held the row and waited for the turn would wait for ever.
+        audit::turn(&tx).await?;
         let ended = end(&tx, person, host).await?;
         if ended > 0 {
             let unlinked = NewRecord::new(by, "unlink", Verdict::Done).about(person.to_string());

@@ -13,13 +13,15 @@ pub const REBUILT: &str = "catalog.rebuild";
 
 const KIND: &str = "audit.broken";
 
+/// When it was last signed, and how far; in the catalog's facts.
+const FACT: &str = "record_signed";
+
 /// Signs it, unless that was done today or nothing is new. A record that does not hold what was signed before is not signed
 /// again, or a day later nobody could tell; it is an alarm.
 pub async fn sign(services: &Services) -> Result<()> {
     let (catalog, vault, now) = (&services.catalog, &services.vault, Utc::now().trunc_subsecs(3));
     let Some((last_seq, hash)) = catalog.last_recorded().await? else { return Ok(()) };
     // The vault is asked once a day, however often this is called.
-    const FACT: &str = "record_signed";
     let signed: Option<(DateTime<Utc>, i64)> = catalog.fact(FACT).await?;
     if signed.is_some_and(|(at, seq)| at.date_naive() == now.date_naive() || seq == last_seq) {
         return Ok(());
