@@ -79,7 +79,7 @@ impl Scene {
 
     /// What the record holds of an action: who, and what became of it.
     pub async fn recorded(&self, action: &str) -> Vec<String> {
-        let rows = self.catalog().await.recorded(0, None, 1000).await.unwrap();
+        let rows = self.catalog().await.recorded(None, 1000).await.unwrap();
         let of_it = rows.iter().filter(|row| row.action == action);
         of_it.map(|row| format!("{} {:?}", self.name(&row.actor), row.verdict)).collect()
     }
