@@ -1,5 +1,6 @@
 //! Why GitHub did not take a push: the rule in its words, and the way out.
 
+use proptest::prelude::*;
 use refward::git::program::{self, Net, Outcome, Refspec};
 use tempfile::TempDir;
 
@@ -139,6 +140,26 @@ remote:            path: src/api/github.ts:34"), @"
     }
     for unknown in ["", "[rejected] (stale info)", "[remote rejected] (pre-receive hook declined): no", "GH999: new"] {
         assert_eq!(explained(unknown), "-", "{unknown}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_server_says_is_told_in_a_few_plain_words(
+        first in "[ -~\\n\\t\\x1b\u{2014}]{0,60}",
+        number in prop::sample::select(vec![
+            "GH013: Repository rule violations found for ",
+            "GH006: Protected branch update failed for ",
+            "rules at https://",
+            "GH009",
+            " - ",
+        ]),
+        rest in "(remote: |error: GH0|refs/heads/|\u{e9}|\x07| - |[ -~\n]){0,400}",
+    ) {
+        if let Some(told) = github().refused(&format!("{first}{number}{rest}")) {
+            let told = format!("{}{}", told.rule, told.way_out);
+            prop_assert!(told.chars().count() < 1_300 && !told.chars().any(char::is_control), "{told}");
+        }
     }
 }
 

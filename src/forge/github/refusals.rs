@@ -112,7 +112,8 @@ fn protected_branch(said: &str) -> Option<Refusal> {
 }
 
 fn broken(what: &str, name: &str, words: &str, settings: &str) -> Refusal {
-    let words: String = words.trim().chars().take(MAX_QUOTE).collect();
+    let cut = |text: &str| text.trim().chars().take(MAX_QUOTE).collect::<String>();
+    let (name, words, settings) = (cut(name), cut(words), cut(settings));
     let words = if words.is_empty() { "a push like this one is not allowed".to_owned() } else { words };
     let first = if words.to_ascii_lowercase().contains("signature") {
         "commits come back exactly as they were, signed or not: "
