@@ -23,7 +23,7 @@ use refward::catalog::{Catalog, IdentityLink};
 use refward::config::Settings;
 use refward::domain::{By, Person};
 use serenity::interactions_endpoint::Verifier;
-use support::fake_discord::{Channel, FakeDiscord, Member};
+use support::fake_discord::{Channel, FakeDiscord, Member, Message};
 use support::fake_github::Repo;
 use support::world::{Service, World};
 
@@ -267,6 +267,7 @@ impl Scene {
         for member in [&mona, &lisa] {
             world.ok(&["grants", "add", &format!("discord:user:{}", member.id), "restorer"]).await;
             link(&world, member).await?;
+            api.collaborator(&member.name, "write");
         }
         world.snapshot("acme/api", 1).await;
         let work = api.work().await;
@@ -277,16 +278,16 @@ impl Scene {
 
     /// Loses the newest commit and has it undone: from the push to the notice, and from there to the end.
     async fn lose_and_undo(&self, number: usize) -> Result<(Duration, Duration)> {
-        let tip = self.advance(number).await;
+        let (tip, seen) = (self.advance(number).await, self.undo_buttons());
         self.work.git(&["reset", "--quiet", "--hard", "HEAD~1"]).await;
         self.work.push(&["--force", "main"]).await;
         let pushed = Instant::now();
-        let notice = self.ops.says("force").await;
+        let (notice, undo) = self.notice(&seen).await;
         let noticed = pushed.elapsed();
-        let plan = self.mona.presses(&notice, "Undo").await.answer().await;
+        let plan = self.mona.presses_id(&notice, &undo).await.answer().await;
         self.mona.presses(&plan, "Confirm").await.answer().await;
-        let waits = self.ops.says("second person").await;
-        let shown = self.lisa.presses(&waits, "Show").await.answer().await;
+        let waits = self.ops.says("waits for a second person").await;
+        let shown = self.lisa.presses(&waits, "Show plan").await.answer().await;
         self.lisa.presses(&shown, "Approve").await.answer().await;
         while self.api.tip("refs/heads/main").await != tip {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -295,6 +296,26 @@ impl Scene {
         self.work.git(&["reset", "--quiet", "--hard", &tip]).await;
         self.world.idle().await;
         Ok((noticed, back))
+    }
+
+    /// The message that tells of what was lost just now, and its button.
+    async fn notice(&self, seen: &[(Message, String)]) -> (Message, String) {
+        let known = |id: &String| seen.iter().any(|(_, known)| known == id);
+        loop {
+            if let Some(found) = self.undo_buttons().into_iter().find(|(_, id)| !known(id)) {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// All that can be undone, by what the buttons tell the application.
+    fn undo_buttons(&self) -> Vec<(Message, String)> {
+        let of = |message: Message| {
+            let labels = message.buttons().into_iter().filter(|label| label.starts_with("Undo"));
+            labels.map(|label| (message.clone(), message.button(&label))).collect::<Vec<_>>()
+        };
+        self.ops.messages().into_iter().flat_map(of).collect()
     }
 
     /// What somebody does who still has the commit.
