@@ -47,8 +47,6 @@ pub mod job_kind {
     pub const DELIVER: &str = "deliver";
     /// Answers what was asked from a chat; the subject is the interaction's id.
     pub const ANSWER: &str = "answer";
-    /// Asks the forge whether somebody has linked themselves; the subject is the attempt's name.
-    pub const LINK: &str = "link";
     /// Brings a message of ours in a chat up to date; the subject is what it is about.
     pub const SHOW: &str = "show";
     /// Tells a chat's channels what went well; the subject is the chat.
@@ -59,7 +57,7 @@ pub mod job_kind {
     pub const RESTORE: &str = "restore";
 
     /// What somebody in a chat waits for: these run in [`CHAT_POOL`](super::CHAT_POOL), so that no backup is in their way.
-    pub const OF_CHAT: &[&str] = &[ANSWER, LINK, SHOW];
+    pub const OF_CHAT: &[&str] = &[ANSWER, SHOW];
 
     /// The subject of jobs that are about the installation as a whole.
     pub const ALL_OF_IT: &str = "all";
@@ -67,7 +65,7 @@ pub mod job_kind {
     /// All of them.
     pub const ALL: &[&str] = &[
         SYNC_REPO, DISCOVER, FOLLOW_APP, CATCH_UP, RETAIN, COMPACT, PRUNE, DRILL, READ_SHARE, WATCH, DELIVER, ANSWER,
-        LINK, SHOW, DIGEST, VERIFY, RESTORE,
+        SHOW, DIGEST, VERIFY, RESTORE,
     ];
 }
 

@@ -30,7 +30,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::chat::{First, Incoming, Platform, Rejected, What};
 use crate::domain::{Error, Result};
-use crate::jobs::Errands;
+use crate::jobs::{Errand, Errands};
 use crate::ops::restores::CarryOut;
 use crate::services::Services;
 
@@ -44,11 +44,11 @@ pub use terminal::{ask, press};
 /// What the desk has the workers do.
 pub fn errands() -> Errands {
     Errands::from([
-        Box::new(answer::Answer) as Box<dyn crate::jobs::Errand>,
+        Box::new(answer::Answer) as Box<dyn Errand>,
         Box::new(CarryOut),
         Box::new(show::Show),
-        Box::new(work::Verify),
         Box::new(digest::Digest),
+        Box::new(work::Verify),
     ])
 }
 

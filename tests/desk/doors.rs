@@ -80,7 +80,7 @@ async fn commands_are_answered_only_in_the_channels_that_the_settings_say() {
     let ops = world.discord().channel("ops");
     let settings = world.folder().join("refward.toml");
     let text = std::fs::read_to_string(&settings).unwrap();
-    std::fs::write(&settings, format!("{text}\n[discord]\ncommands_in = [\"{}\"]\n", ops.id)).unwrap();
+    std::fs::write(&settings, text.replace("commands_in = []", &format!("commands_in = [\"{}\"]", ops.id))).unwrap();
     let scene = Scene::in_world(world).await;
     let mona = scene.person("mona", Role::Viewer).await;
     let lobby = scene.world.discord().channel("lobby");

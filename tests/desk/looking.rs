@@ -11,7 +11,7 @@ async fn whoever_may_look_sees_how_things_stand_privately() {
     let told = mona.says(&scene.ops, "/refward status repo:acme/api").await;
     assert!(told.private());
     let text = told.answer().await.text();
-    assert!(text.contains("acme/api") && text.contains("no restore was proved yet"), "{text}");
+    assert!(text.contains("acme/api: amber") && text.contains("No restore was proved yet"), "{text}");
     let snapshots = mona.says(&scene.ops, "/refward snapshots repo:acme/api").await.answer().await.text();
     assert!(snapshots.contains("1 snapshot"), "{snapshots}");
     let journal = mona.says(&scene.ops, "/refward journal repo:acme/api ref:main").await.answer().await.text();
@@ -49,10 +49,9 @@ async fn the_journal_of_a_private_repository_is_for_who_may_read_it_on_the_forge
 async fn names_that_look_like_markup_or_mentions_call_nobody() {
     let scene = Scene::new().await;
     let mona = scene.person("mona", Role::Viewer).await;
-    let work = scene.api.work().await;
-    work.commit("two").await;
-    work.git(&["branch", "@everyone/**now**"]).await;
-    work.push(&["@everyone/**now**"]).await;
+    scene.work.commit("two").await;
+    scene.work.git(&["branch", "@everyone/__now__"]).await;
+    scene.work.push(&["@everyone/__now__"]).await;
     scene.world.snapshot("acme/api", 2).await;
     let journal = mona.says(&scene.ops, "/refward journal repo:acme/api").await.answer().await;
     assert!(journal.text().contains("everyone"), "{}", journal.text());

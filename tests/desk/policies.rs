@@ -8,15 +8,15 @@ use super::scene::Scene;
 async fn a_change_is_shown_first_and_made_when_it_is_confirmed_by_who_asked_once() {
     let scene = Scene::new().await;
     let mona = scene.person("mona", Role::Admin).await;
-    let plan = mona.says(&scene.ops, "/refward policy set name:default set:retention.daily=90").await.answer().await;
+    let plan = mona.says(&scene.ops, "/refward policy set name:default set:retention.daily=120").await.answer().await;
     assert!(plan.text().contains("Nothing has changed yet"), "{}", plan.text());
     let shown = scene.world.ok(&["policy", "show", "default"]).await;
-    assert_ne!(shown["retention"]["daily"], 90, "it was changed before anybody confirmed it");
+    assert_ne!(shown["retention"]["daily"], 120, "it was changed before anybody confirmed it");
 
     let confirm = plan.button("Confirm");
     let done = mona.presses_id(&plan, &confirm).await.answer().await;
     assert!(done.text().contains("is changed"), "{}", done.text());
-    assert_eq!(scene.world.ok(&["policy", "show", "default"]).await["retention"]["daily"], 90);
+    assert_eq!(scene.world.ok(&["policy", "show", "default"]).await["retention"]["daily"], 120);
     let twice = mona.presses_id(&plan, &confirm).await.answer().await;
     twice.says("It is so already").await;
     assert_eq!(scene.world.ok(&["policy", "history"]).await.as_array().unwrap().len(), 1);
@@ -26,11 +26,11 @@ async fn a_change_is_shown_first_and_made_when_it_is_confirmed_by_who_asked_once
 async fn what_changed_meanwhile_is_not_confirmed_blindly() {
     let scene = Scene::new().await;
     let mona = scene.person("mona", Role::Admin).await;
-    let plan = mona.says(&scene.ops, "/refward policy set name:default set:retention.daily=90").await.answer().await;
-    scene.world.ok(&["policy", "set", "default", "retention.daily=60"]).await;
+    let plan = mona.says(&scene.ops, "/refward policy set name:default set:retention.daily=120").await.answer().await;
+    scene.world.ok(&["policy", "set", "default", "retention.daily=150"]).await;
     mona.presses(&plan, "Confirm").await;
     plan.says("It would mean something else by now").await;
-    assert_eq!(scene.world.ok(&["policy", "show", "default"]).await["retention"]["daily"], 60);
+    assert_eq!(scene.world.ok(&["policy", "show", "default"]).await["retention"]["daily"], 150);
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn what_protects_less_waits_for_a_second_admin() {
     let plan = mona.says(&scene.ops, weaker).await.answer().await;
     assert!(plan.text().contains("Less:"), "{}", plan.text());
     mona.presses(&plan, "Confirm").await;
-    plan.says("A second admin has to approve it").await;
+    plan.says("This is change 1").await;
     let standing = scene.ops.says("waits for a second admin").await;
     assert!(standing.pings().is_empty());
 
@@ -68,7 +68,7 @@ async fn a_second_account_of_the_same_person_is_no_second_person() {
     scene.link(&lisa, "mona").await;
     let plan = mona.says(&scene.ops, "/refward policy set name:default set:retention.within=1d").await.answer().await;
     mona.presses(&plan, "Confirm").await;
-    plan.says("A second admin has to approve it").await;
+    plan.says("This is change 1").await;
     let refused = lisa.says(&scene.ops, "/refward policy approve change:1").await.answer().await.text();
     assert!(refused.contains("somebody else has to approve it"), "{refused}");
 }

@@ -7,7 +7,7 @@ use refward::domain::policy::Selection;
 use refward::domain::{By, Holder, Person, Role};
 
 use crate::support::fake_discord::{Channel, Member};
-use crate::support::fake_github::Repo;
+use crate::support::fake_github::{Repo, Work};
 use crate::support::world::{Service, World};
 
 /// Everything is set up and running.
@@ -16,6 +16,8 @@ pub struct Scene {
     pub ops: Channel,
     /// `acme/api`, backed up once.
     pub api: Repo,
+    /// Somebody's clone of it.
+    pub work: Work,
     pub world: World,
 }
 
@@ -30,15 +32,16 @@ impl Scene {
 
     pub async fn in_world(world: World) -> Self {
         let api = world.github.org("acme").public_repo("api").await;
+        let work = api.work().await;
+        work.commit("one").await;
+        work.push(&["main"]).await;
         world.connect("acme").await;
         let ops = world.discord().channel("ops");
         let service = world.serve().await;
         world.ok(&["discord", "register"]).await;
-        let work = api.work().await;
-        work.commit("one").await;
-        work.push(&["main"]).await;
         world.snapshot("acme/api", 1).await;
-        Self { service, ops, api, world }
+        world.idle().await;
+        Self { service, ops, api, work, world }
     }
 
     pub async fn catalog(&self) -> Catalog {

@@ -12,6 +12,7 @@ const ONLY_IN_CHATS: &[(&str, &str)] = &[
     ("restore to", "a chat has no folders and no tokens: it names a place that we know"),
     ("credentials", "the command line has `credentials list`, and what changes them; a chat only looks"),
     ("policy show name", "a chat lists all policies with the same word; the command line has `policy list`"),
+    ("help", "clap brings it"),
     ("link", "at the command line nobody has to say who they are on a forge"),
     ("unlink", "an administrator has `people unlink`"),
     ("claim", "the code comes from `grants code`"),

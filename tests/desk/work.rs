@@ -9,10 +9,9 @@ use crate::support::fake_github::Fault;
 async fn a_backup_a_verification_and_a_drill_say_what_came_of_them() {
     let scene = Scene::new().await;
     let mona = scene.person("mona", Role::Operator).await;
-    let work = scene.api.work().await;
-    work.commit("two").await;
+    scene.work.commit("two").await;
     scene.world.github.hold();
-    work.push(&["main"]).await;
+    scene.work.push(&["main"]).await;
     let told = mona.says(&scene.ops, "/refward backup repo:acme/api").await;
     assert!(told.private());
     told.answer().await.says("is backed up: snapshot 2").await;
@@ -36,10 +35,9 @@ async fn a_backup_that_fails_says_why() {
 async fn what_takes_longer_than_an_answer_lives_is_ready_in_the_channel_for_who_asked() {
     let scene = Scene::new().await;
     let (mona, eve) = (scene.person("mona", Role::Operator).await, scene.person("eve", Role::Operator).await);
-    let work = scene.api.work().await;
-    work.commit("two").await;
+    scene.work.commit("two").await;
     scene.world.github.hold_fetches();
-    work.push(&["main"]).await;
+    scene.work.push(&["main"]).await;
     scene.world.github.fetch_is_held().await;
     let told = mona.says(&scene.ops, "/refward backup repo:acme/api").await;
     told.answer().await.says("Backing up acme/api").await;

@@ -232,3 +232,172 @@ fn decided(reply: Reply, proposal: &Proposal, how: &str) -> Reply {
         None => reply,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta, Utc};
+    use insta::assert_snapshot;
+
+    use super::super::standing;
+    use super::*;
+    use crate::desk::plain;
+    use crate::domain::{Person, RepoId, Seq, Skipped};
+    use crate::ops::restores::{DetailedPlan, Done, Origin, Refused, Undo, Wish, Written};
+
+    fn moment(minutes: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::minutes(minutes)
+    }
+
+    fn id(digit: char) -> ObjectId {
+        digit.to_string().repeat(40).parse().expect("an id")
+    }
+
+    fn person(id: &str) -> Person {
+        Person::new("discord", id).expect("a person")
+    }
+
+    fn overwritten() -> PlannedMove {
+        PlannedMove {
+            name: "refs/heads/main".parse().expect("a name"),
+            target: "refs/heads/main".parse().expect("a name"),
+            now: Some(id('b')),
+            then: id('a'),
+            action: Action::Overwrite,
+            lost: Some(1),
+            regained: Some(3),
+            current: Some(id('b')),
+            moved_by: Some("mallory".to_owned()),
+            moved_at: Some(moment(-5)),
+        }
+    }
+
+    fn proposal(state: State) -> Proposal {
+        let hidden = PlannedMove {
+            name: "refs/pull/1/head".parse().expect("a name"),
+            target: "refs/pull/1/head".parse().expect("a name"),
+            action: Action::Skip { why: "servers keep these references for themselves".to_owned() },
+            ..overwritten()
+        };
+        Proposal {
+            id: 12,
+            repository: "acme/api".to_owned(),
+            repo: "0".repeat(32).parse::<RepoId>().expect("an id"),
+            public: false,
+            requested_by: person("1"),
+            origin: Origin {
+                platform: "discord".to_owned(),
+                channel: Some("9".to_owned()),
+                roles: Vec::new(),
+                approver_roles: Vec::new(),
+            },
+            wish: Wish { refs: vec!["main".to_owned()], at: None, to: Destination::InPlace },
+            plan: DetailedPlan {
+                repository: "acme/api".to_owned(),
+                target: "acme:acme/api".to_owned(),
+                seq: Seq::new(7).expect("a number"),
+                time: moment(-60),
+                refs: vec![overwritten(), hidden],
+                missing: vec![Skipped { what: "issues".to_owned(), why: "they are not asked for".to_owned() }],
+                estimate_ms: Some(4_200),
+            },
+            hash: "c0ffee".to_owned(),
+            needs_approval: true,
+            state,
+            created_at: moment(0),
+            expires_at: moment(15),
+            confirmed_at: (state != State::Planned).then(|| moment(1)),
+            decided_by: matches!(state, State::Done | State::Rejected).then(|| person("2")),
+            decided_at: None,
+            started_at: None,
+            finished_at: None,
+            progress: (state == State::Running).then_some(Done { done: 3, total: 8 }),
+            receipt: None,
+            error: None,
+            replaced_by: (state == State::Stale).then_some(13),
+            link: None,
+        }
+    }
+
+    fn carried_out(state: State) -> Proposal {
+        let name = || "refs/heads/main".parse().expect("a name");
+        let refused = Refused {
+            name: "refs/heads/next".parse().expect("a name"),
+            why: "GH006: Protected branch update failed".to_owned(),
+            rule: Some("the branch is protected".to_owned()),
+            way_out: Some("allow force pushes for a moment, then ask again".to_owned()),
+        };
+        let receipt = Receipt {
+            written: vec![Written { name: name(), old: Some(id('b')), new: id('a') }],
+            refused: if state == State::Failed { vec![refused] } else { Vec::new() },
+            undo: Some(Undo { seq: Seq::new(9).expect("a number"), command: Some("refward restore acme/api".to_owned()) }),
+            page: Some("https://github.example/acme/api/tree/main".to_owned()),
+            duration_ms: 350,
+        };
+        Proposal { receipt: Some(receipt), ..proposal(state) }
+    }
+
+    fn shown(proposal: &Proposal, viewer: Viewer) -> String {
+        plain(&told(proposal, viewer))
+    }
+
+    #[test]
+    fn a_plan_says_what_is_lost_and_regained_and_who_did_it() {
+        assert_snapshot!(shown(&proposal(State::Planned), Viewer::Requester), @"");
+    }
+
+    #[test]
+    fn a_new_branch_is_made_and_needs_nobody_else() {
+        let beside = PlannedMove {
+            target: "refs/heads/restored-7/main".parse().expect("a name"),
+            now: None,
+            action: Action::Create,
+            lost: None,
+            ..overwritten()
+        };
+        let mut proposal = Proposal { needs_approval: false, ..proposal(State::Planned) };
+        proposal.plan.refs = vec![beside];
+        proposal.plan.missing.clear();
+        assert_snapshot!(shown(&proposal, Viewer::Requester), @"");
+    }
+
+    #[test]
+    fn who_waits_and_who_decides_see_the_same_plan_with_other_buttons() {
+        assert_snapshot!(shown(&proposal(State::Confirmed), Viewer::Requester), @"");
+        assert_snapshot!(shown(&proposal(State::Confirmed), Viewer::Second), @"");
+        assert!(told(&proposal(State::Confirmed), Viewer::Other).buttons.is_empty());
+    }
+
+    #[test]
+    fn a_receipt_says_how_to_undo_it_and_a_refusal_which_rule_and_the_way_out() {
+        assert_snapshot!(shown(&carried_out(State::Done), Viewer::Requester), @"");
+        assert_snapshot!(shown(&carried_out(State::Failed), Viewer::Requester), @"");
+    }
+
+    #[test]
+    fn every_other_end_has_its_words() {
+        let ends = [State::Running, State::Stale, State::Rejected, State::Cancelled, State::Expired];
+        let told: Vec<String> = ends.iter().map(|state| shown(&proposal(*state), Viewer::Requester)).collect();
+        assert_snapshot!(told.join("\n"), @"");
+    }
+
+    #[test]
+    fn a_channel_learns_no_names_unless_it_may() {
+        let states = [
+            State::Confirmed,
+            State::Approved,
+            State::Running,
+            State::Done,
+            State::Failed,
+            State::Stale,
+            State::Rejected,
+            State::Cancelled,
+            State::Expired,
+        ];
+        let messages: Vec<String> =
+            states.iter().filter_map(|state| standing(&proposal(*state), false)).map(|reply| plain(&reply)).collect();
+        assert_snapshot!(messages.join("\n"), @"");
+        assert!(messages.iter().all(|text| !text.contains("acme") && !text.contains("main")));
+        assert!(standing(&proposal(State::Done), true).is_some_and(|reply| reply.title.contains("acme/api")));
+        assert_eq!(standing(&proposal(State::Planned), true), None, "nobody has confirmed it");
+    }
+}
