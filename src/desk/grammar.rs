@@ -292,3 +292,82 @@ fn unknown(what: &str) -> Error {
     Error::bad_request(format!("there is no `{what}`"))
         .hint("the commands have changed: close the chat's window and try again, or see `help`")
 }
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+
+    use super::*;
+
+    fn words(path: &[&str], options: &[(&str, &str)]) -> Result<Request> {
+        Request::from_words(&Words {
+            path: path.iter().map(|&word| word.to_owned()).collect(),
+            options: options.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        })
+    }
+
+    fn line(text: &str) -> Result<Request> {
+        Request::from_line(&split(text)?)
+    }
+
+    fn refused(asked: Result<Request>) -> String {
+        asked.expect_err("it makes no sense").to_string()
+    }
+
+    #[test]
+    fn a_chat_and_a_line_of_text_mean_the_same() {
+        let chat = words(&["restore"], &[("to", "same"), ("ref", "main  v1"), ("repo", "acme/api"), ("at", "3")]);
+        let text = line("restore acme/api --ref main --ref v1 --at 3 --to same");
+        assert_eq!(chat.expect("a restore"), text.expect("a restore"));
+        let chat = words(&["policy", "set"], &[("name", "default"), ("set", "retention.daily=90 timezone='UTC'")]);
+        let text = line("policy set default retention.daily=90 timezone=UTC");
+        assert_eq!(chat.expect("a change"), text.expect("a change"));
+        assert_eq!(words(&["status"], &[]).expect("a look"), Request::Status { repo: None });
+    }
+
+    #[test]
+    fn whatever_is_typed_into_an_option_is_a_value() {
+        let code = words(&["claim"], &[("code", "--help")]).expect("a code");
+        assert_eq!(code, Request::Claim { code: "--help".to_owned() });
+        let host = words(&["link"], &[("host", "-x --y")]).expect("a host");
+        assert_eq!(host, Request::Link { host: Some("-x --y".to_owned()) });
+        let name = words(&["journal"], &[("repo", "acme/api"), ("ref", "--to=same")]).expect("a name");
+        assert!(matches!(name, Request::Journal { name: Some(name), .. } if name == "--to=same"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_in_a_sentence() {
+        let refusals = [
+            refused(words(&["backup"], &[("repo", "acme")])),
+            refused(words(&["restore"], &[("repo", "acme/api"), ("at", "someday")])),
+            refused(words(&["restore"], &[("repo", "acme/api"), ("to", "nowhere")])),
+            refused(words(&["policy", "set"], &[("name", "default"), ("set", "daily")])),
+            refused(words(&["policy", "set"], &[("name", "default"), ("set", "'daily=1")])),
+            refused(words(&["backup"], &[])),
+            refused(words(&["frob"], &[])),
+            refused(words(&["status"], &[("frob", "1")])),
+            refused(line("restore acme/api --frob")),
+        ];
+        assert_snapshot!(refusals.join("\n"), @"");
+    }
+
+    #[test]
+    fn only_who_says_who_they_are_needs_no_role() {
+        for (text, role) in [
+            ("status", Some(Role::Viewer)),
+            ("backup acme/api", Some(Role::Operator)),
+            ("credentials", Some(Role::Operator)),
+            ("restore acme/api", Some(Role::Restorer)),
+            ("policy explain acme/api", Some(Role::Viewer)),
+            ("policy assign default acme/api", Some(Role::Admin)),
+            ("policy approve 1", Some(Role::Admin)),
+            ("link", None),
+            ("unlink", None),
+            ("claim x", None),
+            ("help", None),
+        ] {
+            let request = line(text).expect("a request");
+            assert_eq!(request.needs().map(|(role, _)| role), role, "{text}");
+        }
+    }
+}

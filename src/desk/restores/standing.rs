@@ -30,7 +30,7 @@ pub(in crate::desk) fn standing(proposal: &Proposal, named: bool) -> Option<Repl
         (None, State::Confirmed) => asked.text("; it ends ").when(proposal.expires_at).text("."),
         (None, _) => asked.text("."),
     });
-    if let (State::Running, Some(so_far)) = (proposal.state, proposal.progress) {
+    if let (State::Running, Some(so_far)) = (proposal.state, proposal.progress.filter(|so_far| so_far.total > 0)) {
         reply = reply.line(format!("{} of {} read.", so_far.done, count(so_far.total, "object")));
     }
     Some(match button {

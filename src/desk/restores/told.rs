@@ -105,7 +105,7 @@ fn confirmed(proposal: &Proposal, viewer: Viewer) -> Reply {
 
 fn running(proposal: &Proposal) -> Reply {
     let reply = Reply::new(Tone::Plain, format!("Restore {} of {} is under way", proposal.id, proposal.repository));
-    match proposal.progress {
+    match proposal.progress.filter(|so_far| so_far.total > 0) {
         Some(so_far) => reply.line(format!("{} of {} read.", so_far.done, count(so_far.total, "object"))),
         None => reply,
     }
@@ -310,7 +310,7 @@ mod tests {
             decided_at: None,
             started_at: None,
             finished_at: None,
-            progress: (state == State::Running).then_some(Done { done: 3, total: 8 }),
+            progress: (state == State::Running).then_some(Done { done: 3, total: 8, before: None }),
             receipt: None,
             error: None,
             replaced_by: (state == State::Stale).then_some(13),
@@ -329,7 +329,10 @@ mod tests {
         let receipt = Receipt {
             written: vec![Written { name: name(), old: Some(id('b')), new: id('a') }],
             refused: if state == State::Failed { vec![refused] } else { Vec::new() },
-            undo: Some(Undo { seq: Seq::new(9).expect("a number"), command: Some("refward restore acme/api".to_owned()) }),
+            undo: Some(Undo {
+                seq: Seq::new(9).expect("a number"),
+                command: Some("refward restore acme/api".to_owned()),
+            }),
             page: Some("https://github.example/acme/api/tree/main".to_owned()),
             duration_ms: 350,
         };
