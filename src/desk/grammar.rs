@@ -348,7 +348,17 @@ mod tests {
             refused(words(&["status"], &[("frob", "1")])),
             refused(line("restore acme/api --frob")),
         ];
-        assert_snapshot!(refusals.join("\n"), @"");
+        assert_snapshot!(refusals.join("\n"), @r#"
+        invalid value 'acme' for '<REPO>': `acme` is not a repository: write OWNER/NAME or CONNECTION:OWNER/NAME
+        invalid value 'someday' for '--at <AT>': `someday` is not a moment: write a snapshot number, a time like 2026-11-20T14:05:00Z, or "10 minutes ago"
+        invalid value 'nowhere' for '--to <TO>': `nowhere` is no place to restore to
+        invalid value 'daily' for '<SET>...': write KEY=VALUE
+        a quote is missing in `'daily=1`
+        the following required arguments were not provided: <REPO>
+        there is no `frob`
+        there is no `status frob`
+        unexpected argument '--frob' found
+        "#);
     }
 
     #[test]

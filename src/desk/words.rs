@@ -98,11 +98,20 @@ mod tests {
     #[test]
     fn an_error_says_what_to_do_and_never_its_cause() {
         let refused = Error::not_allowed("this takes the role restorer").hint("an admin can grant it").detail("SECRET");
-        assert_snapshot!(plain(&error(&refused, "discord:1")), @"");
+        assert_snapshot!(plain(&error(&refused, "discord:1")), @"
+        This takes the role restorer.
+        An admin can grant it.
+        ");
         let busy = Error::busy("the database is locked").detail("SECRET");
-        assert_snapshot!(plain(&error(&busy, "discord:1")), @"");
+        assert_snapshot!(plain(&error(&busy, "discord:1")), @"
+        The database is locked.
+        It passes: ask again in a moment.
+        ");
         let bug = Error::bug("index out of bounds").detail("SECRET");
-        assert_snapshot!(plain(&error(&bug, "discord:1")), @"");
+        assert_snapshot!(plain(&error(&bug, "discord:1")), @"
+        That did not work, and it should have.
+        Whoever runs Refward finds the reason in its log, by the words discord:1.
+        ");
     }
 
     #[test]

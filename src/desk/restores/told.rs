@@ -127,7 +127,7 @@ fn plan(proposal: &Proposal, tone: Tone, title: String) -> Reply {
         reply = reply.line(format!("and {} more", count(more as u64, "reference")));
     }
     for missing in plan.missing.iter().take(NAMED) {
-        reply = reply.line(format!("The snapshot lacks {}: {}", missing.what, sentence(&missing.why)));
+        reply = reply.line(format!("The snapshot lacks {}: {}.", missing.what, missing.why));
     }
     match plan.estimate_ms {
         Some(estimate) => reply.line(format!("It takes about {}.", span(estimate))),
@@ -139,7 +139,7 @@ fn moves(planned: &PlannedMove) -> Line {
     let (id, then) = (|id: ObjectId| id.short(), planned.then.short());
     let line = Line::new().code(planned.target.short()).text(": ");
     let line = match (&planned.action, planned.now) {
-        (Action::Skip { why }, _) => return line.text(format!("cannot be restored: {}", sentence(why))),
+        (Action::Skip { why }, _) => return line.text(format!("cannot be restored: {why}.")),
         (Action::Keep, now) => {
             let now = now.map(id).unwrap_or_default();
             return line.text("stays at ").code(now).text(", because it is there already.");
@@ -155,12 +155,11 @@ fn moves(planned: &PlannedMove) -> Line {
         })
         .collect();
     let line = if counted.is_empty() { line } else { line.text(format!("; {}", counted.join(", "))) };
-    match (&planned.moved_by, planned.moved_at) {
-        (Some(who), Some(at)) => line.text(format!("; moved by {who} ")).when(at),
-        (None, Some(at)) => line.text("; moved ").when(at),
-        _ => line,
-    }
-    .text(".")
+    let Some(at) = planned.moved_at else { return line.text(".") };
+    // Beside it, the reference itself stays as it is.
+    let what = if planned.name == planned.target { String::new() } else { format!("{} was ", planned.name.short()) };
+    let by = planned.moved_by.as_ref().map(|who| format!("by {who} ")).unwrap_or_default();
+    line.text(format!("; {what}moved {by}")).when(at).text(".")
 }
 
 fn done(proposal: &Proposal) -> Reply {
@@ -206,8 +205,8 @@ fn receipt_lines(mut reply: Reply, receipt: &Receipt) -> Reply {
     for refused in receipt.refused.iter().take(NAMED) {
         let line = Line::new().code(refused.name.short()).text(" was refused by the forge: ");
         reply = reply.line(match &refused.rule {
-            Some(rule) => line.strong(sentence(rule)),
-            None => line.text(sentence(&refused.why)),
+            Some(rule) => line.strong(rule).text("."),
+            None => line.text(format!("{}.", refused.why)),
         });
         if let Some(way_out) = &refused.way_out {
             reply = reply.line(sentence(way_out));
@@ -345,7 +344,18 @@ mod tests {
 
     #[test]
     fn a_plan_says_what_is_lost_and_regained_and_who_did_it() {
-        assert_snapshot!(shown(&proposal(State::Planned), Viewer::Requester), @"");
+        assert_snapshot!(shown(&proposal(State::Planned), Viewer::Requester), @"
+        Restore 12 of acme/api: nothing has happened yet
+        From snapshot 7 of 2024-10-03 23:00:00 UTC, to acme:acme/api.
+        main: bbbbbbbbbb → aaaaaaaaaa; loses 1 commit, brings back 3 commits; moved by mallory 2024-10-03 23:55:00 UTC.
+        refs/pull/1/head: cannot be restored: servers keep these references for themselves.
+        The snapshot lacks issues: they are not asked for.
+        It takes about 5 s.
+        It overwrites what is there: once you have confirmed it, a second person has to approve it.
+        This plan ends 2024-10-04 00:15:00 UTC.
+        [Confirm] refward ask --press restore:confirm:12:c0ffee
+        [Cancel] refward ask --press restore:cancel:12
+        ");
     }
 
     #[test]
@@ -360,27 +370,88 @@ mod tests {
         let mut proposal = Proposal { needs_approval: false, ..proposal(State::Planned) };
         proposal.plan.refs = vec![beside];
         proposal.plan.missing.clear();
-        assert_snapshot!(shown(&proposal, Viewer::Requester), @"");
+        assert_snapshot!(shown(&proposal, Viewer::Requester), @"
+        Restore 12 of acme/api: nothing has happened yet
+        From snapshot 7 of 2024-10-03 23:00:00 UTC, to acme:acme/api.
+        restored-7/main: is made at aaaaaaaaaa; brings back 3 commits; main was moved by mallory 2024-10-03 23:55:00 UTC.
+        It takes about 5 s.
+        This plan ends 2024-10-04 00:15:00 UTC.
+        [Confirm] refward ask --press restore:confirm:12:c0ffee
+        [Cancel] refward ask --press restore:cancel:12
+        ");
     }
 
     #[test]
     fn who_waits_and_who_decides_see_the_same_plan_with_other_buttons() {
-        assert_snapshot!(shown(&proposal(State::Confirmed), Viewer::Requester), @"");
-        assert_snapshot!(shown(&proposal(State::Confirmed), Viewer::Second), @"");
+        assert_snapshot!(shown(&proposal(State::Confirmed), Viewer::Requester), @"
+        Restore 12 of acme/api waits for a second person
+        From snapshot 7 of 2024-10-03 23:00:00 UTC, to acme:acme/api.
+        main: bbbbbbbbbb → aaaaaaaaaa; loses 1 commit, brings back 3 commits; moved by mallory 2024-10-03 23:55:00 UTC.
+        refs/pull/1/head: cannot be restored: servers keep these references for themselves.
+        The snapshot lacks issues: they are not asked for.
+        It takes about 5 s.
+        Asked for by discord:1; it ends 2024-10-04 00:15:00 UTC.
+        Somebody else with the right to restore approves it, with the button in the channel.
+        [Cancel] refward ask --press restore:cancel:12
+        ");
+        assert_snapshot!(shown(&proposal(State::Confirmed), Viewer::Second), @"
+        Restore 12 of acme/api waits for a second person
+        From snapshot 7 of 2024-10-03 23:00:00 UTC, to acme:acme/api.
+        main: bbbbbbbbbb → aaaaaaaaaa; loses 1 commit, brings back 3 commits; moved by mallory 2024-10-03 23:55:00 UTC.
+        refs/pull/1/head: cannot be restored: servers keep these references for themselves.
+        The snapshot lacks issues: they are not asked for.
+        It takes about 5 s.
+        Asked for by discord:1; it ends 2024-10-04 00:15:00 UTC.
+        [Approve] refward ask --press restore:approve:12:c0ffee
+        [Reject] refward ask --press restore:reject:12:c0ffee
+        ");
         assert!(told(&proposal(State::Confirmed), Viewer::Other).buttons.is_empty());
     }
 
     #[test]
     fn a_receipt_says_how_to_undo_it_and_a_refusal_which_rule_and_the_way_out() {
-        assert_snapshot!(shown(&carried_out(State::Done), Viewer::Requester), @"");
-        assert_snapshot!(shown(&carried_out(State::Failed), Viewer::Requester), @"");
+        assert_snapshot!(shown(&carried_out(State::Done), Viewer::Requester), @"
+        Restore 12 of acme/api is done
+        Approved by discord:2.
+        main: bbbbbbbbbb → aaaaaaaaaa
+        It took 350 ms.
+        See it on the forge (https://github.example/acme/api/tree/main).
+        Snapshot 9 holds what was there before; this brings it back:
+            refward restore acme/api
+        ");
+        assert_snapshot!(shown(&carried_out(State::Failed), Viewer::Requester), @"
+        Restore 12 of acme/api was carried out in part
+        main: bbbbbbbbbb → aaaaaaaaaa
+        next was refused by the forge: the branch is protected.
+        Allow force pushes for a moment, then ask again.
+        It took 350 ms.
+        See it on the forge (https://github.example/acme/api/tree/main).
+        Snapshot 9 holds what was there before; this brings it back:
+            refward restore acme/api
+        ");
     }
 
     #[test]
     fn every_other_end_has_its_words() {
         let ends = [State::Running, State::Stale, State::Rejected, State::Cancelled, State::Expired];
         let told: Vec<String> = ends.iter().map(|state| shown(&proposal(*state), Viewer::Requester)).collect();
-        assert_snapshot!(told.join("\n"), @"");
+        assert_snapshot!(told.join("\n"), @"
+        Restore 12 of acme/api is under way
+        3 of 8 objects read.
+
+        Restore 12 stopped: a reference has moved since the plan
+        Nothing was overwritten that the plan did not know of.
+        Restore 13 is the plan as it is now; whoever asked can confirm it.
+        [Show the new plan] refward ask --press restore:show:13
+
+        Restore 12 was rejected. Nothing has changed.
+        By discord:2.
+
+        Restore 12 is cancelled. Nothing has changed.
+
+        Restore 12 has expired. Nothing has changed.
+        Ask for it again; what it would do is then looked at anew.
+        ");
     }
 
     #[test]
@@ -398,7 +469,39 @@ mod tests {
         ];
         let messages: Vec<String> =
             states.iter().filter_map(|state| standing(&proposal(*state), false)).map(|reply| plain(&reply)).collect();
-        assert_snapshot!(messages.join("\n"), @"");
+        assert_snapshot!(messages.join("\n"), @"
+        Restore 12 waits for a second person
+        Asked for by discord:1; it ends 2024-10-04 00:15:00 UTC.
+        [Show plan] refward ask --press restore:show:12
+
+        Restore 12 is about to begin
+        Asked for by discord:1.
+
+        Restore 12 is under way
+        Asked for by discord:1.
+        3 of 8 objects read.
+
+        Restore 12 is done
+        Asked for by discord:1, approved by discord:2.
+        [Show receipt] refward ask --press restore:show:12
+
+        Restore 12 was not carried out as planned
+        Asked for by discord:1.
+        [Show why] refward ask --press restore:show:12
+
+        Restore 12 stopped: a reference moved since the plan
+        Asked for by discord:1.
+        [Show why] refward ask --press restore:show:12
+
+        Restore 12 was rejected
+        Asked for by discord:1, rejected by discord:2.
+
+        Restore 12 is cancelled
+        Asked for by discord:1.
+
+        Restore 12 has expired: nobody approved it in time
+        Asked for by discord:1.
+        ");
         assert!(messages.iter().all(|text| !text.contains("acme") && !text.contains("main")));
         assert!(standing(&proposal(State::Done), true).is_some_and(|reply| reply.title.contains("acme/api")));
         assert_eq!(standing(&proposal(State::Planned), true), None, "nobody has confirmed it");
