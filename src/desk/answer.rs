@@ -143,7 +143,9 @@ impl Task<'_> {
 
     /// Nobody can be answered privately any more. Where it matters, a message that names nothing leads back to it.
     async fn too_late(&self, asked: &Asked) -> Result<()> {
-        let (Some(channel), Some(_)) = (&asked.channel, &asked.said) else {
+        // What a button does has a message of its own in the channel.
+        let command = matches!(asked.wish, Wish::Command { .. });
+        let (Some(channel), Some(_), true) = (&asked.channel, &asked.said, command) else {
             tracing::info!(id = self.stored.id, "answered too late; nothing was said");
             return Ok(());
         };

@@ -119,3 +119,25 @@ async fn the_first_admin_says_a_code_once() {
     }
     assert!(!scene.service.log().contains(&code), "the code is in the log");
 }
+
+#[tokio::test]
+async fn who_somebody_is_they_say_on_the_forge_and_the_answer_changes_when_they_have() {
+    let scene = Scene::new().await;
+    scene.world.github.sign_in_interval(1);
+    let _app = scene.world.app("acme", 1).await.enable_device_flow();
+    let lisa = scene.person("lisa", Role::Viewer).await;
+    let told = lisa.says(&scene.ops, "/refward link").await;
+    assert!(told.private());
+    let answer = told.answer().await;
+    let code = scene.world.github.user_code().unwrap();
+    assert!(answer.text().contains(&code), "{}", answer.text());
+    scene.world.github.signs_in("lisa", &code);
+    answer.says("You are linked to lisa").await;
+    let links = scene.catalog().await.links_of(&super::scene::person(&lisa)).await.unwrap();
+    assert_eq!(links.len(), 1);
+    let ended = lisa.says(&scene.ops, "/refward unlink").await.answer().await.text();
+    assert!(ended.contains("not linked any more"), "{ended}");
+    for secret in scene.world.github.sign_in_secrets() {
+        assert!(!scene.service.log().contains(&secret), "a sign-in's secret is in the log");
+    }
+}

@@ -57,3 +57,16 @@ async fn names_that_look_like_markup_or_mentions_call_nobody() {
     assert!(journal.text().contains("everyone"), "{}", journal.text());
     assert!(journal.pings().is_empty() && journal.mentions().is_empty(), "{:?}", journal.pings());
 }
+
+#[tokio::test]
+async fn the_same_words_are_understood_at_the_command_line() {
+    let scene = Scene::new().await;
+    let ran = scene.world.refward(&["ask", "status acme/api"]).await;
+    assert!(ran.code == 0 && ran.stdout.contains("acme/api: amber"), "{ran:?}");
+    let plan = scene.world.refward(&["ask", "restore", "acme/api", "--ref", "main", "--at", "1"]).await;
+    let press = plan.stdout.lines().find_map(|line| line.strip_prefix("[Confirm] refward ask --press ")).unwrap();
+    let done = scene.world.refward(&["ask", "--press", press]).await;
+    assert!(done.code == 0 && done.stdout.contains("Restore 1"), "{done:?}");
+    let wrong = scene.world.refward(&["ask", "frob", "--json"]).await;
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+}

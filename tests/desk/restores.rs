@@ -4,6 +4,7 @@ use refward::domain::Role;
 
 use super::scene::Scene;
 use crate::support::fake_discord::{Member, Message};
+use crate::support::world::World;
 
 impl Scene {
     /// Somebody who may restore here, and push there.
@@ -111,4 +112,83 @@ async fn a_reference_that_moves_after_the_plan_gets_a_new_plan() {
     assert_eq!(plan.buttons(), ["Confirm", "Cancel"]);
     mona.presses(&plan, "Cancel").await;
     plan.says("is cancelled").await;
+}
+
+#[tokio::test]
+async fn a_force_push_is_undone_from_the_alarm_itself() {
+    let world = World::with_discord(&[]).await;
+    let alarms = world.discord().channel("alarms");
+    world.tells(&alarms, "severity = \"warning\"");
+    let scene = Scene::in_world(world).await;
+    let (mona, lisa) = (scene.restorer("mona").await, scene.restorer("lisa").await);
+    let eve = scene.person("eve", Role::Viewer).await;
+    let good = scene.overwritten().await;
+    let alarm = alarms.says("main").await;
+    let refused = eve.presses(&alarm, "Undo").await;
+    assert!(refused.private());
+    assert!(refused.answer().await.text().contains("takes the role restorer"));
+    let plan = mona.presses(&alarm, "Undo").await;
+    assert!(plan.private());
+    let plan = plan.answer().await;
+    mona.presses(&plan, "Confirm").await;
+    // This channel hears of the repository anyway, so its message names it.
+    let standing = alarms.says("acme/api waits for a second person").await;
+    let second = lisa.presses(&standing, "Show plan").await.answer().await;
+    lisa.presses(&second, "Approve").await;
+    standing.says("is done").await;
+    assert_eq!(scene.api.tip("refs/heads/main").await, good);
+}
+
+#[tokio::test]
+async fn of_two_who_decide_at_the_same_moment_one_does() {
+    let scene = Scene::new().await;
+    let mona = scene.restorer("mona").await;
+    let (lisa, otto) = (scene.restorer("lisa").await, scene.restorer("otto").await);
+    let good = scene.overwritten().await;
+    let plan = scene.plan(&mona, "ref:main at:1 to:same").await;
+    mona.presses(&plan, "Confirm").await;
+    let standing = scene.ops.says("waits for a second person").await;
+    let hers = lisa.presses(&standing, "Show plan").await.answer().await;
+    let his = otto.presses(&standing, "Show plan").await.answer().await;
+    tokio::join!(lisa.presses(&hers, "Approve"), otto.presses(&his, "Approve"));
+    standing.says("is done").await;
+    assert_eq!(scene.api.tip("refs/heads/main").await, good);
+    let approved = scene.recorded("restore.approve").await;
+    assert_eq!(approved.iter().filter(|row| row.ends_with("Approved")).count(), 1, "{approved:?}");
+}
+
+#[tokio::test]
+async fn whose_rights_vanish_after_the_plan_restores_nothing() {
+    let scene = Scene::new().await;
+    let mona = scene.restorer("mona").await;
+    scene.overwritten().await;
+    let bad = scene.api.tip("refs/heads/main").await;
+    let plan = scene.plan(&mona, "ref:main at:1 to:same").await;
+    scene.api.collaborator("mona", "read");
+    mona.presses(&plan, "Confirm").await;
+    plan.says("acme/api").await;
+    assert!(!plan.text().contains("waits for a second person"), "{}", plan.text());
+    assert_eq!(scene.api.tip("refs/heads/main").await, bad);
+    assert!(scene.recorded("restore.confirm").await.contains(&"mona Refused".to_owned()));
+}
+
+#[tokio::test]
+async fn what_was_approved_is_carried_out_once_by_whoever_runs_next() {
+    let scene = Scene::new().await;
+    let (mona, lisa) = (scene.restorer("mona").await, scene.restorer("lisa").await);
+    let good = scene.overwritten().await;
+    let plan = scene.plan(&mona, "ref:main at:1 to:same").await;
+    mona.presses(&plan, "Confirm").await;
+    let standing = scene.ops.says("waits for a second person").await;
+    let second = lisa.presses(&standing, "Show plan").await.answer().await;
+    // It is approved, and the process dies before anybody is told.
+    scene.world.discord().down();
+    lisa.presses(&second, "Approve").await;
+    let Scene { service, world, api, .. } = scene;
+    service.kill().await;
+    world.discord().up();
+    let _next = world.serve().await;
+    standing.says("is done").await;
+    second.says("is done").await;
+    assert_eq!(api.tip("refs/heads/main").await, good);
 }
