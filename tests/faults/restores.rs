@@ -66,7 +66,7 @@ impl Approved {
         assert_eq!((done.state, self.main().await), (State::Done, self.good.clone()), "{:?}", done.error);
         let undo = done.receipt.unwrap().undo.unwrap();
         assert_eq!(undo.seq.get(), 3);
-        let told = self.services.catalog.recorded(0, None, 1000).await.unwrap();
+        let told = self.services.catalog.recorded(None, 1000).await.unwrap();
         assert_eq!(told.iter().filter(|row| row.action == "restore.run").count(), 1);
     }
 }

@@ -98,7 +98,7 @@ async fn a_protected_branch_names_its_rule_and_the_way_out() {
     office.works().await.unwrap();
     let failed = office.get(&proposal).await;
     assert_eq!((failed.state, office.api.tip("main").await), (State::Failed, office.bad.clone()));
-    assert_snapshot!(failed.error.unwrap(), @"the forge refused main: the protection of refs/heads/main: Cannot force-push to this branch hook declined to update refs/heads/main; restore into a new branch, or let an admin of the repository put the restore App, or the token's user, on the list of those who may bypass the rule: Settings, Branches");
+    assert_snapshot!(failed.error.unwrap(), @"the forge refused main: the protection of refs/heads/main: Cannot force-push to this branch; restore into a new branch, or have an admin of the repository add the restore App (or the token's user) to those who may bypass the rule: Settings, Branches");
     let receipt = failed.receipt.unwrap();
     assert!(receipt.written.is_empty() && receipt.refused[0].rule.is_some(), "{receipt:#?}");
 

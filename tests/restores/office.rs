@@ -143,7 +143,7 @@ impl Office {
 
     /// What the record tells, as `ACTION VERDICT by WHO`.
     pub async fn record(&self) -> Vec<String> {
-        let rows = self.services.catalog.recorded(0, None, 1000).await.unwrap();
+        let rows = self.services.catalog.recorded(None, 1000).await.unwrap();
         let rows = rows.into_iter().filter(|row| row.action.starts_with("restore."));
         rows.map(|row| format!("{} {:?} by {}", row.action, row.verdict, row.actor).to_lowercase()).collect()
     }
