@@ -169,7 +169,7 @@ async fn a_step_comes_with_its_jobs_and_its_record(world: World) {
     assert!(step(&world, id, RestoreStep::Run { progress: json!({}) }).await);
     world.catalog.restore_progress(id, json!({ "done": 1, "total": 2 })).await.unwrap();
     assert_eq!(stands(&world, id).await.progress, Some(json!({ "done": 1, "total": 2 })));
-    let later = Utc::now() + Duration::from_secs(60);
+    let later = Utc::now() + Duration::from_mins(1);
     world.catalog.look_at_restores(&world.rocket, later).await.unwrap();
 }
 

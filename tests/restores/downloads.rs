@@ -23,7 +23,7 @@ struct Counter {
 impl Counter {
     async fn new(change: impl FnOnce(&mut Settings)) -> Self {
         let office = Office::with(|settings| {
-            settings.server.public_url = PUBLIC.to_owned();
+            PUBLIC.clone_into(&mut settings.server.public_url);
             change(settings);
         })
         .await;

@@ -76,7 +76,7 @@ impl Office {
     /// Somebody who may restore, and who may write to the repository as this user of the forge.
     pub async fn restorer(&self, id: &str, login: &str) -> Somebody {
         self.api.collaborator(login, "write");
-        let somebody = self.stranger(id);
+        let somebody = Self::stranger(id);
         let holder = Holder::User(somebody.person.clone());
         people::grant(&self.services, &holder, Role::Restorer, None, &By::cli("root")).await.unwrap();
         self.link(&somebody.person, login).await;
@@ -84,7 +84,7 @@ impl Office {
     }
 
     /// Somebody of whom we know nothing.
-    pub fn stranger(&self, id: &str) -> Somebody {
+    pub fn stranger(id: &str) -> Somebody {
         let person = Person::new("discord", id).unwrap();
         let by = By { who: person.to_string(), whence: "discord:1/42".to_owned() };
         Somebody { person, by }

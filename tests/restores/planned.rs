@@ -88,7 +88,7 @@ async fn another_repository_keeps_what_it_has() {
 async fn whoever_may_not_is_refused_and_that_is_recorded() {
     let office = Office::new().await;
     let host = office.repository().await.host;
-    let stranger = office.stranger("7");
+    let stranger = Office::stranger("7");
     let refused = office.asks(&stranger, Destination::NewBranch).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::NotAllowed);
     assert_snapshot!(told(&refused), @"no leave to restore acme/api; that takes the role restorer: an admin can grant it, see `refward grants --help`");

@@ -68,7 +68,9 @@ async fn bring_to_an_end(services: &Services, proposal: &Proposal) -> Result<()>
     let verdict = if error.kind() == Kind::NotAllowed { Verdict::Refused } else { Verdict::Failed };
     let hint = error.next_step().map(|hint| format!("; {hint}")).unwrap_or_default();
     tracing::warn!(restore = proposal.id, "a restore failed: {}", error.for_log());
-    fail(services, proposal, format!("{error}{hint}"), None, verdict).await
+    // What was written before stands; which that is only the forge can tell now.
+    let began = if proposal.state == State::Running { "; it was begun, and some of it may be done" } else { "" };
+    fail(services, proposal, format!("{error}{hint}{began}"), None, verdict).await
 }
 
 async fn fail(

@@ -102,7 +102,8 @@ pub(super) async fn outdate(
         Err(error) if error.kind() == Kind::BadRequest => None,
         Err(error) => return Err(error),
     };
-    let told = proposal.record(by, action, Verdict::Refused).detail(json!({ "stale": moved }));
+    let new = replacement.as_ref().map(|new| &new.plan_hash);
+    let told = proposal.record(by, action, Verdict::Refused).detail(json!({ "stale": moved, "new_plan": new }));
     let step = RestoreStep::Outdate { error: moved, receipt: receipt.map(kept).transpose()?, replacement };
     services.catalog.step_restore(proposal.id, &proposal.repo, step, Some(told)).await.map(drop)
 }
