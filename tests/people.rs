@@ -282,8 +282,7 @@ async fn what_protects_less_and_was_asked_for_in_a_chat_waits_for_a_second_perso
     assert_eq!(daily().await, 1);
 
     // Whoever is at the command line could change the setting as well.
-    let more = [("retention.daily".to_owned(), "90d".to_owned())];
-    policy::set(&services, "default", &more, asked).await.unwrap();
+    let less = [("retention.within".to_owned(), "7d".to_owned())];
     let at_the_terminal = Asked { by: &By::cli("root"), ..asked };
     assert_eq!(policy::set(&services, "default", &less, at_the_terminal).await.unwrap().state, "applied");
 }

@@ -181,13 +181,15 @@ fn myself() -> By {
 }
 
 /// Does what a command asks for, and puts into the record what came of it.
-async fn recorded<T>(
-    catalog: &Catalog,
+fn recorded<'a, T: 'a>(
+    catalog: &'a Catalog,
     action: &'static str,
     about: &str,
-    doing: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    ops::audit::recorded(catalog, NewRecord::new(&myself(), action, Verdict::Asked).about(about), doing).await
+    doing: impl Future<Output = Result<T>> + 'a,
+) -> impl Future<Output = Result<T>> + 'a {
+    let what = NewRecord::new(&myself(), action, Verdict::Asked).about(about);
+    // Not within this future, which would make each command's future several times as large.
+    ops::audit::recorded(catalog, what, Box::pin(doing))
 }
 
 /// Reads the command line. `Err`: it makes no sense or asks for help, which has been said; exit like this.
