@@ -35,6 +35,7 @@ async fn a_call_that_github_does_not_know_breaks_a_rule() {
     let token = host.token(Token::classic("mona"));
     let token = token.expose_secret();
     get(&host, "orgs/acme/repos?type=all&per_page=100", token).await;
+    get(&host, "repositories/1/collaborators/mona/permission", token).await;
     assert_eq!(host.violations(), [""; 0]);
     let config = json!({ "content_type": 7 });
     for (method, path, bearer, body, complaint) in [
