@@ -101,6 +101,7 @@ async fn enqueue_due(services: &Services, started: DateTime<Utc>) -> Result<()> 
     }
     catalog.forget_notices(Utc::now() - settings.notices.keep).await?;
     catalog.forget_chat_messages(Utc::now() - settings.notices.keep).await?;
+    catalog.forget_interactions(Utc::now() - settings.notices.keep).await?;
     policies::settle(services).await?;
     policies::enqueue_scheduled(services).await?;
     policies::enqueue_retention(services).await

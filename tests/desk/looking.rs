@@ -63,8 +63,12 @@ async fn the_same_words_are_understood_at_the_command_line() {
     let scene = Scene::new().await;
     let ran = scene.world.refward(&["ask", "status acme/api"]).await;
     assert!(ran.code == 0 && ran.stdout.contains("acme/api: amber"), "{ran:?}");
+    scene.work.commit("two").await;
+    scene.work.push(&["main"]).await;
+    scene.world.snapshot("acme/api", 2).await;
     let plan = scene.world.refward(&["ask", "restore", "acme/api", "--ref", "main", "--at", "1"]).await;
-    let press = plan.stdout.lines().find_map(|line| line.strip_prefix("[Confirm] refward ask --press ")).unwrap();
+    let press = plan.stdout.lines().find_map(|line| line.strip_prefix("[Confirm] refward ask --press "));
+    let press = press.unwrap_or_else(|| panic!("nothing to press: {plan:?}"));
     let done = scene.world.refward(&["ask", "--press", press]).await;
     assert!(done.code == 0 && done.stdout.contains("Restore 1"), "{done:?}");
     let wrong = scene.world.refward(&["ask", "frob", "--json"]).await;
