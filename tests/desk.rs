@@ -17,8 +17,6 @@ mod policies;
 mod restores;
 #[path = "desk/scene.rs"]
 mod scene;
-#[path = "desk/undo.rs"]
-mod undo;
 #[path = "desk/words.rs"]
 mod words;
 #[path = "desk/work.rs"]
