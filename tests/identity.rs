@@ -214,7 +214,7 @@ async fn what_cannot_be_checked_is_refused_and_says_what_to_do() {
     };
     world.github.fail(1, &Fault::json(500, "Server Error"));
     insta::assert_snapshot!(refused().await, @"
-    NotAllowed: what lisa may do in acme/api cannot be checked: 127.0.0.1:PORT is in trouble: it answers 500 Internal Server Error
+    Remote { retry_after: None }: what lisa may do in acme/api cannot be checked: 127.0.0.1:PORT is in trouble: it answers 500 Internal Server Error
     → what cannot be checked is refused; try again later
     ");
     let connections = services.catalog.connections().await.unwrap();

@@ -170,7 +170,8 @@ pub async fn poll(services: &Services, attempt: &str) -> Result<Linked> {
     Ok(linked)
 }
 
-/// What a person may do in a repository now. Fails with [`Kind::NotAllowed`], and what to do, where that is not known.
+/// What a person may do in a repository now. Fails where that is not known: with [`Kind::NotAllowed`] and what to do, or with
+/// a transient kind while the forge cannot be asked. Either way they may not.
 pub async fn rights(services: &Services, person: &Person, repository: &Repository) -> Result<Rights> {
     let Some(link) = services.catalog.link_of(person, &repository.host).await? else {
         return Err(Error::not_allowed(format!("it is not known who you are on {}", repository.host))
@@ -189,7 +190,9 @@ pub async fn rights(services: &Services, person: &Person, repository: &Repositor
     asked.await.map_err(|error| {
         let next = error.next_step().map(str::to_owned);
         let next = next.unwrap_or_else(|| "what cannot be checked is refused; try again later".to_owned());
-        Error::not_allowed(format!("what {} may do in {} cannot be checked: {error}", user.login, repository.full_name))
+        let kind = if error.kind().is_transient() { error.kind() } else { Kind::NotAllowed };
+        let name = &repository.full_name;
+        Error::new(kind, format!("what {} may do in {name} cannot be checked: {error}", user.login))
             .detail(error.for_log())
             .hint(next)
     })
