@@ -71,8 +71,9 @@ pub trait Forge: Send + Sync {
     fn remote(&self, access: &Access, repository: Place<'_>) -> Result<Remote>;
 
     /// Where a repository is pushed to, and with what. Fails where it is not there under this name, or where no credential
-    /// may write to it, and says what to do about that.
-    async fn target(&self, access: &Access, full_name: &str) -> Result<Remote>;
+    /// may write to it, and says what to do about that; and where it is not the one with this id, if that is known: names are
+    /// given away and used again.
+    async fn target(&self, access: &Access, full_name: &str, forge_id: Option<&str>) -> Result<Remote>;
 
     /// Whether the host answers at each of its addresses, whatever it says, with no credential at all.
     async fn reach(&self, url: &Url) -> Result<Vec<Reached>>;

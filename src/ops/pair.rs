@@ -50,7 +50,7 @@ pub async fn peer(services: &Services, name: &str) -> Result<String> {
 /// The repository itself, ready to be pushed to.
 pub async fn origin(services: &Services, repository: &Repository) -> Result<Remote> {
     let connection = services.connection(repository.connection_id).await?;
-    let found = writable(services, &connection, &repository.full_name).await;
+    let found = writable(services, &connection, &repository.full_name, Some(&repository.forge_id)).await;
     found.map_err(|error| error.while_doing(format!("restoring to {}", repository.full_name)))
 }
 
@@ -60,16 +60,21 @@ pub async fn target(services: &Services, repository: &Repository) -> Result<Remo
     let peer = the_peer_of(services, &connection).await?;
     let name = repository.full_name.split_once('/').map_or(repository.full_name.as_str(), |(_, name)| name);
     let full_name = format!("{}/{name}", peer.owner);
-    let found = writable(services, &peer, &full_name).await;
+    let found = writable(services, &peer, &full_name, None).await;
     found.map_err(|error| error.while_doing(format!("restoring to the peer {}", peer.name)))
 }
 
-async fn writable(services: &Services, connection: &Connection, full_name: &str) -> Result<Remote> {
+async fn writable(
+    services: &Services,
+    connection: &Connection,
+    full_name: &str,
+    forge_id: Option<&str>,
+) -> Result<Remote> {
     let access = services.access_to_push(connection).await?;
     if access.credentials.is_empty() {
         return Err(nothing_writes(connection));
     }
-    services.forge(&connection.forge)?.target(&access, full_name).await
+    services.forge(&connection.forge)?.target(&access, full_name, forge_id).await
 }
 
 async fn the_peer_of(services: &Services, connection: &Connection) -> Result<Connection> {

@@ -166,7 +166,7 @@ proptest! {
 /// What becomes of a forced push of an older commit to `main`.
 async fn force(host: &FakeGithub, repo: &Repo, work: &std::path::Path, to: &str) -> Outcome {
     let token = host.token(Token::classic("mona"));
-    let remote = github().target(&host.access("acme", &token), &repo.full_name()).await.unwrap();
+    let remote = github().target(&host.access("acme", &token), &repo.full_name(), None).await.unwrap();
     let id = |text: String| text.parse().unwrap();
     let refspec = Refspec {
         local: Some(id(to.to_owned())),

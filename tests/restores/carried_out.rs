@@ -5,7 +5,8 @@ use refward::domain::By;
 use refward::ops::people;
 use refward::ops::restores::{self, Destination, State};
 
-use super::office::Office;
+use super::office::{Office, told};
+use crate::support::shell::git;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_branch_appears_beside_what_is_there() {
@@ -136,4 +137,38 @@ async fn nor_whoever_was_approved_by_somebody_whose_grant_ended() {
     office.works().await.unwrap();
     assert_eq!(office.get(&proposal).await.state, State::Failed);
     assert_eq!(office.api.tip("main").await, office.bad);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_has_taken_the_name_gets_nothing() {
+    let office = Office::new().await;
+    let proposal = office.approved(Destination::NewBranch).await;
+    // No sweep has seen it yet, and mona may write to the one that she means, whatever it is called.
+    office.api.rename("api-of-old");
+    let other = office.world.github.org("acme").public_repo("api").await;
+    office.works().await.unwrap();
+    let failed = office.get(&proposal).await;
+    assert_eq!(failed.state, State::Failed);
+    assert!(failed.error.as_deref().unwrap_or_default().contains("another repository"), "{:?}", failed.error);
+    assert_eq!(git(&other.folder(), &["for-each-ref"]).await, "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_for_the_very_repository_that_it_names() {
+    let office = Office::new().await;
+    let there = office.world.github.org("acme").repo("mirror").await;
+    office.world.ok(&["repos", "sync"]).await;
+    there.collaborator("mona", "write");
+    let mona = office.restorer("1", "mona").await;
+    let to = Destination::Repository("acme:acme/mirror".parse().unwrap());
+    let proposal = office.asks(&mona, to.clone()).await.unwrap();
+    there.rename("mirror-of-old");
+    let other = office.world.github.org("acme").public_repo("mirror").await;
+    other.collaborator("mona", "write");
+    office.world.ok(&["repos", "sync"]).await;
+    let refused = office.confirms(&mona, &proposal).await.unwrap_err();
+    assert!(told(&refused).contains("planned for another acme:acme/mirror"), "{}", told(&refused));
+    // What is asked for now is for the one of now.
+    let proposal = office.asks(&mona, to).await.unwrap();
+    office.confirms(&mona, &proposal).await.unwrap();
 }

@@ -158,8 +158,8 @@ impl Forge for Github {
         Ok(Remote { url, credential: Some(Arc::new(login)) })
     }
 
-    async fn target(&self, access: &Access, full_name: &str) -> Result<Remote> {
-        self.find_target(access, full_name).await
+    async fn target(&self, access: &Access, full_name: &str, forge_id: Option<&str>) -> Result<Remote> {
+        self.find_target(access, full_name, forge_id).await
     }
 
     async fn reach(&self, url: &Url) -> Result<Vec<Reached>> {

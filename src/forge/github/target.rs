@@ -29,12 +29,12 @@ struct Permissions {
 
 impl Github {
     /// With the first credential that will do. Where none does, the first one's trouble is the person's to mend.
-    pub(super) async fn find_target(&self, access: &Access, full_name: &str) -> Result<Remote> {
+    pub(super) async fn find_target(&self, access: &Access, full_name: &str, forge_id: Option<&str>) -> Result<Remote> {
         // Refuses what is no OWNER/NAME before it becomes part of a path.
         let url = git_address(&access.url, full_name)?;
         let mut trouble = None;
         for credential in &access.credentials {
-            match self.find_with(access, credential, full_name).await {
+            match self.find_with(access, credential, full_name, forge_id).await {
                 Ok(id) => {
                     let pool = std::slice::from_ref(credential);
                     let login = PoolLogin::new(pool, &id, PUSH, Arc::clone(&self.tokens));
@@ -50,7 +50,13 @@ impl Github {
     }
 
     /// The repository's id, if this credential may write to it.
-    async fn find_with(&self, access: &Access, credential: &Credential, full_name: &str) -> Result<String> {
+    async fn find_with(
+        &self,
+        access: &Access,
+        credential: &Credential,
+        full_name: &str,
+        forge_id: Option<&str>,
+    ) -> Result<String> {
         let api = self.api(access, credential, PUSH)?;
         let answer = api.get(&format!("/repos/{full_name}")).await?;
         let found: Found = match errors::refusal(&api.host, &answer) {
@@ -61,6 +67,10 @@ impl Github {
         if !found.full_name.eq_ignore_ascii_case(full_name) {
             let text = format!("{full_name} is called {} on {} now", found.full_name, api.host.name());
             return Err(Error::not_found(text).hint("restore to that one by its address: --to-url"));
+        }
+        if forge_id.is_some_and(|known| known != found.id.to_string()) {
+            let text = format!("{full_name} is another repository on {} than the one that we know", api.host.name());
+            return Err(Error::not_found(text).hint("`refward repos sync` looks what is where now"));
         }
         if found.archived == Some(true) {
             return Err(Error::misconfigured(format!("{full_name} is archived on {}: read-only", api.host.name()))

@@ -33,10 +33,17 @@ impl Places {
         Ok(Self { source, target })
     }
 
-    /// Those of a restore that was asked for before.
+    /// Those of a restore that was asked for before. Fails where they, or the plan, are not those that its hash stands for: what
+    /// somebody has agreed to is that.
     pub async fn again(services: &Services, proposal: &Proposal) -> Result<Self> {
         let source = services.catalog.repository(&proposal.repo).await?;
-        Self::of(services, source, &proposal.wish.to).await
+        let places = Self::of(services, source, &proposal.wish.to).await?;
+        if proposal.plan.hash(&places)? == proposal.hash {
+            return Ok(places);
+        }
+        let target = &proposal.plan.target;
+        Err(Error::bad_request(format!("restore {} was planned for another {target} than the one of now", proposal.id))
+            .hint("ask for it again"))
     }
 
     /// Whether a person may do this now. `NotAllowed` says what is missing; any other error: it cannot be found out, so they

@@ -175,16 +175,24 @@ impl Places {
 
 impl DetailedPlan {
     /// SHA-256 over what would be done, hex. The texts for people are not in it: they change by themselves.
-    pub(super) fn hash(&self, repo: &str) -> Result<String> {
+    pub(super) fn hash(&self, places: &Places) -> Result<String> {
         #[derive(Serialize)]
         struct Canonical<'a> {
             repo: &'a str,
             target: &'a str,
+            /// Names are given away and used again.
+            target_repo: Option<&'a str>,
             seq: Seq,
             refs: Vec<(&'a RefName, Option<ObjectId>, ObjectId, &'static str)>,
         }
         let refs = self.refs.iter().map(|planned| (&planned.target, planned.now, planned.then, planned.action.word()));
-        let canonical = Canonical { repo, target: &self.target, seq: self.seq, refs: refs.collect() };
+        let canonical = Canonical {
+            repo: places.source.id.as_str(),
+            target: &self.target,
+            target_repo: places.target.as_ref().map(|target| target.id.as_str()),
+            seq: self.seq,
+            refs: refs.collect(),
+        };
         let text =
             serde_json::to_string(&canonical).map_err(|error| Error::bug("cannot write a plan").detail(error))?;
         Ok(hex::encode(Sha256::digest(text)))

@@ -52,7 +52,7 @@ pub(super) async fn plan(
         requested_by: person.clone(),
         origin: kept(origin)?,
         wish: kept(&wish)?,
-        plan_hash: plan.hash(places.source.id.as_str())?,
+        plan_hash: plan.hash(places)?,
         needs_approval: plan.overwrites(),
         plan: kept(&plan)?,
         expires_at: Utc::now() + services.settings.people.plan_lasts,
