@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinHandle;
 
 use crate::catalog::{Catalog, JobState, Priority, job_kind};
@@ -22,6 +22,10 @@ const COMPANY: Duration = Duration::from_secs(3);
 
 /// How often queue and events are counted for `/metrics`.
 const GAUGE: Duration = Duration::from_mins(1);
+
+/// How long it is kept what was asked in chats, and what was said to it: far longer than a replay is taken for new, and as
+/// whoever asked may come back to it.
+const ASKED_KEPT: TimeDelta = TimeDelta::days(7);
 
 /// Repositories that one look enqueues at most; the rest follow at the next.
 const BATCH: u64 = 2_000;
@@ -102,6 +106,7 @@ async fn enqueue_due(services: &Services, started: DateTime<Utc>) -> Result<()> 
     catalog.forget_notices(Utc::now() - settings.notices.keep).await?;
     catalog.forget_chat_messages(Utc::now() - settings.notices.keep).await?;
     catalog.forget_interactions(Utc::now() - settings.notices.keep).await?;
+    catalog.forget_interactions(Utc::now() - ASKED_KEPT).await?;
     policies::settle(services).await?;
     policies::enqueue_scheduled(services).await?;
     policies::enqueue_retention(services).await

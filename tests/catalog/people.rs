@@ -22,6 +22,7 @@ on_both_databases! {
     a_row_that_is_missing_is_found,
     rows_that_changed_places_are_found,
     a_change_of_policies_is_recorded_with_it_or_not_at_all,
+    what_is_asked_twice_is_kept_once_and_forgotten_when_it_is_old,
 }
 
 fn mona() -> Person {
@@ -281,4 +282,16 @@ async fn a_change_of_policies_is_recorded_with_it_or_not_at_all(world: World) {
     let rows = catalog.recorded(None, 10).await.unwrap();
     assert_eq!(rows[0].detail, json!({ "change": id, "changes": ["retention.daily: 7 → 90"], "weakens": [] }));
     assert_eq!((rows[2].actor.as_str(), &rows[2].detail["asked_by"]), ("discord:2", &json!("discord:1")));
+}
+
+async fn what_is_asked_twice_is_kept_once_and_forgotten_when_it_is_old(world: World) {
+    let catalog = &world.catalog;
+    let ask = async || catalog.put_interaction("discord:1", json!({ "what": "status" }), Some(vec![1])).await.unwrap();
+    let (one, other) = tokio::join!(ask(), ask());
+    assert!(one != other, "of two replicas that are sent the same, one keeps it");
+    assert_eq!(catalog.forget_interactions(Utc::now() - TimeDelta::hours(1)).await.unwrap(), 0);
+    assert!(!ask().await, "a replay is taken for new");
+    assert_eq!(catalog.forget_interactions(Utc::now() + TimeDelta::seconds(1)).await.unwrap(), 1);
+    let gone = catalog.interaction("discord:1").await.unwrap_err();
+    assert_eq!(gone.kind(), Kind::NotFound);
 }
