@@ -22,6 +22,9 @@ const SHORT: Duration = Duration::from_secs(2);
 /// When Discord refuses without saying for how long.
 const UNKNOWN_WAIT: Duration = Duration::from_secs(5);
 
+/// Whatever is told: what is added to a clock must not go past its end.
+const LONGEST: Duration = Duration::from_hours(24);
+
 /// How long an empty bucket is remembered after it was filled: each interaction has one of its own.
 const REMEMBERED: Duration = Duration::from_mins(1);
 
@@ -149,7 +152,7 @@ impl Window {
     fn told(headers: &HeaderMap, now: Instant) -> Option<Self> {
         let number = |name| text(headers, name)?.parse().ok();
         let span = text(headers, "x-ratelimit-reset-after")?.parse().ok()?;
-        let span = Duration::try_from_secs_f64(span).ok()?;
+        let span = Duration::try_from_secs_f64(span).ok()?.min(LONGEST);
         let (limit, remaining) = (number("x-ratelimit-limit")?, number("x-ratelimit-remaining")?);
         Some(Self { limit, remaining, filled: now + span, span })
     }
@@ -187,7 +190,7 @@ impl Refusal {
             Some("user" | "shared") => Scope::Bucket,
             _ => Scope::Everything,
         };
-        Self { wait: wait.unwrap_or(UNKNOWN_WAIT), scope }
+        Self { wait: wait.unwrap_or(UNKNOWN_WAIT).min(LONGEST), scope }
     }
 }
 
