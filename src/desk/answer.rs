@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::Utc;
+use serde_json::{Value, json};
 
 use super::asked::{self, Asked, Wish};
 use super::buttons::Button;
@@ -103,10 +104,17 @@ impl Task<'_> {
         match wish {
             Wish::Command { path, options } => {
                 let words = Words { path: path.clone(), options: options.clone() };
-                let request = Request::from_words(&words)?;
+                let request = match Request::from_words(&words) {
+                    Ok(request) => request,
+                    Err(error) => {
+                        let what = NewRecord::new(&visitor.by, "command", Verdict::Refused).about(words.path.join(" "));
+                        self.services.catalog.record(what.detail(why(&error))).await?;
+                        return Err(error);
+                    }
+                };
                 perform(self.services, &visitor, request, Some(&self.stored.id)).await
             }
-            Wish::Press(button) => press(self.services, &visitor, &button.parse()?).await,
+            Wish::Press(button) => press(self.services, &visitor, button).await,
         }
     }
 
@@ -176,11 +184,8 @@ pub(super) async fn perform(
     let action = request.action();
     let subject = subject(&request);
     let record = async |verdict, error: Option<&Error>| {
-        let mut record = NewRecord::new(&visitor.by, action, verdict);
+        let mut record = NewRecord::new(&visitor.by, action, verdict).detail(error.map(why).unwrap_or_default());
         record.subject.clone_from(&subject);
-        if let Some(error) = error {
-            record.detail = serde_json::json!({ "why": error.to_string() });
-        }
         services.catalog.record(record).await
     };
     let repository = match request.needs() {
@@ -196,17 +201,17 @@ pub(super) async fn perform(
     let recorded_elsewhere = matches!(
         request,
         Request::Restore { .. }
-            | Request::Link { .. }
             | Request::Unlink
             | Request::Claim { .. }
-            | Request::Policy(
-                Policy::Set { .. } | Policy::Assign { .. } | Policy::Approve { .. } | Policy::Revoke { .. }
-            )
+            | Request::Policy(Policy::Approve { .. } | Policy::Revoke { .. })
     );
+    // Nothing is changed before it is confirmed.
+    let only_shown = matches!(request, Request::Policy(Policy::Set { .. } | Policy::Assign { .. }));
     let done = dispatch(services, visitor, request, repository, id).await;
     match &done {
         _ if recorded_elsewhere || action == "help" => {}
         Ok(Outcome::Waits(..)) => record(Verdict::Asked, None).await?,
+        Ok(_) if only_shown => record(Verdict::Asked, None).await?,
         Ok(_) => record(Verdict::Done, None).await?,
         Err(error) if refuses(error) => record(Verdict::Refused, Some(error)).await?,
         Err(error) => record(Verdict::Failed, Some(error)).await?,
@@ -236,6 +241,11 @@ async fn dispatch(
         Request::Restore { refs, at, to, .. } => {
             restores::propose(services, visitor, this()?, refs, at, to).await.map(Outcome::from)
         }
+        Request::Policy(Policy::Explain { .. }) => {
+            // By its whole address: the name alone may be another's, too.
+            let explain = Policy::Explain { repo: this()?.address() };
+            policies::perform(services, visitor, explain, id).await
+        }
         Request::Policy(request) => policies::perform(services, visitor, request, id).await,
         Request::Link { host } => link::begin(services, visitor, host.as_deref()).await,
         Request::Unlink => link::end(services, visitor).await.map(Outcome::from),
@@ -244,8 +254,20 @@ async fn dispatch(
     }
 }
 
-/// Does what a button does.
-pub(super) async fn press(services: &Services, visitor: &Visitor, button: &Button) -> Result<Outcome> {
+/// Does what a button does, and records that it was pressed: what it changes is recorded with the change.
+pub(super) async fn press(services: &Services, visitor: &Visitor, id: &str) -> Result<Outcome> {
+    let pressed = async { do_what_it_says(services, visitor, &id.parse()?).await }.await;
+    let (verdict, detail) = match &pressed {
+        Ok(Outcome::Waits(..)) => (Verdict::Asked, Value::Null),
+        Ok(_) => (Verdict::Done, Value::Null),
+        Err(error) if refuses(error) => (Verdict::Refused, why(error)),
+        Err(error) => (Verdict::Failed, why(error)),
+    };
+    services.catalog.record(NewRecord::new(&visitor.by, "press", verdict).about(id).detail(detail)).await?;
+    pressed
+}
+
+async fn do_what_it_says(services: &Services, visitor: &Visitor, button: &Button) -> Result<Outcome> {
     match button {
         Button::Change { asked, means } => policies::confirm(services, visitor, asked, means).await.map(Outcome::from),
         Button::Look { change } => policies::look(services, visitor, *change).await.map(Outcome::from),
@@ -256,12 +278,20 @@ pub(super) async fn press(services: &Services, visitor: &Visitor, button: &Butto
     }
 }
 
-/// What came of it, for whoever asked it.
+/// What came of it, for whoever asked it, if they may still see it.
 async fn again(services: &Services, visitor: &Visitor, id: &str) -> Result<Reply> {
     let gone = || Error::not_found("this answer is not kept any more, or it is somebody else's").hint("ask again");
     let stored = services.catalog.interaction(id).await.map_err(|_| gone())?;
     let asked = Asked::read(&stored)?;
-    asked.said.filter(|_| asked.person == visitor.person).ok_or_else(gone)
+    let reply = asked.said.filter(|_| asked.person == visitor.person).ok_or_else(gone)?;
+    let Wish::Command { path, options } = asked.wish else { return Err(gone()) };
+    let Ok(request) = Request::from_words(&Words { path, options }) else { return Ok(reply) };
+    let Some((role, over)) = request.needs() else { return Ok(reply) };
+    let repository = visitor.check(services, role, over).await?;
+    if let (Some(repository), true) = (repository, request.reads()) {
+        visitor.reads(services, &repository).await?;
+    }
+    Ok(reply)
 }
 
 fn subject(request: &Request) -> Option<String> {
@@ -279,6 +309,10 @@ fn subject(request: &Request) -> Option<String> {
         Request::Policy(Policy::Approve { change } | Policy::Revoke { change }) => Some(format!("change {change}")),
         Request::Credentials | Request::Link { .. } | Request::Unlink | Request::Claim { .. } | Request::Help => None,
     }
+}
+
+fn why(error: &Error) -> Value {
+    json!({ "why": error.to_string() })
 }
 
 fn refuses(error: &Error) -> bool {

@@ -172,6 +172,11 @@ impl Request {
         })
     }
 
+    /// It tells what stands in the repository: what they may not read on the forge they may not read here.
+    pub(super) fn reads(&self) -> bool {
+        matches!(self, Self::Snapshots { .. } | Self::Journal { .. } | Self::Restore { .. })
+    }
+
     /// What the record calls it.
     pub(super) fn action(&self) -> &'static str {
         match self {

@@ -60,7 +60,7 @@ pub(super) async fn end(services: &Services, visitor: &Visitor) -> Result<Reply>
 pub(super) async fn claim(services: &Services, visitor: &Visitor, code: &str) -> Result<Reply> {
     match people::claim(services, code.trim(), &visitor.person, &visitor.by).await {
         // The code was taken, and then we died before we could say so.
-        Err(error) if error.kind() == Kind::NotAllowed && visitor.anywhere() == Some(Role::Admin) => {}
+        Err(error) if error.kind() == Kind::NotAllowed && visitor.everywhere() == Some(Role::Admin) => {}
         granted => _ = granted?,
     }
     Ok(Reply::new(Tone::Good, "You are an admin of everything now.")

@@ -28,7 +28,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use crate::chat::{First, Incoming, Platform, Rejected, What};
+use crate::catalog::{NewRecord, Verdict};
+use crate::chat::{First, Incoming, Platform, Rejected, What, Words};
 use crate::domain::{Error, Result};
 use crate::jobs::{Errand, Errands};
 use crate::ops::restores::CarryOut;
@@ -114,7 +115,10 @@ impl Desk {
                 };
                 First::Choices(choices)
             }
-            What::Command(_) if !platform.answers_in(incoming.channel.as_deref()) => First::Now(words::not_here()),
+            What::Command(words) if !platform.answers_in(incoming.channel.as_deref()) => {
+                self.turned_away(platform, incoming, words).await;
+                First::Now(words::not_here())
+            }
             // What only they see may change; what others see, too, is answered beside it.
             What::Press { private: true, .. } => First::Change,
             What::Command(_) | What::Press { private: false, .. } => First::Later { private: true },
@@ -125,6 +129,16 @@ impl Desk {
             return Ok(Answer::bare(StatusCode::CONFLICT));
         }
         Ok(Answer { status: StatusCode::OK, body: platform.first(&first)? })
+    }
+
+    /// Whoever is turned away is in the record; if that cannot be written, they are turned away all the same.
+    async fn turned_away(&self, platform: &dyn Platform, incoming: &Incoming, words: &Words) {
+        let Some(asked) = Asked::of(platform.slug(), incoming) else { return };
+        let what = NewRecord::new(&asked.by(), "command", Verdict::Refused).about(words.path.join(" "));
+        let told = what.detail(serde_json::json!({ "why": "commands are not answered in this channel" }));
+        if let Err(error) = self.services.catalog.record(told).await {
+            tracing::error!(id = incoming.id, "a refusal is not in the record: {}", error.for_log());
+        }
     }
 
     /// `false`: it was asked before.

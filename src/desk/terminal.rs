@@ -26,7 +26,7 @@ pub async fn ask(services: &Services, name: &str, words: &[String]) -> Result<Re
 /// Presses a button of an answer.
 pub async fn press(services: &Services, name: &str, button: &str) -> Result<Reply> {
     let visitor = Visitor::at_the_command_line(name)?;
-    wait(services, answer::press(services, &visitor, &button.parse()?).await?).await
+    wait(services, answer::press(services, &visitor, button).await?).await
 }
 
 /// The work itself is the running service's. A sign-in has to be read before it can be done: it is not waited for.

@@ -70,7 +70,7 @@ impl Visitor {
     }
 
     /// The most that they may do with everything.
-    fn everywhere(&self) -> Option<Role> {
+    pub(super) fn everywhere(&self) -> Option<Role> {
         match &self.may {
             May::Everything => Some(Role::Admin),
             May::Granted(allowance) => allowance.everywhere(),
@@ -100,14 +100,20 @@ impl Visitor {
             }
             Err(error) => return Err(error),
         };
-        self.over(services, &repository, role).await.map(|()| repository)
+        self.over(services, &repository, role, &address.to_string()).await.map(|()| repository)
     }
 
-    /// Fails unless they have that role for it.
-    pub(super) async fn over(&self, services: &Services, repository: &Repository, role: Role) -> Result<()> {
+    /// Fails unless they have that role for it. `called`: what they have asked for; whoever may not see it is told no more.
+    pub(super) async fn over(
+        &self,
+        services: &Services,
+        repository: &Repository,
+        role: Role,
+        called: &str,
+    ) -> Result<()> {
         let facts = people::facts(services, repository).await?;
         match self.role_for(&facts) {
-            None => Err(unknown(&repository.full_name)),
+            None => Err(unknown(called)),
             has => enough(has, role, &format!(" for {}", repository.full_name)),
         }
     }
@@ -136,6 +142,10 @@ impl Visitor {
 
     /// Every repository that they may see.
     pub(super) async fn visible(&self, services: &Services) -> Result<Vec<(Repository, RepositoryFacts)>> {
+        if self.anywhere().is_none() {
+            // Whoever has been granted nothing costs nothing.
+            return Ok(Vec::new());
+        }
         let mut all = policies::facts(services).await?;
         all.retain(|(_, facts)| self.role_for(facts).is_some());
         Ok(all)
@@ -143,7 +153,9 @@ impl Visitor {
 
     /// Fails unless they may read it on the forge now; what everybody can see they may.
     pub(super) async fn reads(&self, services: &Services, repository: &Repository) -> Result<()> {
-        if !repository.private || matches!(self.may, May::Everything) {
+        // What is gone may have been made private.
+        let public = !repository.private && !repository.gone;
+        if public || matches!(self.may, May::Everything) {
             return Ok(());
         }
         if identity::rights(services, &self.person, repository).await? >= Rights::Read {
@@ -164,7 +176,8 @@ fn enough(has: Option<Role>, needed: Role, over: &str) -> Result<()> {
 
 const ASK: &str = "an admin can grant it: `refward grants add`";
 
-fn unknown(name: &str) -> Error {
+/// Nothing of that name, or nothing that is theirs to see: which of the two is not told.
+pub(super) fn unknown(name: &str) -> Error {
     Error::not_found(format!("there is no {name} here, or it is not yours to see"))
         .hint("`/refward status` shows what you may see; an admin can grant more")
 }

@@ -1,9 +1,22 @@
 //! Who gets in: signatures, replays, channels, grants.
 
 use chrono::{TimeDelta, Utc};
-use refward::domain::Role;
+use refward::domain::{Role, Seq};
 
 use super::scene::Scene;
+use crate::support::fake_github::Repo;
+use crate::support::world::eventually;
+
+/// The snapshot that holds `main` as it is, as soon as there is one.
+async fn kept(scene: &Scene, repo: &Repo) -> Seq {
+    let (catalog, tip) = (scene.catalog().await, repo.tip("refs/heads/main").await);
+    let look = async || {
+        let known = catalog.resolve(&repo.full_name().parse().ok()?).await.ok()?;
+        let (seq, state) = catalog.refs_at(&known.id, None).await.ok()?;
+        state.refs.values().any(|id| id.to_string() == tip).then_some(seq)
+    };
+    eventually(look, || format!("a snapshot of {} with {tip}", repo.full_name())).await
+}
 
 #[tokio::test]
 async fn what_discord_did_not_sign_lately_is_not_taken() {
@@ -90,6 +103,7 @@ async fn commands_are_answered_only_in_the_channels_that_the_settings_say() {
     assert!(mona.types(&lobby, "/refward backup repo:a|").await.is_empty());
     assert!(mona.says(&scene.ops, "/refward status").await.answer().await.text().contains("acme/api"));
     assert_eq!(scene.recorded("status").await, ["mona Done"]);
+    assert_eq!(scene.recorded("command").await, ["mona Refused"]);
 }
 
 #[tokio::test]
@@ -140,4 +154,81 @@ async fn who_somebody_is_they_say_on_the_forge_and_the_answer_changes_when_they_
     for secret in scene.world.github.sign_in_secrets() {
         assert!(!scene.service.log().contains(&secret), "a sign-in's secret is in the log");
     }
+}
+
+#[tokio::test]
+async fn whoever_may_not_see_a_repository_learns_its_name_from_no_button_and_no_mistake() {
+    let scene = Scene::new().await;
+    let secret = scene.world.github.org("acme").repo("moon-landing").await;
+    let work = secret.work().await;
+    work.commit("one").await;
+    work.push(&["main"]).await;
+    let one = kept(&scene, &secret).await;
+    let mona = scene.person("mona", Role::Restorer).await;
+    secret.collaborator("mona", "write");
+    scene.link(&mona, "mona").await;
+    work.commit("two").await;
+    work.push(&["main"]).await;
+    kept(&scene, &secret).await;
+    let words = format!("/refward restore repo:acme/moon-landing at:{one} to:same");
+    let plan = mona.says(&scene.ops, &words).await.answer().await;
+    mona.presses(&plan, "Confirm").await;
+    let standing = scene.ops.says("waits for a second person").await;
+    assert!(!standing.text().contains("moon"), "{}", standing.text());
+
+    // Everybody in the channel can press that button, and say what comes into their mind.
+    let eve = scene.person_with("eve", Role::Restorer, Some("acme/api")).await;
+    scene.api.collaborator("eve", "write");
+    scene.link(&eve, "eve").await;
+    let show = standing.button("Show plan");
+    let mut told = vec![eve.presses(&standing, "Show plan").await.answer().await.text()];
+    for what in ["approve", "reject"] {
+        let id = format!("{}:{}", show.replace("show", what), "f".repeat(64));
+        told.push(eve.presses_id(&standing, &id).await.answer().await.text());
+    }
+    let nowhere = show.replace(":1", ":99");
+    let unknown = eve.presses_id(&standing, &nowhere).await.answer().await.text();
+    assert_eq!(told, vec![unknown.replace("99", "1"); 3], "what exists shows");
+
+    scene.work.commit("three").await;
+    scene.work.push(&["main"]).await;
+    scene.world.snapshot("acme/api", 2).await;
+    for to in ["acme:acme/moon-landin", "acme:ACME/Moon-Landing", "acme/moon-landing"] {
+        let words = format!("/refward restore repo:acme/api at:1 to:{to}");
+        let told = eve.says(&scene.ops, &words).await.answer().await.text().replace('\\', "");
+        assert!(told.contains(&format!("There is no {to} here")), "{told}");
+        assert!(!told.replace(to, "").to_lowercase().contains("moon"), "{told}");
+    }
+    let told = eve.says(&scene.ops, "/refward status repo:ACME/Moon-Landing").await.answer().await.text();
+    assert!(told.contains("ACME/Moon-Landing") && !told.contains("acme/moon"), "{told}");
+
+    // The record has what was tried.
+    let presses = scene.recorded("press").await;
+    assert_eq!(presses.iter().filter(|row| *row == "eve Refused").count(), 4, "{presses:?}");
+    let refused = scene.recorded("restore.plan").await;
+    assert_eq!(refused.iter().filter(|row| *row == "eve Refused").count(), 3, "{refused:?}");
+}
+
+#[tokio::test]
+async fn who_may_not_read_it_on_the_forge_any_more_is_shown_nothing_of_it() {
+    let scene = Scene::new().await;
+    let secret = scene.world.github.org("acme").repo("moon-landing").await;
+    let work = secret.work().await;
+    work.commit("one").await;
+    work.push(&["main"]).await;
+    let one = kept(&scene, &secret).await;
+    work.commit("two").await;
+    work.push(&["main"]).await;
+    kept(&scene, &secret).await;
+    let mona = scene.person("mona", Role::Restorer).await;
+    secret.collaborator("mona", "write");
+    scene.link(&mona, "mona").await;
+    let words = format!("/refward restore repo:acme/moon-landing at:{one}");
+    let plan = mona.says(&scene.ops, &words).await.answer().await;
+    mona.presses(&plan, "Confirm").await;
+    let standing = scene.ops.says("is done").await;
+    assert!(mona.presses(&standing, "Show receipt").await.answer().await.text().contains("restored-"));
+    secret.collaborator("mona", "none");
+    let told = mona.presses(&standing, "Show receipt").await.answer().await.text();
+    assert!(told.contains("you may not read") && !told.contains("restored-"), "{told}");
 }

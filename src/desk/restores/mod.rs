@@ -5,11 +5,11 @@ mod told;
 
 use super::answer::Outcome;
 use super::buttons::Button;
-use super::visitor::Visitor;
+use super::visitor::{self, Visitor};
 use super::waits::Waits;
 use crate::catalog::{NewRecord, Repository, Verdict};
 use crate::chat::Reply;
-use crate::domain::{Error, Point, Result, Role};
+use crate::domain::{Error, Kind, Point, Result, Role};
 use crate::ops::restores::{self, Destination, Proposal, State, Wish};
 use crate::services::Services;
 
@@ -25,6 +25,14 @@ pub(super) async fn propose(
     at: Option<Point>,
     to: Destination,
 ) -> Result<Reply> {
+    let to = match to {
+        Destination::Repository(address) => {
+            let theirs = visitor.repository(services, &address, Role::Restorer).await;
+            let theirs = recorded(services, visitor, theirs, "restore.plan", repository).await?;
+            Destination::Repository(theirs.address())
+        }
+        to => to,
+    };
     let planned = restores::propose(services, &visitor.asker(), repository, Wish { refs, at, to }).await?;
     Ok(told(&planned, Viewer::Requester))
 }
@@ -59,7 +67,7 @@ pub(super) async fn press(services: &Services, visitor: &Visitor, button: &Butto
 }
 
 async fn confirm(services: &Services, visitor: &Visitor, id: i64, hash: &str) -> Result<Outcome> {
-    let before = restores::get(services, id).await.map_err(|_| unknown(id))?;
+    let before = known(services, id).await?;
     let theirs = before.requested_by == visitor.person && before.confirmed_at.is_some();
     if theirs && before.wish.to != Destination::Download {
         return Ok(under_way(&before, Viewer::Requester));
@@ -96,14 +104,17 @@ pub(super) async fn poll(services: &Services, id: i64, second: bool) -> Result<O
 }
 
 async fn show(services: &Services, visitor: &Visitor, id: i64) -> Result<Reply> {
-    let proposal = restores::get(services, id).await.map_err(|_| unknown(id))?;
-    if proposal.requested_by == visitor.person {
-        return Ok(told(&proposal, Viewer::Requester));
-    }
-    let repository = entitled(services, visitor, id, "restore.show", Role::Viewer).await?;
+    let proposal = known(services, id).await?;
+    let repository = services.catalog.repository(&proposal.repo).await?;
+    visitor.over(services, &repository, Role::Viewer, &called(id)).await?;
     visitor.reads(services, &repository).await?;
-    let decides = visitor.over(services, &repository, Role::Restorer).await.is_ok();
-    Ok(told(&proposal, if decides { Viewer::Second } else { Viewer::Other }))
+    let decides = visitor.over(services, &repository, Role::Restorer, &called(id)).await.is_ok();
+    let viewer = match () {
+        () if proposal.requested_by == visitor.person => Viewer::Requester,
+        () if decides => Viewer::Second,
+        () => Viewer::Other,
+    };
+    Ok(told(&proposal, viewer))
 }
 
 async fn undo(services: &Services, visitor: &Visitor, notice: i64) -> Result<Reply> {
@@ -111,38 +122,45 @@ async fn undo(services: &Services, visitor: &Visitor, notice: i64) -> Result<Rep
     let stored = services.catalog.notice(notice).await.map_err(|_| gone())?;
     let (undo, repo) = stored.undo.zip(stored.repo).ok_or_else(gone)?;
     let repository = services.catalog.repository(&repo).await.map_err(|_| gone())?;
-    checked(services, visitor, &repository, "restore.plan", Role::Restorer).await?;
+    let may = visitor.over(services, &repository, Role::Restorer, &format!("notice {notice}")).await;
+    recorded(services, visitor, may, "restore.plan", &repository).await?;
     let refs = undo.refs.iter().map(ToString::to_string).collect();
     propose(services, visitor, &repository, refs, Some(Point::Seq(undo.at)), Destination::InPlace).await
 }
 
 /// Fails unless they have the role for the repository of this restore.
-async fn entitled(
-    services: &Services,
-    visitor: &Visitor,
-    id: i64,
-    action: &'static str,
-    role: Role,
-) -> Result<Repository> {
-    let proposal = restores::get(services, id).await.map_err(|_| unknown(id))?;
-    let repository = services.catalog.repository(&proposal.repo).await?;
-    checked(services, visitor, &repository, action, role).await.map(|()| repository)
+async fn entitled(services: &Services, visitor: &Visitor, id: i64, action: &'static str, role: Role) -> Result<()> {
+    let repository = services.catalog.repository(&known(services, id).await?.repo).await?;
+    let may = visitor.over(services, &repository, role, &called(id)).await;
+    recorded(services, visitor, may, action, &repository).await
 }
 
-async fn checked(
+/// The record has the name that a refusal does not tell.
+async fn recorded<T>(
     services: &Services,
     visitor: &Visitor,
-    repository: &Repository,
+    may: Result<T>,
     action: &'static str,
-    role: Role,
-) -> Result<()> {
-    let Err(error) = visitor.over(services, repository, role).await else { return Ok(()) };
+    repository: &Repository,
+) -> Result<T> {
+    let error = match may {
+        Ok(may) => return Ok(may),
+        Err(error) => error,
+    };
     let why = serde_json::json!({ "why": error.to_string() });
     let refused = NewRecord::new(&visitor.by, action, Verdict::Refused).about(repository.full_name.clone()).detail(why);
     services.catalog.record(refused).await?;
     Err(error)
 }
 
-fn unknown(id: i64) -> Error {
-    Error::not_found(format!("there is no restore {id}, or it is not yours to see"))
+async fn known(services: &Services, id: i64) -> Result<Proposal> {
+    restores::get(services, id).await.map_err(|error| match error.kind() {
+        Kind::NotFound => visitor::unknown(&called(id)),
+        _ => error,
+    })
+}
+
+/// Whoever may not see the repository learns no more of it than they know already.
+fn called(id: i64) -> String {
+    format!("restore {id}")
 }
