@@ -1,18 +1,31 @@
 //! Who somebody is: linked to a forge, and the first admin.
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 
 use super::answer::Outcome;
 use super::visitor::Visitor;
 use super::waits::{Looked, Waits};
+use crate::catalog::{Recorded, Verdict};
 use crate::chat::{Line, Reply, Tone};
-use crate::domain::{Kind, Result, Role};
+use crate::domain::{Error, Kind, Result, Role};
 use crate::ops::identity::{self, Begun, Linked};
 use crate::ops::people;
 use crate::services::Services;
 
+/// Sign-ins that somebody may begin [`WHILE`]: anybody may, and the forge is asked every few seconds about each.
+const SIGN_INS: usize = 5;
+const WHILE: TimeDelta = TimeDelta::minutes(15);
+
+/// Rows of the record that are looked through for them.
+const LOOK_BACK: u64 = 1_000;
+
 /// Somebody says who they are on the forge: they sign in there.
 pub(super) async fn begin(services: &Services, visitor: &Visitor, host: Option<&str>) -> Result<Outcome> {
+    let lately = services.catalog.recorded(Some(Utc::now() - WHILE), LOOK_BACK).await?;
+    let theirs = |row: &&Recorded| row.action == "link" && row.verdict == Verdict::Asked && row.actor == visitor.by.who;
+    if lately.iter().filter(theirs).count() >= SIGN_INS {
+        return Err(Error::not_allowed("you have begun to sign in too often").hint("wait a quarter of an hour"));
+    }
     let begun = identity::begin(services, &visitor.person, &visitor.by, host).await?;
     let attempt = begun.attempt.clone();
     Ok(Outcome::Waits(sign_in(&begun), Waits::Link { attempt }))

@@ -122,6 +122,10 @@ async fn the_first_admin_says_a_code_once() {
     assert!(late.contains("opens nothing"), "{late}");
     let wrong = eve.says(&scene.ops, "/refward claim code:guess").await.answer().await.text();
     assert!(wrong.contains("opens nothing"), "{wrong}");
+    // Whoever is admin of something is not told that a wrong code has made them more.
+    let otto = scene.person_with("otto", Role::Admin, Some("acme/api")).await;
+    let wrong = otto.says(&scene.ops, "/refward claim code:guess").await.answer().await.text();
+    assert!(wrong.contains("opens nothing"), "{wrong}");
     // The code is nowhere in the database, not even where what was asked is kept.
     for file in std::fs::read_dir(scene.world.folder()).unwrap() {
         let path = file.unwrap().path();
@@ -231,4 +235,19 @@ async fn who_may_not_read_it_on_the_forge_any_more_is_shown_nothing_of_it() {
     secret.collaborator("mona", "none");
     let told = mona.presses(&standing, "Show receipt").await.answer().await.text();
     assert!(told.contains("you may not read") && !told.contains("restored-"), "{told}");
+}
+
+#[tokio::test]
+async fn nobody_begins_to_sign_in_without_end() {
+    let scene = Scene::new().await;
+    let _app = scene.world.app("acme", 1).await.enable_device_flow();
+    let eve = scene.world.discord().member("eve");
+    for _ in 0..5 {
+        eve.says(&scene.ops, "/refward link").await.answer().await.says("type this code").await;
+    }
+    let refused = eve.says(&scene.ops, "/refward link").await.answer().await.text();
+    assert!(refused.contains("begun to sign in too often"), "{refused}");
+    // That is nobody else's trouble.
+    let lisa = scene.world.discord().member("lisa");
+    lisa.says(&scene.ops, "/refward link").await.answer().await.says("type this code").await;
 }
