@@ -105,7 +105,6 @@ async fn enqueue_due(services: &Services, started: DateTime<Utc>) -> Result<()> 
     }
     catalog.forget_notices(Utc::now() - settings.notices.keep).await?;
     catalog.forget_chat_messages(Utc::now() - settings.notices.keep).await?;
-    catalog.forget_interactions(Utc::now() - settings.notices.keep).await?;
     catalog.forget_interactions(Utc::now() - ASKED_KEPT).await?;
     policies::settle(services).await?;
     policies::enqueue_scheduled(services).await?;

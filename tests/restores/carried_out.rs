@@ -172,3 +172,14 @@ async fn a_plan_is_for_the_very_repository_that_it_names() {
     let proposal = office.asks(&mona, to).await.unwrap();
     office.confirms(&mona, &proposal).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_whoever_was_approved_by_somebody_who_may_not_write_there_any_more() {
+    let office = Office::new().await;
+    let proposal = office.approved(Destination::InPlace).await;
+    office.api.collaborator("lisa", "read");
+    office.works().await.unwrap();
+    let failed = office.get(&proposal).await;
+    assert_eq!((failed.state, office.api.tip("main").await), (State::Failed, office.bad.clone()));
+    assert!(failed.error.unwrap().starts_with("discord:2 may not do this any more"));
+}

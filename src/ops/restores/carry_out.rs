@@ -134,7 +134,7 @@ impl Run<'_> {
         let requester = self.places.entitled(self.services, requested_by, &origin.roles).await;
         requester.map_err(|error| error.while_doing(no_more(requested_by)))?;
         let Some(approver) = decided_by else { return Ok(()) };
-        let approver_may = self.places.granted(self.services, approver, &origin.approver_roles).await;
+        let approver_may = self.places.entitled(self.services, approver, &origin.approver_roles).await;
         approver_may.map_err(|error| error.while_doing(no_more(approver)))
     }
 
