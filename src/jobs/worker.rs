@@ -235,9 +235,10 @@ async fn settle(services: &Services, lease: &Lease, failure: Option<&Error>) -> 
         return catalog.finish(lease).await.map(drop);
     };
     let (kind, subject) = (&lease.kind, &lease.subject);
-    match error.kind() {
-        Kind::Throttled { .. } => tracing::debug!(kind, subject, "job waits: {}", error.for_log()),
-        _ => tracing::warn!(kind, subject, attempts = lease.attempts, "job failed: {}", error.for_log()),
+    if matches!(error.kind(), Kind::Throttled { .. }) {
+        tracing::debug!(kind, subject, "job waits: {}", error.for_log());
+    } else {
+        tracing::warn!(kind, subject, attempts = lease.attempts, "job failed: {}", error.for_log());
     }
     let pause = pause(services, error, lease.attempts);
     if !catalog.retry(lease, Utc::now() + pause, &error.to_string()).await? {
