@@ -120,11 +120,19 @@ fn plan(proposal: &Proposal, tone: Tone, title: String) -> Reply {
         _ => from.text(", to ").code(&plan.target).text("."),
     };
     let mut reply = Reply::new(tone, title).line(from);
-    for planned in plan.refs.iter().take(NAMED) {
+    let overwrites = |planned: &&PlannedMove| planned.action == Action::Overwrite;
+    let mut refs: Vec<&PlannedMove> = plan.refs.iter().collect();
+    // What costs something comes first: nobody is to approve it because it stands below what has room.
+    refs.sort_by_key(|planned| !overwrites(planned));
+    for planned in refs.iter().take(NAMED) {
         reply = reply.line(moves(planned));
     }
-    if let more @ 1.. = plan.refs.len().saturating_sub(NAMED) {
-        reply = reply.line(format!("and {} more", count(more as u64, "reference")));
+    if let more @ 1.. = refs.len().saturating_sub(NAMED) {
+        let more = count(more as u64, "reference");
+        reply = reply.line(match refs.iter().skip(NAMED).copied().filter(overwrites).count() {
+            0 => format!("and {more} more"),
+            lost => format!("and {more} more, {lost} of which are overwritten"),
+        });
     }
     for missing in plan.missing.iter().take(NAMED) {
         reply = reply.line(format!("The snapshot lacks {}: {}.", missing.what, missing.why));
@@ -505,5 +513,17 @@ mod tests {
         assert!(messages.iter().all(|text| !text.contains("acme") && !text.contains("main")));
         assert!(standing(&proposal(State::Done), true).is_some_and(|reply| reply.title.contains("acme/api")));
         assert_eq!(standing(&proposal(State::Planned), true), None, "nobody has confirmed it");
+    }
+
+    #[test]
+    fn what_would_be_overwritten_stands_above_all_that_would_be_made() {
+        let named = |letter: char, n: usize| format!("refs/heads/{letter}{n:02}").parse().expect("a name");
+        let made = |n| PlannedMove { target: named('a', n), now: None, action: Action::Create, ..overwritten() };
+        let lost = |n| PlannedMove { target: named('z', n), ..overwritten() };
+        let mut proposal = proposal(State::Confirmed);
+        proposal.plan.refs = (0..14).map(made).chain((0..13).map(lost)).collect();
+        let text = plain(&told(&proposal, Viewer::Second));
+        assert!(text.contains("z00") && text.contains("z11") && !text.contains("a00"), "{text}");
+        assert!(text.contains("and 15 references more, 1 of which are overwritten"), "{text}");
     }
 }
