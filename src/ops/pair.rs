@@ -47,10 +47,19 @@ pub async fn peer(services: &Services, name: &str) -> Result<String> {
     Ok(the_peer_of(services, &connection).await?.name)
 }
 
-/// The repository itself, ready to be pushed to.
+/// What has the repository's name now, ready to be pushed to: after it was deleted, that is one that somebody has made for this.
 pub async fn origin(services: &Services, repository: &Repository) -> Result<Remote> {
+    in_its_place(services, repository, None).await
+}
+
+/// The very repository, ready to be pushed to, and not another one that has taken its name.
+pub async fn itself(services: &Services, repository: &Repository) -> Result<Remote> {
+    in_its_place(services, repository, Some(&repository.forge_id)).await
+}
+
+async fn in_its_place(services: &Services, repository: &Repository, forge_id: Option<&str>) -> Result<Remote> {
     let connection = services.connection(repository.connection_id).await?;
-    let found = writable(services, &connection, &repository.full_name, Some(&repository.forge_id)).await;
+    let found = writable(services, &connection, &repository.full_name, forge_id).await;
     found.map_err(|error| error.while_doing(format!("restoring to {}", repository.full_name)))
 }
 

@@ -187,7 +187,7 @@ impl History<'_> {
                 return Ok(false);
             }
             let forge = self.services.forge(&connection.forge)?;
-            forge.target(&access, &self.repository.full_name, Some(&self.repository.forge_id)).await.map(|_| true)
+            forge.target(&access, &self.repository.full_name, None).await.map(|_| true)
         };
         let answer: Result<bool> = asked.await;
         answer.unwrap_or_else(|error| {

@@ -49,7 +49,7 @@ impl Places {
     /// The forge's side, ready to be pushed to. `None`: nothing is written.
     pub async fn remote(&self, services: &Services) -> Result<Option<Remote>> {
         match &self.target {
-            Some(target) => pair::origin(services, target).await.map(Some),
+            Some(target) => pair::itself(services, target).await.map(Some),
             None => Ok(None),
         }
     }
