@@ -24,6 +24,13 @@ use crate::services::Services;
 /// A database that is busy for longer is told to whoever waits.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What passes is tried again sooner than other jobs: somebody waits, and cannot be answered after 15 minutes.
+const SOONEST: Duration = Duration::from_secs(1);
+const LATEST: Duration = Duration::from_mins(1);
+
+/// After this, an answer that the platform knows nothing of is too late. Before, ours may have been quicker than its own first.
+const FIRST_ANSWER_ARRIVES: Duration = Duration::from_secs(10);
+
 /// The errand.
 pub(super) struct Answer;
 
@@ -62,8 +69,20 @@ impl Errand for Answer {
         };
         let (to, wish) = asked::open(services, &asked, sealed)?;
         let task = Task { services, platform: platform.as_ref(), stored: &stored, to };
-        task.run(asked, &wish).await
+        task.run(asked, &wish).await.map_err(|error| soon(error, task.waited()))
     }
+}
+
+/// The longer they have waited, the longer the pause. How often the job ran says nothing: it runs whenever it looks at what
+/// it waits for.
+fn soon(error: Error, waited: Duration) -> Error {
+    let retry_after = Some((waited / 4).clamp(SOONEST, LATEST));
+    let kind = match error.kind() {
+        Kind::Busy { retry_after: None } => Kind::Busy { retry_after },
+        Kind::Remote { retry_after: None } => Kind::Remote { retry_after },
+        _ => return error,
+    };
+    Error::new(kind, error.to_string()).detail(error.for_log())
 }
 
 /// One answer to be given.
@@ -81,6 +100,8 @@ impl Task<'_> {
             (None, Some(waits)) => match waits.look(self.services, self.stored.received_at).await {
                 Ok(Looked::Done(reply)) => self.keep(&mut asked, reply).await?,
                 Ok(Looked::NotYet(pause)) => return Err(not_yet(pause)),
+                // What is waited for has an end of its own.
+                Err(error) if error.kind().is_transient() => return Err(error),
                 Err(error) => self.keep(&mut asked, self.failed(error)?).await?,
             },
             (None, None) => match self.work(&asked, wish).await {
@@ -120,14 +141,17 @@ impl Task<'_> {
 
     /// What passes by itself is tried again while that helps whoever waits.
     fn failed(&self, error: Error) -> Result<Reply> {
-        let age = (Utc::now() - self.stored.received_at).to_std().unwrap_or_default();
-        if matches!(error.kind(), Kind::Busy { .. }) && age < PATIENCE {
+        if matches!(error.kind(), Kind::Busy { .. }) && self.waited() < PATIENCE {
             return Err(error);
         }
         if words::is_unexpected(&error) {
             tracing::error!(id = self.stored.id, "cannot do what was asked: {}", error.for_log());
         }
         Ok(words::error(&error, &self.stored.id))
+    }
+
+    fn waited(&self) -> Duration {
+        (Utc::now() - self.stored.received_at).to_std().unwrap_or_default()
     }
 
     async fn keep(&self, asked: &mut Asked, reply: Reply) -> Result<Reply> {
@@ -139,6 +163,9 @@ impl Task<'_> {
 
     async fn say(&self, asked: &Asked, reply: &Reply) -> Result<()> {
         match self.platform.reply(&self.to, reply).await {
+            Err(error) if error.kind() == Kind::NotFound && self.waited() < FIRST_ANSWER_ARRIVES => {
+                Err(Error::busy("the platform does not know yet what is to be answered").detail(error.for_log()))
+            }
             Err(error) if error.kind() == Kind::NotFound => self.too_late(asked).await,
             Err(error) if error.kind().is_transient() => Err(error),
             Err(error) => {

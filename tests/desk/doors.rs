@@ -4,7 +4,7 @@ use chrono::{TimeDelta, Utc};
 use refward::domain::{Role, Seq};
 
 use super::scene::Scene;
-use crate::support::fake_github::Repo;
+use crate::support::fake_github::{Fault, Repo};
 use crate::support::world::eventually;
 
 /// The snapshot that holds `main` as it is, as soon as there is one.
@@ -149,6 +149,8 @@ async fn who_somebody_is_they_say_on_the_forge_and_the_answer_changes_when_they_
     let answer = told.answer().await;
     let code = scene.world.github.user_code().unwrap();
     assert!(answer.text().contains(&code), "{}", answer.text());
+    // A forge that stumbles meanwhile does not end it.
+    scene.world.github.fail_sign_in(2, &Fault::html(502));
     scene.world.github.signs_in("lisa", &code);
     answer.says("You are linked to lisa").await;
     let links = scene.catalog().await.links_of(&super::scene::person(&lisa)).await.unwrap();
