@@ -53,8 +53,9 @@ impl Work {
     ) -> Result<Option<Reply>> {
         let repository = services.catalog.repository(repo).await?;
         if let Some(job) = services.catalog.job(self.kind(), repo.as_str()).await? {
+            // One that has failed waits for its time; one that may run now has an error from before it was asked for, if any.
             // What waits for a forge's limit has not failed.
-            let failed = job.last_error.filter(|why| job.holder.is_none() && jobs::throttled(why).is_none());
+            let failed = job.last_error.filter(|why| job.run_at > Utc::now() && jobs::throttled(why).is_none());
             return Ok(failed.map(|why| self.failed(&repository, &why)));
         }
         if self == Self::Backup {
