@@ -302,10 +302,10 @@ impl Catalog {
             Some(false) => update.filter(Column::ExpiresAt.lte(at)),
             None => update,
         };
-        if update.exec(&tx).await.during(DOING)?.rows_affected == 0 {
+        let Some(taken) = update.exec_with_returning(&tx).await.during(DOING)?.into_iter().next() else {
             return Ok(false);
-        }
-        let mut jobs = vec![show(id)];
+        };
+        let mut jobs = Vec::from_iter(show(&taken));
         match step {
             RestoreStep::Begin { .. } | RestoreStep::Approve { .. } => jobs.push(look_at(repo, Duration::ZERO)),
             RestoreStep::Confirm { until } => jobs.push(look_at(repo, from_now(until))),
@@ -329,14 +329,14 @@ impl Catalog {
     pub async fn restore_progress(&self, id: i64, progress: Value) -> Result<()> {
         const DOING: &str = "keeping how far a restore is";
         let tx = self.begin(DOING).await?;
-        restore::Entity::update_many()
+        let running = restore::Entity::update_many()
             .col_expr(Column::Progress, Expr::value(progress))
             .filter(Column::Id.eq(id))
             .filter(Column::State.eq(Running.word()))
-            .exec(&tx)
+            .exec_with_returning(&tx)
             .await
             .during(DOING)?;
-        queue::enqueue(&tx, vec![show(id)]).await?;
+        queue::enqueue(&tx, running.iter().filter_map(show).collect()).await?;
         tx.commit().await.during(DOING)?;
         self.ring();
         Ok(())
@@ -406,8 +406,11 @@ fn subject(id: i64) -> String {
     format!("restore {id}")
 }
 
-fn show(id: i64) -> NewJob {
-    NewJob { kind: job_kind::SHOW, subject: restore_subject(id), priority: Priority::Manual, delay: Duration::ZERO }
+/// `None`: it was asked for in no channel, so that nothing stands anywhere.
+fn show(row: &restore::Model) -> Option<NewJob> {
+    let (kind, subject) = (job_kind::SHOW, restore_subject(row.id));
+    let job = NewJob { kind, subject, priority: Priority::Manual, delay: Duration::ZERO };
+    row.origin["channel"].is_string().then_some(job)
 }
 
 fn look_at(repo: &RepoId, delay: Duration) -> NewJob {

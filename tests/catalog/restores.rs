@@ -14,6 +14,7 @@ on_both_databases!(
     of_two_who_decide_at_the_same_moment_one_does,
     what_is_over_goes_on_no_more,
     a_step_comes_with_its_jobs_and_its_record,
+    what_was_asked_for_in_no_channel_is_shown_in_none,
     a_new_plan_takes_the_place_of_the_old_one_or_there_is_none,
 );
 
@@ -29,7 +30,7 @@ fn planned(world: &World) -> NewRestore {
     NewRestore {
         repo: world.rocket.clone(),
         requested_by: person("1"),
-        origin: json!({}),
+        origin: json!({ "channel": "7" }),
         wish: json!({}),
         plan: json!({}),
         plan_hash: "ab".repeat(32),
@@ -171,6 +172,17 @@ async fn a_step_comes_with_its_jobs_and_its_record(world: World) {
     assert_eq!(stands(&world, id).await.progress, Some(json!({ "done": 1, "total": 2 })));
     let later = Utc::now() + Duration::from_mins(1);
     world.catalog.look_at_restores(&world.rocket, later).await.unwrap();
+}
+
+/// No process that takes no chat's requests would ever work such jobs off.
+async fn what_was_asked_for_in_no_channel_is_shown_in_none(world: World) {
+    let asked = NewRestore { origin: json!({ "channel": null }), ..planned(&world) };
+    let id = world.catalog.add_restore(asked, told()).await.unwrap();
+    assert!(step(&world, id, RestoreStep::Begin { until: Utc::now() + TimeDelta::hours(1) }).await);
+    assert!(step(&world, id, RestoreStep::Run { progress: json!({}) }).await);
+    world.catalog.restore_progress(id, json!({ "done": 1, "total": 2 })).await.unwrap();
+    let jobs = world.catalog.jobs().await.unwrap();
+    assert!(jobs.iter().all(|job| job.kind == job_kind::RESTORE), "{jobs:?}");
 }
 
 async fn a_new_plan_takes_the_place_of_the_old_one_or_there_is_none(world: World) {
