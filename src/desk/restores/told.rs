@@ -178,11 +178,19 @@ fn done(proposal: &Proposal) -> Reply {
 }
 
 fn failed(proposal: &Proposal) -> Reply {
-    let what = proposal.receipt.as_ref().map_or(0, |receipt| receipt.written.len());
-    let how = if what > 0 { "was carried out in part" } else { "was not carried out" };
+    let written = proposal.receipt.as_ref().map(|receipt| receipt.written.len());
+    let how = match (written, proposal.started_at) {
+        (Some(1..), _) => "was carried out in part",
+        // Nobody has heard what the forge did with it.
+        (None, Some(_)) => "was begun, and nobody knows how far it came",
+        _ => "was not carried out",
+    };
     let mut reply = Reply::new(Tone::Bad, format!("Restore {} of {} {how}", proposal.id, proposal.repository));
     if let Some(why) = &proposal.error {
         reply = reply.line(sentence(why));
+    }
+    if written.is_none() && proposal.started_at.is_some() {
+        reply = reply.line("What is as planned by now is left out when you ask for it again.");
     }
     proposal.receipt.as_ref().map_or(reply.clone(), |receipt| receipt_lines(reply, receipt))
 }
@@ -436,6 +444,22 @@ mod tests {
         See it on the forge (https://github.example/acme/api/tree/main).
         Snapshot 9 holds what was there before; this brings it back:
             refward restore acme/api
+        ");
+    }
+
+    #[test]
+    fn what_was_begun_and_not_heard_of_is_not_said_to_be_undone() {
+        let error = || Some("the forge cannot be reached".to_owned());
+        let begun = Proposal { started_at: Some(moment(2)), error: error(), ..proposal(State::Failed) };
+        assert_snapshot!(shown(&begun, Viewer::Requester), @"
+        Restore 12 of acme/api was begun, and nobody knows how far it came
+        The forge cannot be reached.
+        What is as planned by now is left out when you ask for it again.
+        ");
+        let never_begun = Proposal { error: error(), ..proposal(State::Failed) };
+        assert_snapshot!(shown(&never_begun, Viewer::Requester), @"
+        Restore 12 of acme/api was not carried out
+        The forge cannot be reached.
         ");
     }
 
