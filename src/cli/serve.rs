@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -106,9 +107,8 @@ impl Running {
         if let Some(web) = self.web {
             web.stop().await;
         }
-        for workers in self.answering.into_iter().chain(self.workers) {
-            workers.stop(services.settings.server.shutdown_grace).await;
-        }
+        let workers = self.answering.into_iter().chain(self.workers);
+        join_all(workers.map(|workers| workers.stop(services.settings.server.shutdown_grace))).await;
     }
 }
 
