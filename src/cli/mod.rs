@@ -135,10 +135,10 @@ enum Command {
     Prune(prune::Args),
     /// Prove now that repositories can be restored: in scratch, checked by git, every reference compared.
     Drill(which::Which),
-    /// Ask as people do in a chat, with every right.
-    Ask(ask::Args),
     /// What was proved, when and how, signed: for people as Markdown, for programs as JSON.
     Report(report::Args),
+    /// Ask as people do in a chat, with every right.
+    Ask(ask::Args),
     /// Discord, as people ask from there: offer the commands, say what is wrong with the set-up.
     #[command(subcommand)]
     Discord(discord::Command),

@@ -1,5 +1,8 @@
 //! What `--help` says.
 
+use clap::CommandFactory;
+use refward::cli::Cli;
+
 use crate::run;
 use crate::support::world::World;
 
@@ -42,6 +45,7 @@ async fn everything_at_a_glance() {
       drill        Prove now that repositories can be restored: in scratch, checked by git, every
                    reference compared
       report       What was proved, when and how, signed: for people as Markdown, for programs as JSON
+      ask          Ask as people do in a chat, with every right
       discord      Discord, as people ask from there: offer the commands, say what is wrong with the
                    set-up
       grants       Who may do what from a chat
@@ -302,27 +306,8 @@ async fn apps() {
 #[tokio::test]
 async fn every_command_has_help() {
     let world = World::bare().await;
-    let commands = [
-        "demo",
-        "init",
-        "serve",
-        "config",
-        "connections",
-        "repos",
-        "backup",
-        "snapshots",
-        "refs",
-        "journal",
-        "status",
-        "notices",
-        "verify",
-        "drill",
-        "report",
-        "discord",
-        "catalog",
-    ];
-    for command in commands {
-        let told = run(&world, &[command, "--help"]).await;
+    for command in Cli::command().get_subcommands() {
+        let told = run(&world, &[command.get_name(), "--help"]).await;
         assert!(told.ends_with("=> 0") && told.contains("Global options:"), "{told}");
     }
 }
