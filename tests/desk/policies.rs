@@ -72,3 +72,33 @@ async fn a_second_account_of_the_same_person_is_no_second_person() {
     let refused = lisa.says(&scene.ops, "/refward policy approve change:1").await.answer().await.text();
     assert!(refused.contains("somebody else has to approve it"), "{refused}");
 }
+
+#[tokio::test]
+async fn what_policies_say_and_why_is_told_to_who_may_see_everything() {
+    let scene = Scene::new().await;
+    let (mona, eve) =
+        (scene.person("mona", Role::Admin).await, scene.person_with("eve", Role::Admin, Some("acme/api")).await);
+    let all = mona.says(&scene.ops, "/refward policy show").await.answer().await.text();
+    assert!(all.contains("default"), "{all}");
+    let one = mona.says(&scene.ops, "/refward policy show name:default").await.answer().await.text();
+    assert!(one.contains("[retention]"), "{one}");
+    for member in [&mona, &eve] {
+        let why = member.says(&scene.ops, "/refward policy explain repo:acme/api").await.answer().await.text();
+        assert!(why.contains("is under the policy default"), "{why}");
+    }
+    let refused = eve.says(&scene.ops, "/refward policy show").await.answer().await.text();
+    assert!(refused.contains("for all repositories"), "{refused}");
+
+    let select = "select.include=mobile-*";
+    scene.world.ok(&["policy", "create", "important", "--allow-empty", select, "retention.daily=365"]).await;
+    let named = "/refward policy assign name:important repos:acme/api";
+    let plan = mona.says(&scene.ops, named).await.answer().await;
+    mona.presses(&plan, "Confirm").await;
+    plan.says("is changed").await;
+    let why = eve.says(&scene.ops, "/refward policy explain repo:acme/api").await.answer().await.text();
+    assert!(why.contains("is under the policy important"), "{why}");
+    let past = mona.says(&scene.ops, "/refward policy history").await.answer().await.text();
+    assert!(past.contains("important"), "{past}");
+    let pool = mona.says(&scene.ops, "/refward credentials").await.answer().await.text();
+    assert!(pool.contains("1 credential"), "{pool}");
+}

@@ -191,3 +191,66 @@ async fn what_was_approved_is_carried_out_once_by_whoever_runs_next() {
     second.says("is done").await;
     assert_eq!(api.tip("refs/heads/main").await, good);
 }
+
+#[tokio::test]
+async fn a_download_is_an_address_for_who_asked_alone() {
+    const PUBLIC: &str = "https://backup.example.com";
+    let scene = Scene::with(&[("server.public_url", PUBLIC)]).await;
+    let mona = scene.person("mona", Role::Restorer).await;
+    let plan = scene.plan(&mona, "to:download").await;
+    assert!(plan.text().contains("as a download for you"), "{}", plan.text());
+    mona.presses(&plan, "Confirm").await;
+    plan.says("is ready").await;
+    assert!(plan.private() && scene.ops.messages().is_empty(), "others see it");
+    let text = plan.text();
+    let address = text.lines().find_map(|line| line.strip_prefix(PUBLIC)).unwrap_or_else(|| panic!("{text}"));
+
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let bundle = http.post(scene.service.url(address)).send().await.unwrap().bytes().await.unwrap();
+    assert!(bundle.starts_with(b"# v2 git bundle"), "{bundle:?}");
+    // Only its hash is kept.
+    let token = address.rsplit('/').next().unwrap();
+    scene.world.idle().await;
+    for file in std::fs::read_dir(scene.world.folder()).unwrap().map(|file| file.unwrap().path()) {
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        assert!(!bytes.windows(token.len()).any(|window| window == token.as_bytes()), "it is in {}", file.display());
+    }
+    assert!(!scene.service.log().contains(token), "it is in the log");
+}
+
+#[tokio::test]
+async fn a_deployment_that_cannot_read_its_vault_says_so_and_plans_nothing() {
+    let Scene { service, ops, world, api, work } = Scene::new().await;
+    service.stop().await;
+    std::fs::remove_file(world.folder().join("keys/vault.agekey")).unwrap();
+    let service = world.serve().await;
+    let scene = Scene { service, ops, world, api, work };
+    let mona = scene.restorer("mona").await;
+    let refused = scene.plan(&mona, "ref:main at:1").await;
+    assert!(refused.text().contains("This deployment is sealed"), "{}", refused.text());
+    assert!(refused.text().contains("Restore where the key is"), "{}", refused.text());
+    assert_eq!(scene.recorded("restore.plan").await, ["mona Failed"]);
+}
+
+#[tokio::test]
+async fn any_replica_goes_on_with_what_another_has_begun() {
+    let scene = Scene::new().await;
+    let (mona, lisa) = (scene.restorer("mona").await, scene.restorer("lisa").await);
+    let good = scene.overwritten().await;
+    let told = mona.says(&scene.ops, "/refward restore repo:acme/api ref:main at:1 to:same").await;
+    let plan = told.answer().await;
+    plan.says("nothing has happened yet").await;
+
+    // From here on Discord talks to another process; both work.
+    let _other = scene.world.serve().await;
+    assert_eq!(scene.world.discord().replay(&told).await.status, 409, "it was answered by the first");
+    mona.presses(&plan, "Confirm").await;
+    let standing = scene.ops.says("waits for a second person").await;
+    let second = lisa.presses(&standing, "Show plan").await.answer().await;
+    lisa.presses(&second, "Approve").await;
+    standing.says("is done").await;
+    plan.says("waits for a second person").await;
+    assert_eq!(scene.api.tip("refs/heads/main").await, good);
+    assert_eq!(scene.ops.messages().len(), 1, "one message for one thing");
+    assert_eq!(scene.recorded("restore.run").await.len(), 1);
+}
