@@ -24,9 +24,9 @@ use crate::services::Services;
 /// A database that is busy for longer is told to whoever waits.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What passes is tried again sooner than other jobs: somebody waits, and cannot be answered after 15 minutes.
+/// What passes is tried again sooner than other jobs: somebody waits.
 const SOONEST: Duration = Duration::from_secs(1);
-const LATEST: Duration = Duration::from_mins(1);
+const LATEST: Duration = Duration::from_mins(10);
 
 /// After this, an answer that the platform knows nothing of is too late. Before, ours may have been quicker than its own first.
 const FIRST_ANSWER_ARRIVES: Duration = Duration::from_secs(10);
@@ -62,12 +62,18 @@ impl Errand for Answer {
             stored => stored?,
         };
         let Some(sealed) = &stored.reply_to else { return Ok(()) };
-        let asked = Asked::read(&stored)?;
+        let opened = Asked::read(&stored).and_then(|asked| Ok((asked::open(services, &asked, sealed)?, asked)));
+        let ((to, wish), asked) = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                tracing::error!(id, "nobody can be answered: {}", error.for_log());
+                return services.catalog.answered(id).await;
+            }
+        };
         let Some(platform) = services.chat(&asked.platform) else {
             tracing::warn!(id, "nobody is there any more to be answered: the platform was switched off");
             return services.catalog.answered(id).await;
         };
-        let (to, wish) = asked::open(services, &asked, sealed)?;
         let task = Task { services, platform: platform.as_ref(), stored: &stored, to };
         task.run(asked, &wish).await.map_err(|error| soon(error, task.waited()))
     }
