@@ -95,6 +95,8 @@ impl Visitor {
     ) -> Result<Repository> {
         let repository = match services.catalog.resolve(address).await {
             Ok(repository) => repository,
+            // Whoever sees everything may know why.
+            Err(error) if matches!(self.may, May::Everything) => return Err(error),
             Err(error) if matches!(error.kind(), Kind::NotFound | Kind::BadRequest) => {
                 self.only_one(services, address).await?
             }

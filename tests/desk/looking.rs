@@ -71,6 +71,8 @@ async fn the_same_words_are_understood_at_the_command_line() {
     let press = press.unwrap_or_else(|| panic!("nothing to press: {plan:?}"));
     let done = scene.world.refward(&["ask", "--press", press]).await;
     assert!(done.code == 0 && done.stdout.contains("Restore 1"), "{done:?}");
+    let nowhere = scene.world.refward(&["ask", "status acme/nowhere"]).await;
+    assert!(nowhere.code == 3 && !nowhere.stderr.contains("yours to see"), "{nowhere:?}");
     let wrong = scene.world.refward(&["ask", "frob", "--json"]).await;
     assert_eq!(wrong.code, 2, "{wrong:?}");
 }
