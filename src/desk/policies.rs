@@ -1,7 +1,7 @@
 //! Policies: what they say, and changing them. A change is shown first and made once it is confirmed; what would protect
 //! anything less waits for a second admin.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 
 use super::answer::Outcome;
@@ -71,6 +71,10 @@ pub(super) async fn confirm(services: &Services, visitor: &Visitor, id: &str, sh
     let Wish::Command { path, options } = asked.wish else { return Err(gone()) };
     let Request::Policy(request) = Request::from_words(&Words { path, options })? else { return Err(gone()) };
     admin(services, visitor, "policy.set").await?;
+    if let Some(change) = asked_for_already(services, visitor, &request, stored.received_at).await? {
+        announce(services, visitor, Some(change)).await?;
+        return look(services, visitor, change).await;
+    }
     let planned = submit(services, visitor, &request, true).await?;
     if means(&planned)? != shown_as {
         let reply = shown(&planned, "would be changed");
@@ -87,6 +91,18 @@ pub(super) async fn confirm(services: &Services, visitor: &Visitor, id: &str, sh
         announce(services, visitor, waiting.change).await?;
     }
     Ok(shown(&submitted, "is changed"))
+}
+
+/// It was confirmed before: twice by them, or we died before we could say so.
+async fn asked_for_already(
+    services: &Services,
+    visitor: &Visitor,
+    request: &Policy,
+    since: DateTime<Utc>,
+) -> Result<Option<i64>> {
+    let (Policy::Set { name, .. } | Policy::Assign { name, .. }) = request else { return Ok(None) };
+    let theirs = |one: &Waiting| one.actor == visitor.by.who && one.policy == *name && one.asked_at >= since;
+    Ok(policy::waiting(&services.catalog).await?.into_iter().find(theirs).map(|one| one.change))
 }
 
 /// A change that waits, for an admin.

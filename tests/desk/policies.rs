@@ -41,10 +41,14 @@ async fn what_protects_less_waits_for_a_second_admin() {
     let weaker = "/refward policy set name:default set:retention.within=1d";
     let plan = mona.says(&scene.ops, weaker).await.answer().await;
     assert!(plan.text().contains("Less:"), "{}", plan.text());
-    mona.presses(&plan, "Confirm").await;
+    let confirm = plan.button("Confirm");
+    mona.presses_id(&plan, &confirm).await;
     plan.says("This is change 1").await;
     let standing = scene.ops.says("waits for a second admin").await;
     assert!(standing.pings().is_empty());
+    mona.presses_id(&plan, &confirm).await;
+    plan.says("Change 1 of the policy default waits").await;
+    assert_eq!(scene.ops.messages().len(), 1, "one message for one thing");
 
     let refused = eve.presses(&standing, "Show").await.answer().await.text();
     assert!(refused.contains("takes the role admin"), "{refused}");
