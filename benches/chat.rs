@@ -292,7 +292,7 @@ impl Scene {
         while self.api.tip("refs/heads/main").await != tip {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let back = pushed.elapsed() - noticed;
+        let back = pushed.elapsed().saturating_sub(noticed);
         self.work.git(&["reset", "--quiet", "--hard", &tip]).await;
         self.world.idle().await;
         Ok((noticed, back))

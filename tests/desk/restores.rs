@@ -224,7 +224,7 @@ async fn a_deployment_that_cannot_read_its_vault_says_so_and_plans_nothing() {
     service.stop().await;
     std::fs::remove_file(world.folder().join("keys/vault.agekey")).unwrap();
     let service = world.serve().await;
-    let scene = Scene { service, ops, world, api, work };
+    let scene = Scene { service, ops, api, work, world };
     let mona = scene.restorer("mona").await;
     let refused = scene.plan(&mona, "ref:main at:1").await;
     assert!(refused.text().contains("This deployment is sealed"), "{}", refused.text());
