@@ -3,10 +3,13 @@
 use crate::chat::{Line, Look, Reply, Tone};
 use crate::desk::buttons::Button;
 use crate::desk::words::count;
-use crate::ops::restores::{Proposal, State};
+use crate::ops::restores::{Destination, Proposal, State};
 
-/// The message. `None`: nothing stands in the channel yet, because nobody has confirmed it.
+/// The message. `None`: nothing stands in the channel, because nobody has confirmed it yet or it is a download.
 pub(in crate::desk) fn standing(proposal: &Proposal, named: bool) -> Option<Reply> {
+    if proposal.wish.to == Destination::Download {
+        return None;
+    }
     let id = proposal.id;
     let what = if named { format!("Restore {id} of {}", proposal.repository) } else { format!("Restore {id}") };
     let (tone, title, button) = match proposal.state {

@@ -537,6 +537,9 @@ mod tests {
         assert!(messages.iter().all(|text| !text.contains("acme") && !text.contains("main")));
         assert!(standing(&proposal(State::Done), true).is_some_and(|reply| reply.title.contains("acme/api")));
         assert_eq!(standing(&proposal(State::Planned), true), None, "nobody has confirmed it");
+        let mut download = proposal(State::Done);
+        download.wish.to = Destination::Download;
+        assert_eq!(standing(&download, true), None, "it is for who asked alone");
     }
 
     #[test]
