@@ -162,12 +162,12 @@ async fn the_first_admin_says_a_code_in_the_chat() {
     let told = world.refward(&["audit", "--json"]).await;
     assert!(!told.stdout.contains(code), "the record tells no code");
     let rows = told.json();
-    let word = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap().to_owned();
     let rows: Vec<_> = rows
         .as_array()
         .unwrap()
         .iter()
-        .map(|row| ["action", "verdict", "actor"].map(|key| word(row, key)).join(" "))
+        .map(|row| ["action", "verdict", "actor"].map(|key| text(row, key)).join(" "))
         .collect();
     insta::assert_snapshot!(rows.join("\n"), @"
     claim refused discord:1
