@@ -1,10 +1,14 @@
 //! Foreign JSON to our words. Nothing but what we need is looked at, and nothing of that has to be there: GitHub's
 //! payloads differ between products, versions and years.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use serde_json::Value;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::error::Category;
+use serde_json::{Map, Value};
 
 use crate::domain::{Actor, Change, DeliveryId, Event, ObjectId, RefName, RemoteRepository};
 use crate::forge::{Content, Delivery, Rejected, Verified};
@@ -71,7 +75,39 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim).filter(|value| !value.is_empty())
 }
 
+/// Most of a push's bytes are lists of commits, which nobody here reads: git tells better.
+const SKIPPED: &[&str] = &["commits", "head_commit"];
+
 struct Payload(Value);
+
+/// The members of an object but those that are skipped.
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Payload;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Payload, A::Error> {
+                let mut kept = Map::new();
+                while let Some(name) = members.next_key::<String>()? {
+                    if SKIPPED.contains(&name.as_str()) {
+                        members.next_value::<IgnoredAny>()?;
+                    } else {
+                        kept.insert(name, members.next_value()?);
+                    }
+                }
+                Ok(Payload(Value::Object(kept)))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
 
 impl Payload {
     fn parse(verified: &Verified) -> Result<Self, Rejected> {
@@ -87,11 +123,10 @@ impl Payload {
             }
             _ => return Err(Rejected::UnsupportedType),
         };
-        match value {
-            Ok(value @ Value::Object(_)) => Ok(Self(value)),
-            Ok(_) => Err(Rejected::Malformed("the payload is not a JSON object")),
-            Err(_) => Err(Rejected::Malformed("the payload is not JSON")),
-        }
+        value.map_err(|error: serde_json::Error| match error.classify() {
+            Category::Data => Rejected::Malformed("the payload is not a JSON object"),
+            _ => Rejected::Malformed("the payload is not JSON"),
+        })
     }
 
     fn content(&self, name: &str) -> Result<Content, Rejected> {
