@@ -11,6 +11,7 @@ use sea_orm::{
 };
 use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use tokio::sync::watch;
 
 use crate::config;
 use crate::domain::{Error, Result};
@@ -23,9 +24,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection; a webhook's sender gives up after 10 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Pages in SQLite's log before it is folded into the database. More makes deliveries cheaper, and the one that pays
-/// slower; measured at 1000 (the default), 4000 and 8000.
-const CHECKPOINT_PAGES: &str = "4000";
+/// Pages in SQLite's log before whoever writes has to fold it into the database. Under load [`fold_log`] has done most of
+/// that by then; everybody else writes too little to notice.
+const CHECKPOINT_PAGES: &str = "16000";
+
+/// Deliveries that are worth a look at the log: some three pages each.
+const FOLD_AFTER: u64 = 500;
 
 /// Any number that nobody else locks in this database: "refward" on a telephone.
 const MIGRATION_LOCK: i64 = 733_9273;
@@ -37,6 +41,25 @@ const MIGRATION_LOCK: i64 = 733_9273;
 pub(super) struct Pools {
     pub read: DatabaseConnection,
     pub write: DatabaseConnection,
+}
+
+/// Folds SQLite's log into the database beside whoever writes, as `deliveries` counts up, until nobody counts any more.
+/// Otherwise every batch of deliveries that crosses the limit, and all that gathers behind it, would wait for that.
+///
+/// The log starts anew only when a writer finds it folded to its last page; under load that is at [`CHECKPOINT_PAGES`].
+/// <https://www.sqlite.org/wal.html#performance_considerations>
+pub(super) async fn fold_log(db: DatabaseConnection, mut deliveries: watch::Receiver<u64>) {
+    if db.get_database_backend() != DbBackend::Sqlite {
+        return;
+    }
+    let mut folded = 0;
+    while let Ok(count) = deliveries.wait_for(|count| count - folded >= FOLD_AFTER).await.map(|count| *count) {
+        folded = count;
+        // Another process may be at it, or the database away: the writers see to it then.
+        if let Err(error) = db.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await {
+            tracing::debug!("cannot fold the database's log: {error}");
+        }
+    }
 }
 
 pub(super) async fn open(settings: &config::Database) -> Result<Pools> {

@@ -131,6 +131,7 @@ impl Catalog {
         let any_jobs = !jobs.is_empty();
         queue::enqueue(&tx, jobs).await?;
         tx.commit().await.during(DOING)?;
+        self.stored.send_modify(|count| *count += deliveries.len() as u64);
         if any_jobs {
             self.ring();
         }

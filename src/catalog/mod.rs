@@ -91,6 +91,8 @@ pub struct Catalog {
     write: DatabaseConnection,
     /// Rung after jobs were added by this process, so that its workers need not wait for their next look.
     bell: Arc<watch::Sender<()>>,
+    /// Deliveries that this process has stored.
+    stored: Arc<watch::Sender<u64>>,
     /// Who is told of notices, besides whoever asks.
     subscribers: Arc<[Subscriber]>,
 }
@@ -99,7 +101,9 @@ impl Catalog {
     /// Opens the database, creates it where SQLite's file does not exist yet, and brings its schema up to date.
     pub async fn connect(settings: &config::Database) -> Result<Self> {
         let connect::Pools { read, write } = connect::open(settings).await?;
-        Ok(Self { read, write, bell: Arc::new(watch::Sender::new(())), subscribers: Arc::default() })
+        let stored = Arc::new(watch::Sender::new(0));
+        tokio::spawn(connect::fold_log(read.clone(), stored.subscribe()));
+        Ok(Self { read, write, bell: Arc::new(watch::Sender::new(())), stored, subscribers: Arc::default() })
     }
 
     /// Puts notices into the outbox for these, too.

@@ -1,8 +1,11 @@
 //! Opening the database.
 
-use refward::catalog::Catalog;
+use std::time::Duration;
+
+use chrono::Utc;
+use refward::catalog::{Catalog, NewDelivery, PackedBody};
 use refward::config;
-use refward::domain::Kind;
+use refward::domain::{DeliveryId, Kind};
 
 use crate::world::World;
 
@@ -63,6 +66,34 @@ async fn the_file_is_its_owners_alone() {
         let mode = std::fs::metadata(format!("{file}{end}")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{end}");
     }
+}
+
+/// Or whoever delivers next waits until somebody has.
+#[tokio::test]
+async fn what_deliveries_write_finds_its_way_from_the_log_to_the_file() {
+    let world = World::sqlite().await;
+    let file = world.settings.url.strip_prefix("sqlite://").unwrap();
+    let size = || std::fs::metadata(file).unwrap().len();
+    let before = size();
+    let batch: Vec<NewDelivery> = (0..1000)
+        .map(|number| NewDelivery {
+            forge: "github".into(),
+            id: DeliveryId::parse(&format!("d{number}")).unwrap(),
+            event: "star".into(),
+            received_at: Utc::now(),
+            body: PackedBody::new(b"{}"),
+            connection: None,
+            events: Vec::new(),
+            jobs: Vec::new(),
+        })
+        .collect();
+    world.catalog.store(&batch).await.unwrap();
+    let folded = async {
+        while size() <= before {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), folded).await.expect("nobody folds the log");
 }
 
 #[tokio::test]
