@@ -7,11 +7,11 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, QueryFilter
 use crate::domain::policy::FormerRules;
 use crate::domain::{ConnectionId, Error, ObjectFormat, RepoAddress, RepoId, Result, Seq};
 
-use super::Catalog;
 use super::error::{During, unreadable};
 use super::snapshots::mark_handled;
 use super::tables::{connection, repository};
 use super::values::{count, now, time};
+use super::{Catalog, Lease, queue};
 
 /// A repository that we know, backed up or not.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,13 +169,15 @@ impl Catalog {
     }
 
     /// The repository was compared with the forge and `seq` holds all of it. `fingerprint` is of the forge's answer;
-    /// `None` when it was only asked about some references.
+    /// `None` when it was only asked about some references. The job that is done with it ends in the same transaction,
+    /// because each costs a sync of the disk.
     pub async fn record_unchanged(
         &self,
         id: &RepoId,
         fingerprint: Option<[u8; 32]>,
         handled_events: &[i64],
         seq: Option<Seq>,
+        finishes: Option<&Lease>,
     ) -> Result<()> {
         const DOING: &str = "keeping the state of the repository";
         let mut row = repository::ActiveModel {
@@ -191,6 +193,9 @@ impl Catalog {
         let tx = self.begin(DOING).await?;
         row.update(&tx).await.during(DOING)?;
         mark_handled(&tx, handled_events, seq).await?;
+        if let Some(job) = finishes {
+            queue::finish(&tx, job).await?;
+        }
         tx.commit().await.during(DOING)
     }
 

@@ -61,7 +61,7 @@ async fn an_event_waits_until_a_snapshot_answers_it(world: World) {
     commit.handled_events = vec![first.id];
     catalog.commit(commit).await.unwrap();
     assert_eq!(catalog.oldest_pending().await.unwrap()[rocket], minute(1));
-    catalog.record_unchanged(rocket, None, &[pending[1].id], Some(seq(1))).await.unwrap();
+    catalog.record_unchanged(rocket, None, &[pending[1].id], Some(seq(1)), None).await.unwrap();
     assert!(catalog.oldest_pending().await.unwrap().is_empty());
     assert_eq!(catalog.pending_events(rocket).await.unwrap(), []);
 }
@@ -92,7 +92,7 @@ async fn bodies_are_forgotten_once_nothing_waits(world: World) {
     assert_eq!((body("old").await, body("old-and-waiting").await.as_deref()), (None, Some(BODY)));
     assert_eq!(catalog.forget_bodies(before).await.unwrap(), 0);
     let waiting: Vec<i64> = catalog.pending_events(rocket).await.unwrap().iter().map(|event| event.id).collect();
-    catalog.record_unchanged(rocket, None, &waiting, None).await.unwrap();
+    catalog.record_unchanged(rocket, None, &waiting, None, None).await.unwrap();
     assert_eq!(catalog.forget_bodies(before).await.unwrap(), 1);
     assert_eq!(catalog.forget_bodies(minute(10) + TimeDelta::seconds(1)).await.unwrap(), 1);
 }

@@ -16,6 +16,7 @@ on_both_databases! {
     what_somebody_waits_for_goes_first,
     racing_workers_never_share_a_subject,
     a_silent_workers_job_goes_to_another_who_alone_may_finish_it,
+    a_job_that_finds_nothing_new_ends_with_what_it_found,
     a_lease_is_renewed_until_it_has_run_out,
     a_retry_waits_and_is_not_hurried_by_events,
     a_retry_merges_into_a_younger_wish,
@@ -107,6 +108,15 @@ async fn a_silent_workers_job_goes_to_another_who_alone_may_finish_it(world: Wor
     let after = claim(catalog, "w4").await.unwrap();
     assert!(!catalog.finish(&before).await.unwrap());
     assert!(catalog.finish(&after).await.unwrap());
+}
+
+async fn a_job_that_finds_nothing_new_ends_with_what_it_found(world: World) {
+    let World { catalog, rocket, .. } = &world;
+    wish(catalog, rocket.as_str()).await;
+    let lease = claim(catalog, "w").await.unwrap();
+    catalog.record_unchanged(rocket, Some([1; 32]), &[], None, Some(&lease)).await.unwrap();
+    assert_eq!(catalog.jobs().await.unwrap(), []);
+    assert_eq!(catalog.fingerprint(rocket).await.unwrap(), Some([1; 32]));
 }
 
 async fn a_lease_is_renewed_until_it_has_run_out(world: World) {

@@ -108,7 +108,7 @@ async fn errors_stay_until_the_next_success(world: World) {
     let seen = catalog.repository(rocket).await.unwrap();
     assert_eq!(seen.last_error.as_deref(), Some("the forge is down"));
     assert_eq!(catalog.repositories_due(start, start, 10).await.unwrap(), [], "its job comes back by itself");
-    catalog.record_unchanged(rocket, Some([1; 32]), &[], None).await.unwrap();
+    catalog.record_unchanged(rocket, Some([1; 32]), &[], None, None).await.unwrap();
     let seen = catalog.repository(rocket).await.unwrap();
     assert_eq!((seen.last_error, seen.last_error_at), (None, None));
     assert!(seen.last_checked_at.is_some());

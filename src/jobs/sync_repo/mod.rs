@@ -124,7 +124,8 @@ impl Sync<'_> {
 
     async fn unchanged(&self, last: Option<Seq>, events: &[PendingEvent], listing: &Listing) -> Result<Outcome> {
         let fingerprint = (!listing.partial).then_some(listing.fingerprint);
-        self.services.catalog.record_unchanged(&self.repository.id, fingerprint, &ids(events), last).await?;
+        let (catalog, repo) = (&self.services.catalog, &self.repository.id);
+        catalog.record_unchanged(repo, fingerprint, &ids(events), last, Some(self.lease)).await?;
         tracing::debug!(repository = self.repository.full_name, "unchanged");
         Ok(Outcome::Unchanged(last))
     }
