@@ -81,17 +81,24 @@ impl Sync<'_> {
         let remote = self.services.remote(self.repository, urgency(self.lease.priority), &labels).await?;
         let only = self.hinted_refs(&events, started).filter(|_| last.is_some());
         for _ in 0..LISTINGS {
-            let listed = self.services.git.list(&remote, only.as_deref()).await;
+            // Where an event told of a change we shall need to know where we stand: found out while the forge is asked.
+            let state = async { if events.is_empty() { Ok(None) } else { self.state().await.map(Some) } };
+            let (listed, state) = tokio::join!(self.services.git.list(&remote, only.as_deref()), state);
             let (session, listing) = listed.map_err(|error| error.while_doing("listing references"))?;
             if last.is_some() && self.is_as_before(&listing).await? {
                 return self.unchanged(last, &events, &listing).await;
             }
-            let state = self.services.catalog.sync_state(&self.repository.id).await?;
+            let state = match state? {
+                Some(state) => state,
+                None => self.state().await?,
+            };
             let mut changes = changes(&state, &listing, only.as_deref());
             if changes.is_empty() && last.is_some() && listing.state.head == state.refs.head {
                 return self.unchanged(last, &events, &listing).await;
             }
-            let fetched = self.fetch(&session, &state, &listing, &mut changes).await;
+            let (fetched, checked) =
+                tokio::join!(self.fetch(&session, &state, &listing, &mut changes), self.refuse_dropped(next(&state)));
+            checked?;
             match fetched {
                 Err(error) if git::is_moved(&error) => {}
                 Err(error) => return Err(error.while_doing("receiving objects")),
@@ -102,6 +109,10 @@ impl Sync<'_> {
             }
         }
         Err(Error::busy(format!("the references moved during each of {LISTINGS} attempts to fetch them")))
+    }
+
+    async fn state(&self) -> Result<SyncState> {
+        self.services.catalog.sync_state(&self.repository.id).await
     }
 
     /// The references to ask for, where asking for all would cost more than the change is worth.
@@ -135,7 +146,6 @@ impl Sync<'_> {
         let record = self.record(&found)?;
         let seq = record.seq;
         self.refuse_strangers(seq).await?;
-        self.refuse_dropped(seq).await?;
         let announced =
             serde_json::to_string(&record).map_err(|error| Error::bug("cannot announce a record").detail(error))?;
         let intent = Intent { repo: &repository.id, seq, record: &announced, generation: found.state.generation };
@@ -179,7 +189,7 @@ impl Sync<'_> {
             host: repository.host.clone(),
             forge_id: repository.forge_id.clone(),
             full_name: repository.full_name.clone(),
-            seq: state.last.map_or(Seq::FIRST, |last| last.seq.next()),
+            seq: next(state),
             time: self.time(found),
             trigger: self.trigger(found),
             parent: state.last.map(parent),
@@ -271,6 +281,11 @@ fn ledger(total: u64, listing: &Listing) -> Ledger {
     let skipped: Vec<Skipped> = unusable.collect();
     let refs = Coverage { expected: total + skipped.len() as u64, captured: total };
     Ledger { kinds: BTreeMap::from([("refs".to_owned(), refs)]), skipped }
+}
+
+/// The number of the snapshot to be taken.
+fn next(state: &SyncState) -> Seq {
+    state.last.map_or(Seq::FIRST, |last| last.seq.next())
 }
 
 fn parent(last: LastSnapshot) -> Parent {
