@@ -44,7 +44,6 @@ async fn everything_at_a_glance() {
       prune        Delete what no recovery point needs any more, once its grace is over
       drill        Prove now that repositories can be restored: in scratch, checked by git, every
                    reference compared
-      ask          Ask as people do in a chat, with every right
       report       What was proved, when and how, signed: for people as Markdown, for programs as JSON
       ask          Ask as people do in a chat, with every right
       discord      Discord, as people ask from there: offer the commands, say what is wrong with the

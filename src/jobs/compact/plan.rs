@@ -33,12 +33,16 @@ pub(super) fn join(live: &[Stored], rules: Rules) -> Option<Range<usize>> {
     let end = first + singles.min(AT_ONCE);
     let mut start = first;
     let mut together = bytes(&live[first..end]);
-    // A large beginning, as the first snapshot of a repository often is, stays as it was taken.
-    while start + 2 < end && live[start].bytes >= rules.ratio * (together - live[start].bytes) {
+    let far_larger = |place: usize, than: u64| live[place].bytes >= rules.ratio * than;
+    // A large beginning, as the first snapshot of a repository often is, stays as it was taken where it is in place.
+    while start + 2 < end
+        && far_larger(start, together - live[start].bytes)
+        && start.checked_sub(1).is_none_or(|before| far_larger(before, live[start].bytes))
+    {
         together -= live[start].bytes;
         start += 1;
     }
-    while let Some(before) = start.checked_sub(1).filter(|&before| live[before].bytes < rules.ratio * together) {
+    while let Some(before) = start.checked_sub(1).filter(|&before| !far_larger(before, together)) {
         start = before;
         together += live[before].bytes;
     }
@@ -127,6 +131,12 @@ mod tests {
         assert_eq!(live[0].bytes, 1_000_000_000);
         assert!(live.len() < 40, "{live:?}");
         assert!(rewritten < 40 * 3_000_000, "{rewritten}");
+    }
+
+    #[test]
+    fn what_is_large_joins_what_is_small_before_it() {
+        let (live, _) = live_through([1, 1, 1, 100, 1, 1], Rules { after: 3, ratio: 14 });
+        assert_eq!(live.len(), 1, "{live:?}");
     }
 
     #[test]
