@@ -232,6 +232,9 @@ async fn undone(options: &Options, report: &mut Report) -> Result<()> {
         let (notice, undo) = scene.lose_and_undo(number).await?;
         noticed.push(notice);
         back.push(undo);
+    }
+    // Afterwards: what is lost here is told, too, maybe later, and nobody undoes it.
+    for number in 0..options.undone {
         by_hand.push(scene.by_hand(number).await?);
     }
     report.note("force-push → its notice stands in the channel", seconds(median(&noticed)), "");
