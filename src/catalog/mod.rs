@@ -6,6 +6,7 @@
 //! away.
 
 mod alarms;
+mod applied;
 mod apps;
 mod audit;
 mod body;
@@ -54,6 +55,7 @@ use crate::domain::Result;
 use error::During;
 
 pub use alarms::{NewAlarm, RESOLVED, StandingAlarm};
+pub use applied::AppliedPolicy;
 pub use apps::{AppFacts, AppSecret, Permissions, StoredApp};
 pub use audit::{BEGINNING, Fault, NewRecord, Recorded, Verdict, chained};
 pub use body::PackedBody;
@@ -71,7 +73,7 @@ pub use interactions::StoredInteraction;
 pub use links::IdentityLink;
 pub use notices::{NewNotice, StoredNotice, Subscriber};
 pub use outbox::{Backlog, Posted, Posting};
-pub use policies::{AppliedPolicy, ChangeState, PolicyChange, PolicyEdit};
+pub use policies::{ChangeState, PolicyChange, PolicyEdit};
 pub use proofs::{ReadSoFar, Reading, Standing, StoredProof};
 pub use queue::{CHAT_POOL, DEFAULT_POOL, Job, JobState, Lease, NewJob, Priority, job_kind};
 pub use quotas::StoredQuota;
