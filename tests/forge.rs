@@ -35,10 +35,11 @@ mod rights;
 #[path = "forge/survey.rs"]
 mod survey;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use refward::domain::{ConnectionId, Error};
 use refward::forge::quota::Quotas;
-use refward::forge::{Forge, HookSecret, Net, Place, Signer, github};
+use refward::forge::{Forge, HookSecret, Net, Place, Posted, Signer, github};
 
 /// The adapter over a client as the service makes it.
 fn github() -> Box<dyn Forge> {
@@ -61,6 +62,11 @@ fn place(full_name: &str) -> Place<'_> {
 
 fn secret(connection: i64, text: &str) -> HookSecret {
     HookSecret { signer: Signer::Connection(ConnectionId(connection)), secret: text.into() }
+}
+
+/// As it comes to a path without a key.
+fn posted(headers: &HeaderMap, body: impl Into<Bytes>) -> Posted<'_> {
+    Posted { key: None, headers, body: body.into() }
 }
 
 fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {

@@ -8,6 +8,7 @@ mod m0001_catalog;
 mod m0002_apps;
 mod m0003_policies;
 mod m0004_people;
+mod m0005_hooks;
 
 /// Brings a database to the schema that this version of the program expects.
 pub struct Migrator;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_apps::Migration),
             Box::new(m0003_policies::Migration),
             Box::new(m0004_people::Migration),
+            Box::new(m0005_hooks::Migration),
         ]
     }
 }

@@ -49,6 +49,34 @@ pub enum Source {
         /// The forge's id of the installation.
         id: String,
     },
+    /// A client of an OAuth authority.
+    Oauth {
+        /// For whom it acts.
+        kind: OauthKind,
+        /// Which client, as the forge's `OauthClient`; nothing secret.
+        client: Value,
+        /// What proves it, and whose sign-in it has, sealed with the credential key.
+        sealed: Vec<u8>,
+    },
+}
+
+/// For whom an OAuth client acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OauthKind {
+    /// For itself.
+    Client,
+    /// For somebody who has signed in.
+    Delegated,
+}
+
+impl OauthKind {
+    /// The word in the database and in listings.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Delegated => "delegated",
+        }
+    }
 }
 
 impl StoredCredential {
@@ -57,7 +85,10 @@ impl StoredCredential {
     pub fn who(&self) -> String {
         match &self.source {
             Source::Installation { id, .. } => format!("installation {id}"),
-            Source::Token(_) => {
+            Source::Oauth { kind: OauthKind::Client, client, .. } => {
+                format!("client {}", client["client_id"].as_str().unwrap_or_default())
+            }
+            Source::Token(_) | Source::Oauth { kind: OauthKind::Delegated, .. } => {
                 let login = self.inspection.as_ref().and_then(|inspection| inspection["login"].as_str());
                 login.map_or_else(|| format!("token {}", self.id), |login| format!("user {login}"))
             }
@@ -90,11 +121,26 @@ impl Catalog {
         rows.during("reading the credentials")?.into_iter().map(StoredCredential::try_from).collect()
     }
 
+    /// The credential with this number.
+    pub async fn credential_by_id(&self, id: CredentialId) -> Result<Option<StoredCredential>> {
+        let row = credential::Entity::find_by_id(id.0).one(&self.read).await.during("looking up a credential")?;
+        row.map(StoredCredential::try_from).transpose()
+    }
+
     /// The credential of a connection that people call `label`, whatever the case.
     pub async fn credential(&self, of: ConnectionId, label: &str) -> Result<Option<StoredCredential>> {
         let named = Expr::expr(Func::lower(Expr::col(Column::Label))).eq(label.to_lowercase());
         let row = credential::Entity::find().filter(Column::ConnectionId.eq(of.0)).filter(named).one(&self.read).await;
         row.during("looking up a credential")?.map(StoredCredential::try_from).transpose()
+    }
+
+    /// Puts what a credential has sealed in the place of what it had. Says whether it still had that.
+    pub async fn replace_sealed(&self, id: CredentialId, before: &[u8], sealed: Vec<u8>) -> Result<bool> {
+        let replaced = credential::Entity::update_many()
+            .col_expr(Column::Sealed, Expr::value(sealed))
+            .filter(Column::Id.eq(id.0))
+            .filter(Column::Sealed.eq(before.to_vec()));
+        Ok(replaced.exec(&self.write).await.during("keeping a newer sign-in")?.rows_affected == 1)
     }
 
     /// Puts another token in the place of a credential's; we have it since now.
@@ -161,9 +207,10 @@ pub(super) async fn insert(
     new: NewCredential,
 ) -> Result<CredentialId> {
     let label = new.label.clone();
-    let (kind, sealed, app, installation) = match new.source {
-        Source::Token(sealed) => ("token", Some(sealed), None, None),
-        Source::Installation { app, id } => ("app", None, Some(app.0), Some(id)),
+    let (kind, sealed, app, installation, client) = match new.source {
+        Source::Token(sealed) => ("token", Some(sealed), None, None, None),
+        Source::Installation { app, id } => ("app", None, Some(app.0), Some(id), None),
+        Source::Oauth { kind, client, sealed } => (kind.word(), Some(sealed), None, None, Some(client)),
     };
     let row = credential::ActiveModel {
         connection_id: Set(connection.0),
@@ -174,6 +221,7 @@ pub(super) async fn insert(
         sealed: Set(sealed),
         app_id: Set(app),
         installation: Set(installation),
+        client: Set(client),
         created_at: Set(now()),
         ..Default::default()
     };
@@ -191,10 +239,12 @@ impl TryFrom<credential::Model> for StoredCredential {
     type Error = Error;
 
     fn try_from(row: credential::Model) -> Result<Self> {
-        let source = match (row.sealed, row.app_id, row.installation) {
-            (Some(sealed), None, None) => Source::Token(sealed),
-            (None, Some(app), Some(id)) => Source::Installation { app: AppId(app), id },
-            _ => return Err(unreadable("a credential", "neither a token nor an installation")),
+        let oauth = [OauthKind::Client, OauthKind::Delegated].into_iter().find(|kind| kind.word() == row.kind);
+        let source = match (row.sealed, row.app_id, row.installation, oauth.zip(row.client)) {
+            (Some(sealed), None, None, Some((kind, client))) => Source::Oauth { kind, client, sealed },
+            (Some(sealed), None, None, None) if oauth.is_none() => Source::Token(sealed),
+            (None, Some(app), Some(id), None) => Source::Installation { app: AppId(app), id },
+            _ => return Err(unreadable("a credential", "neither a token, nor an installation, nor a client")),
         };
         Ok(Self {
             id: CredentialId(row.id),

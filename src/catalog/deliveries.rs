@@ -394,9 +394,12 @@ fn subject(change: &Change) -> Option<String> {
     match change {
         Change::Push { .. } | Change::Refs | Change::Wiki => None,
         Change::Repository(action) | Change::Access(action) => Some(action.clone()),
-        Change::Issue(number) | Change::PullRequest(number) | Change::Discussion(number) | Change::Release(number) => {
-            Some(number.to_string())
-        }
+        Change::Issue(number)
+        | Change::PullRequest(number)
+        | Change::WorkItem(number)
+        | Change::Build(number)
+        | Change::Discussion(number)
+        | Change::Release(number) => Some(number.to_string()),
         Change::Settings(what) | Change::Account(what) => Some((*what).to_owned()),
     }
 }

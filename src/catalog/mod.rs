@@ -62,7 +62,7 @@ pub use body::PackedBody;
 pub use chat_messages::ChatMessage;
 pub use compaction::{Condemned, Drop, Retold};
 pub use connections::{Connection, ConnectionSettings, Listing, NewConnection, Survey};
-pub use credentials::{NewCredential, Source, StoredCredential};
+pub use credentials::{NewCredential, OauthKind, Source, StoredCredential};
 pub use deliveries::{CONSUMED, EventCount, NewDelivery, NewEvent, PendingEvent, StoredDelivery, Subscription};
 pub use facts::RETENTION_PAUSED;
 pub use grants::StoredGrant;

@@ -31,6 +31,8 @@ pub mod job_kind {
     pub const FOLLOW_APP: &str = "follow_app";
     /// Fetches what an App's webhook could not deliver; the subject is its number.
     pub const CATCH_UP: &str = "catch_up";
+    /// Sets up what hooks a connection should have on the forge, and looks after them; the subject is its number.
+    pub const KEEP_HOOKS: &str = "keep_hooks";
     /// Marks the recovery points of a repository that no rule keeps; the subject is its id.
     pub const RETAIN: &str = "retain";
     /// Joins the objects of a repository into fewer; the subject is its id.
@@ -64,8 +66,8 @@ pub mod job_kind {
 
     /// All of them.
     pub const ALL: &[&str] = &[
-        SYNC_REPO, DISCOVER, FOLLOW_APP, CATCH_UP, RETAIN, COMPACT, PRUNE, DRILL, READ_SHARE, WATCH, DELIVER, ANSWER,
-        SHOW, DIGEST, VERIFY, RESTORE,
+        SYNC_REPO, DISCOVER, FOLLOW_APP, CATCH_UP, KEEP_HOOKS, RETAIN, COMPACT, PRUNE, DRILL, READ_SHARE, WATCH,
+        DELIVER, ANSWER, SHOW, DIGEST, VERIFY, RESTORE,
     ];
 }
 

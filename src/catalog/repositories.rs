@@ -5,7 +5,7 @@ use sea_orm::sea_query::{Expr, Func, Query, SelectStatement};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use crate::domain::policy::FormerRules;
-use crate::domain::{ConnectionId, Error, ObjectFormat, RepoAddress, RepoId, Result, Seq};
+use crate::domain::{Availability, ConnectionId, Error, ObjectFormat, RepoAddress, RepoId, Result, Seq};
 
 use super::error::{During, unreadable};
 use super::snapshots::mark_handled;
@@ -45,6 +45,8 @@ pub struct Repository {
     pub selected: bool,
     /// It is no longer listed: deleted, transferred, or hidden from us. Its snapshots stay.
     pub gone: bool,
+    /// Whether it can be read, as the forge said last.
+    pub availability: Availability,
     /// The connection's globs leave it out, so it is not backed up, even where somebody has selected it.
     pub left_out: bool,
     /// Known once there is a snapshot.
@@ -276,6 +278,7 @@ impl TryFrom<(repository::Model, Option<connection::Model>)> for Repository {
             former_rules: former_rules(row.former_rules)?,
             selected: row.selected && row.state != LEFT_OUT,
             gone: row.state == GONE,
+            availability: Availability::from_word(&row.availability),
             left_out: row.state == LEFT_OUT,
             object_format: object_format.map_err(|error| unreadable("an object format", error))?,
             last_seq: Seq::new(count(row.last_seq)),

@@ -6,7 +6,7 @@ use sea_orm::{
     ActiveModelTrait, ActiveValue::NotSet, ColumnTrait, EntityTrait, QueryFilter, QuerySelect, Set, TryInsertResult,
 };
 
-use crate::domain::{ConnectionId, RemoteRepository, RepoId, Result};
+use crate::domain::{Availability, ConnectionId, RemoteRepository, RepoId, Result};
 
 use super::error::During;
 use super::repositories::{ACTIVE, GONE, LEFT_OUT, repo_id};
@@ -30,6 +30,8 @@ pub struct Known {
     pub visibility: Option<String>,
     /// What the last survey said of its state.
     pub mark: Option<String>,
+    pub availability: Availability,
+    pub scope: Option<String>,
 }
 
 /// What a survey said of a repository, to be kept.
@@ -39,6 +41,9 @@ pub struct Seen {
     pub id: RepoId,
     pub visibility: Option<String>,
     pub mark: Option<String>,
+    pub availability: Availability,
+    /// The forge's id of what its hooks belong to.
+    pub scope: Option<String>,
     /// Something was pushed: all of it is to be compared, whatever events say.
     pub changed: bool,
 }
@@ -161,6 +166,8 @@ impl Catalog {
                 id: Set(seen.id.to_string()),
                 visibility: Set(seen.visibility.clone()),
                 mark: Set(seen.mark.clone()),
+                availability: Set(seen.availability.word().to_owned()),
+                scope: Set(seen.scope.clone()),
                 last_checked_at: if seen.changed { Set(None) } else { NotSet },
                 ..Default::default()
             };
@@ -263,6 +270,8 @@ impl From<repository::Model> for Known {
             left_out: row.state == LEFT_OUT,
             visibility: row.visibility,
             mark: row.mark,
+            availability: Availability::from_word(&row.availability),
+            scope: row.scope,
         }
     }
 }

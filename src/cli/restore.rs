@@ -172,7 +172,8 @@ async fn request(context: &Context, settings: &Settings, args: &Args) -> Result<
         (Some(dir), _) => Target::Directory { dir: dir.clone(), bare: args.bare },
         (None, Some(url)) => {
             let credential = args.token_file.as_deref().map(|file| secret_from(file, "the token")).transpose()?;
-            let credential = credential.map(|password| Credential { username: "x-access-token".to_owned(), password });
+            let credential =
+                credential.map(|password| Credential::Basic { username: "x-access-token".to_owned(), password });
             to(remote(url, credential)?)
         }
         (None, None) if args.vault.is_some() => return Err(nowhere()),

@@ -42,6 +42,10 @@ pub enum Change {
     Issue(u64),
     /// A pull request, its reviews and their comments.
     PullRequest(u64),
+    /// A work item and its comments, links, attachments.
+    WorkItem(u64),
+    /// A run of a build.
+    Build(u64),
     /// A discussion and its comments.
     Discussion(u64),
     /// A release or its assets, by the forge's id.
@@ -64,6 +68,8 @@ impl Change {
             Self::Access(_) => "access",
             Self::Issue(_) => "issue",
             Self::PullRequest(_) => "pull_request",
+            Self::WorkItem(_) => "work_item",
+            Self::Build(_) => "build",
             Self::Discussion(_) => "discussion",
             Self::Release(_) => "release",
             Self::Wiki => "wiki",

@@ -22,6 +22,35 @@ pub struct RemoteRepository {
     pub default_branch: Option<String>,
 }
 
+/// Whether a repository that a forge lists can be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Availability {
+    /// It can.
+    #[default]
+    Open,
+    /// Somebody has disabled it: it is there, and answers as if it were not.
+    Disabled,
+    /// It, or what it belongs to, was deleted and can still be brought back.
+    Recycled,
+}
+
+impl Availability {
+    /// The word in the database and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Disabled => "disabled",
+            Self::Recycled => "recycled",
+        }
+    }
+
+    /// The other way round; what a newer program wrote counts as open.
+    pub fn from_word(word: &str) -> Self {
+        [Self::Disabled, Self::Recycled].into_iter().find(|known| known.word() == word).unwrap_or_default()
+    }
+}
+
 impl RemoteRepository {
     /// The part before the first slash.
     pub fn owner(&self) -> &str {

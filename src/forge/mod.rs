@@ -2,13 +2,17 @@
 //!
 //! A forge is one folder and one line in [`ALL`]. Every folder holds the same files: `mod.rs` (implements [`Forge`]),
 //! `verify.rs` (who sent this delivery), `payload.rs` (foreign JSON to [`Event`]s), `api.rs` (calls), `access.rs`
-//! (what a credential may do), and `apps.rs` where a forge has them. Nothing outside a folder names a forge.
+//! (what a credential may do), and `apps.rs`, `hooks.rs`, `people.rs` where a forge has them. Nothing outside a folder names a
+//! forge, but for the subcommand of `refward connect` with its options.
 
 mod access;
 mod apps;
+pub mod azure_devops;
 pub mod github;
+mod hooks;
 mod people;
 pub mod quota;
+mod sign_in;
 
 use std::fmt;
 
@@ -18,17 +22,19 @@ use http::HeaderMap;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::domain::{AppId, ConnectionId, DeliveryId, Error, Event, ObjectId, RemoteRepository, Result};
+use crate::domain::{AppId, Availability, ConnectionId, DeliveryId, Error, Event, ObjectId, RemoteRepository, Result};
 use crate::git::Remote;
 
 use quota::Quotas;
 
-pub use access::{Access, AppKey, Credential, CredentialKind, Inspection};
+pub use access::{Access, AppKey, Credential, CredentialKind, Inspection, OauthClient, Proof, Refresh};
 pub use apps::{
     AppIdentity, Apps, Delivered, DeliveryLog, InstallRequest, Installation, ManifestForm, Registered, Registration,
     Role,
 };
+pub use hooks::{Door, Found as FoundHook, HookState, Hooks, Missed, MissedDelivery, Scope, Wanted as WantedHook};
 pub use people::{DeviceCode, ForgeUser, People, Polled, Refusal, Rights};
+pub use sign_in::SignIn;
 
 /// What every forge reaches the world with.
 #[derive(Clone)]
@@ -43,7 +49,7 @@ pub struct Net {
 pub type Connect = fn(Net) -> Box<dyn Forge>;
 
 /// Every forge that this program knows, by slug.
-pub const ALL: &[(&str, Connect)] = &[(github::SLUG, github::connect)];
+pub const ALL: &[(&str, Connect)] = &[(github::SLUG, github::connect), (azure_devops::SLUG, azure_devops::connect)];
 
 /// A kind of forge. One value serves all connections to forges of that kind.
 #[async_trait]
@@ -51,15 +57,26 @@ pub trait Forge: Send + Sync {
     /// The stable word in paths, the database and the vault: `github`.
     fn slug(&self) -> &'static str;
 
-    /// Checks that `body` comes from somebody who knows one of `secrets`. Constant time per secret; no secrets, no entry.
-    fn verify(&self, headers: &HeaderMap, body: Bytes, secrets: &[HookSecret]) -> Result<Verified, Rejected>;
+    /// Checks that a delivery comes from somebody who knows one of `secrets`. Constant time per secret; no secrets, no entry.
+    fn verify(&self, posted: Posted<'_>, secrets: &[HookSecret]) -> Result<Verified, Rejected>;
 
     /// Reads what was verified into our words. Lenient: fields that we do not need may be missing or strange.
     fn read(&self, verified: &Verified) -> Result<Delivery, Rejected>;
 
+    /// How it wants its deliveries to be answered.
+    fn manners(&self) -> Manners {
+        Manners::Plain
+    }
+
     /// Refuses addresses that cannot be this forge: wrong scheme, credentials in it, plain http beyond loopback.
     /// Returns the address as it is stored.
     fn settle_url(&self, url: &Url) -> Result<Url>;
+
+    /// The owner that an address names by itself, where forges of this kind have such: a settled address.
+    fn owner_in(&self, url: &Url) -> Option<String> {
+        _ = url;
+        None
+    }
 
     /// What the credential may do on this host; says exactly what is missing and how to get it.
     async fn inspect(&self, access: &Access) -> Result<Inspection>;
@@ -75,6 +92,12 @@ pub trait Forge: Send + Sync {
     /// given away and used again.
     async fn target(&self, access: &Access, full_name: &str, forge_id: Option<&str>) -> Result<Remote>;
 
+    /// Makes an empty repository of this name, private if the forge has such. Fails where only people can, with the page.
+    async fn create(&self, access: &Access, full_name: &str) -> Result<RemoteRepository>;
+
+    /// What its git server takes in a push.
+    fn takes(&self, url: &Url) -> Takes;
+
     /// Whether the host answers at each of its addresses, whatever it says, with no credential at all.
     async fn reach(&self, url: &Url) -> Result<Vec<Reached>>;
 
@@ -83,6 +106,16 @@ pub trait Forge: Send + Sync {
 
     /// The Apps of this forge, where it has such a thing.
     fn apps(&self) -> Option<&dyn Apps> {
+        None
+    }
+
+    /// Hooks that we set up ourselves, where the forge lets us.
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        None
+    }
+
+    /// Its OAuth authority, where one lets us act for people.
+    fn sign_in(&self) -> Option<&dyn SignIn> {
         None
     }
 
@@ -106,6 +139,36 @@ pub struct Place<'a> {
     pub forge_id: &'a str,
     /// `OWNER/NAME`.
     pub full_name: &'a str,
+}
+
+/// A delivery as it was posted to us.
+#[derive(Clone)]
+pub struct Posted<'a> {
+    /// What stands behind the forge's slug in the path.
+    pub key: Option<&'a str>,
+    /// The request's headers.
+    pub headers: &'a HeaderMap,
+    /// The raw body.
+    pub body: Bytes,
+}
+
+/// How a forge wants its deliveries to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manners {
+    /// With the status that says what happened.
+    Plain,
+    /// With success, or a request to come back: it stops delivering at anything else. What is authentic is answered 200, what
+    /// cannot be stored 503, and what we cannot read makes us look for ourselves.
+    Forbearing,
+}
+
+/// What a git server takes in a push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Takes {
+    /// Bytes in one push. `None`: no limit that we know of.
+    pub largest_push: Option<u64>,
+    /// Repositories that name their objects with SHA-256.
+    pub sha256: bool,
 }
 
 /// One of a host's addresses, tried.
@@ -156,6 +219,10 @@ pub struct Surveyed {
     pub visibility: Option<String>,
     /// Whether something was pushed.
     pub mark: Mark,
+    /// Whether it can be read.
+    pub availability: Availability,
+    /// What its hooks belong to, where that is not the owner.
+    pub scope: Option<Scope>,
 }
 
 /// What a survey can say of a repository's state.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use reqwest::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+};
 use reqwest::{RequestBuilder, Response, StatusCode};
-use secrecy::ExposeSecret;
 use url::Url;
 
 use super::answer::{Answer, causes};
@@ -117,8 +118,10 @@ impl Http {
         loop {
             let credential = login.credential().await?;
             let attempt = request.try_clone().ok_or_else(|| Error::bug("a git request that can be sent only once"))?;
-            let password = Some(credential.password.expose_secret());
-            let response = self.reach(attempt.basic_auth(&credential.username, password)).await?;
+            let mut authorization = HeaderValue::from_str(&credential.authorization())
+                .map_err(|_| Error::misconfigured("a credential for git that cannot stand in a header"))?;
+            authorization.set_sensitive(true);
+            let response = self.reach(attempt.header(AUTHORIZATION, authorization)).await?;
             // A server that names a time wants us to slow down, whoever we are.
             let told_to_wait = response.headers().contains_key(RETRY_AFTER);
             let refused = matches!(response.status().as_u16(), 401 | 403 | 404) && !told_to_wait;

@@ -18,6 +18,7 @@ mod input;
 mod join;
 mod links;
 mod listing;
+mod login;
 mod objects;
 mod pack;
 mod pkt_line;
@@ -32,12 +33,11 @@ mod v2;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use secrecy::SecretString;
 use url::Url;
 
 pub use join::Joiner;
 pub use listing::Listing;
+pub use login::{Credential, Login};
 pub use pack::{Lineage, Pack};
 pub use scratch::Reader;
 pub use session::Session;
@@ -53,36 +53,6 @@ pub struct Remote {
     pub url: Url,
     /// What opens it. `None` for public repositories.
     pub credential: Option<Arc<dyn Login>>,
-}
-
-/// Where a credential comes from. It is asked before every request, because some end while a transfer goes on.
-#[async_trait]
-pub trait Login: Send + Sync {
-    /// The credential for the next request.
-    async fn credential(&self) -> Result<Credential>;
-
-    /// The server refused the credential with this HTTP status. `true`: another one, or the same a moment later, may do.
-    /// Called again for as long as it says so.
-    async fn try_again(&self, _status: u16, _refused: &Credential) -> Result<bool> {
-        Ok(false)
-    }
-}
-
-/// HTTP basic authentication.
-#[derive(Clone)]
-pub struct Credential {
-    /// Many forges take any word here.
-    pub username: String,
-    /// Password or token.
-    pub password: SecretString,
-}
-
-/// One that lasts.
-#[async_trait]
-impl Login for Credential {
-    async fn credential(&self) -> Result<Credential> {
-        Ok(self.clone())
-    }
 }
 
 /// What receiving a pack may cost.

@@ -155,9 +155,21 @@ impl<'a> Follow<'a> {
             let delay = Duration::ZERO;
             self.jobs.push(NewJob { kind: job_kind::SYNC_REPO, subject: id.to_string(), priority, delay });
         }
-        if told != marked || before.is_none_or(|known| known.visibility != surveyed.visibility) {
-            let visibility = surveyed.visibility.clone();
-            self.seen.push(Seen { id: id.clone(), visibility, mark: told, changed: before.is_some() && !as_before });
+        let scope = surveyed.scope.as_ref().map(|scope| scope.id.clone());
+        let seen_so = |known: &Known| {
+            known.visibility == surveyed.visibility
+                && known.availability == surveyed.availability
+                && known.scope == scope
+        };
+        if told != marked || !before.is_some_and(seen_so) {
+            self.seen.push(Seen {
+                id: id.clone(),
+                visibility: surveyed.visibility.clone(),
+                mark: told,
+                availability: surveyed.availability,
+                scope,
+                changed: before.is_some() && !as_before,
+            });
         }
         Ok(())
     }

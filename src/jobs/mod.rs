@@ -13,6 +13,7 @@ mod digest;
 mod discover;
 mod drill;
 mod follow_app;
+mod keep_hooks;
 pub mod policies;
 mod prune;
 mod quotas;
@@ -26,7 +27,8 @@ mod watch;
 mod worker;
 
 use crate::catalog::job_kind::{
-    ALL_OF_IT, CATCH_UP, COMPACT, DELIVER, DISCOVER, DRILL, FOLLOW_APP, PRUNE, READ_SHARE, RETAIN, SYNC_REPO, WATCH,
+    ALL_OF_IT, CATCH_UP, COMPACT, DELIVER, DISCOVER, DRILL, FOLLOW_APP, KEEP_HOOKS, PRUNE, READ_SHARE, RETAIN,
+    SYNC_REPO, WATCH,
 };
 use crate::domain::{AppId, ConnectionId, Error, RepoId, Result};
 
@@ -38,6 +40,7 @@ pub use digest::{digest_due, digest_told};
 pub use discover::{Discovered, Filter, Groups, discover, groups_of};
 pub use drill::{Windows, drill, due as drills_due, next_drill, prove};
 pub use follow_app::follow_app;
+pub use keep_hooks::keep_hooks;
 pub use prune::{Pruned, Sentence, prune, prune_now, sentences};
 pub use quotas::{sharing, standing, throttled};
 pub use read_share::{keep_verification, read_share};
@@ -65,6 +68,8 @@ pub enum Job {
     FollowApp(AppId),
     /// Fetch what an App's webhook could not deliver.
     CatchUp(AppId),
+    /// Look after the hooks that we have set up for a connection.
+    KeepHooks(ConnectionId),
     /// Mark the recovery points that no rule keeps.
     Retain(RepoId),
     /// Join a repository's objects in the vault into fewer.
@@ -89,6 +94,7 @@ impl Job {
             Self::Discover(_) => DISCOVER,
             Self::FollowApp(_) => FOLLOW_APP,
             Self::CatchUp(_) => CATCH_UP,
+            Self::KeepHooks(_) => KEEP_HOOKS,
             Self::Retain(_) => RETAIN,
             Self::Compact(_) => COMPACT,
             Self::Prune => PRUNE,
@@ -103,7 +109,7 @@ impl Job {
     pub fn subject(&self) -> String {
         match self {
             Self::SyncRepo(id) | Self::Retain(id) | Self::Compact(id) | Self::Drill(id) => id.to_string(),
-            Self::Discover(id) => id.to_string(),
+            Self::Discover(id) | Self::KeepHooks(id) => id.to_string(),
             Self::FollowApp(id) | Self::CatchUp(id) => id.to_string(),
             Self::Prune | Self::ReadShare | Self::Watch => ALL_OF_IT.to_owned(),
             Self::Deliver(receiver) => receiver.clone(),
@@ -118,6 +124,7 @@ impl Job {
             DISCOVER => subject.parse().map(|id| Self::Discover(ConnectionId(id))).map_err(|_| unknown()),
             FOLLOW_APP => subject.parse().map(|id| Self::FollowApp(AppId(id))).map_err(|_| unknown()),
             CATCH_UP => subject.parse().map(|id| Self::CatchUp(AppId(id))).map_err(|_| unknown()),
+            KEEP_HOOKS => subject.parse().map(|id| Self::KeepHooks(ConnectionId(id))).map_err(|_| unknown()),
             RETAIN => subject.parse().map(Self::Retain),
             COMPACT => subject.parse().map(Self::Compact),
             PRUNE => Ok(Self::Prune),

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::sync_repo::urgency;
 use super::{
-    Job, Outcome, catch_up, compact, deliver, discover, drill, follow_app, prune, quotas, read_share, retain,
-    sync_repo, watch,
+    Job, Outcome, catch_up, compact, deliver, discover, drill, follow_app, keep_hooks, prune, quotas, read_share,
+    retain, sync_repo, watch,
 };
 use crate::catalog::{CHAT_POOL, Lease};
 use crate::domain::{Error, Kind, Result};
@@ -201,6 +201,7 @@ async fn run(services: &Services, errands: &[Box<dyn Errand>], lease: &Lease) ->
             discover(services, connection, urgency(lease.priority)).await.map(|_| Outcome::Unchanged(None))
         }
         Job::FollowApp(app) => follow_app(services, app).await.map(|()| Outcome::Unchanged(None)),
+        Job::KeepHooks(connection) => keep_hooks(services, connection).await.map(|()| Outcome::Unchanged(None)),
         Job::CatchUp(app) => catch_up(services, app).await.map(|_| Outcome::Unchanged(None)),
         Job::Retain(repo) => retain(services, &repo).await.map(|()| Outcome::Unchanged(None)),
         Job::Compact(repo) => compact(services, &repo).await.map(|()| Outcome::Unchanged(None)),

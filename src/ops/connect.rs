@@ -7,12 +7,13 @@ use serde::Serialize;
 use url::Url;
 
 use super::backup::retry_failing;
-use crate::catalog::{Connection, ConnectionSettings, NewConnection, NewCredential, Source, StoredCredential};
+use super::setup::random;
+use crate::catalog::{Connection, ConnectionSettings, NewConnection, NewCredential, StoredCredential};
 use crate::domain::{ConnectionId, Error, Result};
 use crate::forge::quota::Urgency;
 use crate::forge::{Access, Inspection};
 use crate::jobs::{self, Discovered, Filter};
-use crate::services::Services;
+use crate::services::{Given, Services};
 
 /// What is needed to connect.
 pub struct Connect {
@@ -22,12 +23,12 @@ pub struct Connect {
     pub name: String,
     /// The forge's web address.
     pub url: Url,
-    /// Organization or user.
-    pub owner: String,
-    /// The credential.
-    pub token: SecretString,
-    /// What the forge signs its webhooks with.
-    pub webhook_secret: SecretString,
+    /// Organization or user. `None`: whom the address names.
+    pub owner: Option<String>,
+    /// What opens it.
+    pub given: Given,
+    /// What the forge signs its webhooks with. `None`: we make one, for hooks that we set up ourselves.
+    pub webhook_secret: Option<SecretString>,
     /// Which repositories.
     pub settings: ConnectionSettings,
 }
@@ -49,12 +50,15 @@ pub struct Connected {
 /// fails, nothing is stored.
 pub async fn connect(services: &Services, request: Connect) -> Result<Connected> {
     check_name("connection", &request.name)?;
-    check_secret(&request.webhook_secret)?;
+    let webhook_secret = request.webhook_secret.clone().unwrap_or_else(random);
+    check_secret(&webhook_secret)?;
     Filter::new(&request.settings)?;
     let forge = services.forge(&request.forge)?;
     let url = forge.settle_url(&request.url)?;
-    refuse_second(services, &request, &url).await?;
-    let access = Access::with_token(url.clone(), &request.owner, request.token.clone());
+    let owner = request.owner.clone().or_else(|| forge.owner_in(&url));
+    let owner = owner.ok_or_else(|| Error::bad_request("nothing says whose repositories to back up"))?;
+    refuse_second(services, &request, &url, &owner).await?;
+    let access = Access::with(url.clone(), &owner, request.given.kind());
     let inspection = forge.inspect(&access).await?;
     forge.survey(&access).await?;
 
@@ -62,15 +66,15 @@ pub async fn connect(services: &Services, request: Connect) -> Result<Connected>
         forge: request.forge.clone(),
         name: request.name.clone(),
         url: url.to_string(),
-        owner: request.owner,
+        owner,
         settings: request.settings,
         credential: NewCredential {
-            label: "token".to_owned(),
-            source: Source::Token(services.credentials.seal(&request.token)?),
+            label: request.given.label().to_owned(),
+            source: services.source(&request.given)?,
             main: true,
             enabled: true,
         },
-        webhook_secret: Some(services.credentials.seal(&request.webhook_secret)?),
+        webhook_secret: Some(services.credentials.seal(&webhook_secret)?),
     };
     let id = services.catalog.add_connection(new).await?;
     keep_inspection(services, id, &main_credential(services, id).await?, &inspection).await?;
@@ -144,14 +148,14 @@ pub async fn list(services: &Services) -> Result<Vec<ConnectionRow>> {
     Ok(rows.collect())
 }
 
-async fn refuse_second(services: &Services, request: &Connect, url: &Url) -> Result<()> {
+async fn refuse_second(services: &Services, request: &Connect, url: &Url, owner: &str) -> Result<()> {
     for other in services.catalog.connections().await? {
         if other.name.eq_ignore_ascii_case(&request.name) {
             return Err(Error::bad_request(format!("there is a connection called {} already", other.name))
                 .hint(format!("choose another --name, or remove it: refward connections remove {}", other.name)));
         }
         let same_host = other.forge == request.forge && other.url == url.as_str();
-        if same_host && other.owner.eq_ignore_ascii_case(&request.owner) {
+        if same_host && other.owner.eq_ignore_ascii_case(owner) {
             return Err(Error::bad_request(format!(
                 "{} on {url} is connected already, as {}",
                 other.owner, other.name

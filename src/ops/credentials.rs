@@ -32,7 +32,7 @@ pub struct Pool {
 pub struct CredentialRow {
     pub connection: String,
     pub label: String,
-    /// `token` or `app`.
+    /// `token`, `app`, `client` or `delegated`.
     pub kind: &'static str,
     /// Who shares its limits on the host.
     pub who: String,
@@ -218,7 +218,11 @@ fn row(
     CredentialRow {
         connection: connection.name.clone(),
         label: credential.label.clone(),
-        kind: if matches!(credential.source, Source::Token(_)) { "token" } else { "app" },
+        kind: match &credential.source {
+            Source::Token(_) => "token",
+            Source::Installation { .. } => "app",
+            Source::Oauth { kind, .. } => kind.word(),
+        },
         main: credential.main,
         enabled: credential.enabled,
         shares_with: sharing(credential, all),

@@ -194,6 +194,9 @@ fn row(stored: StoredCredential, apps: &[(StoredInstallation, StoredApp)]) -> Cr
     let (kind, whose) = match stored.source {
         Source::Token(_) => ("token", inspection.as_ref().and_then(|inspection| inspection.login.clone())),
         Source::Installation { app: id, .. } => ("App installation", app(id)),
+        Source::Oauth { kind, .. } => {
+            (kind.word(), inspection.as_ref().and_then(|inspection| inspection.login.clone()))
+        }
     };
     CredentialRow {
         label: stored.label,

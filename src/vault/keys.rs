@@ -137,6 +137,7 @@ impl Drop for NewFiles {
 }
 
 /// Encrypts the credentials in the database, to a key of its own: the database alone gives nothing away.
+#[derive(Clone)]
 pub struct CredentialKey(Identity);
 
 impl CredentialKey {

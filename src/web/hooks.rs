@@ -24,14 +24,35 @@ pub(super) async fn receive(
     if let Some(desk) = state.desk.as_ref().filter(|desk| desk.has(&forge)) {
         return chat::receive(&request, &forge, body, desk).await;
     }
-    if !state.receiver.is_open(&forge).await? {
+    take(&request, &forge, None, body, &state).await
+}
+
+/// A forge's own hook has a key in its path.
+pub(super) async fn receive_with_key(
+    request: HttpRequest,
+    path: web::Path<(String, String)>,
+    body: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Failure> {
+    let (forge, key) = path.into_inner();
+    take(&request, &forge, Some(&key), body, &state).await
+}
+
+async fn take(
+    request: &HttpRequest,
+    forge: &str,
+    key: Option<&str>,
+    body: web::Payload,
+    state: &State,
+) -> Result<HttpResponse, Failure> {
+    if !state.receiver.is_open(forge).await? {
         return Ok(answer(Outcome::Rejected(Rejected::Unauthenticated)));
     }
     let body = match read(body, state.max_body, BODY_TIMEOUT).await {
         Ok(body) => body,
         Err(status) => return Ok(refused(status, status.canonical_reason().unwrap_or_default())),
     };
-    let outcome = state.receiver.receive(&forge, headers(&request), body).await?;
+    let outcome = state.receiver.receive(forge, key, headers(request), body).await?;
     Ok(answer(outcome))
 }
 

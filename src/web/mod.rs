@@ -82,6 +82,7 @@ impl Running {
 fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/hooks/{sender}").post(hooks::receive))
+        .service(web::resource("/hooks/{sender}/{key}").post(hooks::receive_with_key))
         .service(web::resource("/healthz").get(health::alive))
         .service(web::resource("/readyz").get(health::ready))
         .service(web::resource("/metrics").get(health::metrics))

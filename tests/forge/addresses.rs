@@ -3,6 +3,7 @@
 use futures_util::FutureExt as _;
 use refward::domain::Kind;
 use refward::forge::Access;
+use refward::git::Credential;
 use secrecy::ExposeSecret;
 
 use crate::{github, place};
@@ -100,10 +101,8 @@ fn where_git_goes() {
         assert_eq!(remote.as_ref().map_or("", |remote| remote.url.as_str()), expected, "{full_name}");
         if let Ok(remote) = remote {
             let credential = remote.credential.unwrap().credential().now_or_never().unwrap().unwrap();
-            assert_eq!(
-                (credential.username.as_str(), credential.password.expose_secret()),
-                ("x-access-token", "ghp_x")
-            );
+            let Credential::Basic { username, password } = credential else { panic!("not basic authentication") };
+            assert_eq!((username.as_str(), password.expose_secret()), ("x-access-token", "ghp_x"));
         }
     }
 }

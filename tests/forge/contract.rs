@@ -11,7 +11,7 @@ use refward::forge::{Content, Delivery, Forge, Rejected, Signer};
 use serde_json::{Value, json};
 
 use crate::support::fake_github::hooks::signature;
-use crate::{github, headers, secret};
+use crate::{github, headers, posted, secret};
 
 /// How a forge's deliveries look.
 trait Dialect {
@@ -79,7 +79,7 @@ impl Dialect for GithubDialect {
 fn read(dialect: &dyn Dialect, encoding: &str, event: &(&str, Value), id: &str) -> Result<Delivery, Rejected> {
     let (headers, body) = dialect.deliver(encoding, id, event.0, &event.1, "s3cret");
     let forge = dialect.forge();
-    forge.read(&forge.verify(&headers, body, &[secret(1, "s3cret")])?)
+    forge.read(&forge.verify(posted(&headers, body), &[secret(1, "s3cret")])?)
 }
 
 fn keeps_the_contract(dialect: &dyn Dialect) {
@@ -96,7 +96,7 @@ fn only_who_knows_a_secret_gets_in(dialect: &dyn Dialect) {
     let (good, body) = dialect.deliver("json", "d1", event, &payload, "s3cret");
     let refused = |headers: &HeaderMap, body: &Bytes, secrets: &[(i64, &str)]| {
         let secrets: Vec<_> = secrets.iter().map(|(id, text)| secret(*id, text)).collect();
-        let outcome = forge.verify(headers, body.clone(), &secrets);
+        let outcome = forge.verify(posted(headers, body.clone()), &secrets);
         assert_eq!(outcome.err(), Some(Rejected::Unauthenticated));
     };
     refused(&good, &body, &[(1, "other")]);
@@ -124,7 +124,9 @@ fn secrets_can_be_rotated_and_shared(dialect: &dyn Dialect) {
     for signed_with in ["old", "new"] {
         let (headers, body) = dialect.deliver("json", "d1", event, &payload, signed_with);
         let secrets = [secret(1, "old"), secret(1, "new"), secret(2, signed_with), secret(3, "else")];
-        let Ok(verified) = forge.verify(&headers, body.clone(), &secrets) else { panic!("{signed_with} is refused") };
+        let Ok(verified) = forge.verify(posted(&headers, body.clone()), &secrets) else {
+            panic!("{signed_with} is refused")
+        };
         assert_eq!(verified.signers(), [1, 2].map(|id| Signer::Connection(ConnectionId(id))));
         assert_eq!(verified.body(), &body);
     }
@@ -171,7 +173,7 @@ fn githubs_own_test_vector() {
     let digest = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
     let headers = headers(&[("x-hub-signature-256", digest)]);
     let body = Bytes::from_static(b"Hello, World!");
-    assert!(github().verify(&headers, body, &[secret(1, "It's a Secret to Everybody")]).is_ok());
+    assert!(github().verify(posted(&headers, body), &[secret(1, "It's a Secret to Everybody")]).is_ok());
 }
 
 #[test]
@@ -197,7 +199,7 @@ fn a_signed_request_that_makes_no_sense_is_told_why() {
             ("x-hub-signature-256", &proof),
         ]);
         let forge = github();
-        let Ok(verified) = forge.verify(&headers, body.into(), &[secret(1, "s3cret")]) else { panic!("{why}") };
+        let Ok(verified) = forge.verify(posted(&headers, body), &[secret(1, "s3cret")]) else { panic!("{why}") };
         assert_eq!(forge.read(&verified), Err(why));
     }
 }
@@ -212,6 +214,6 @@ fn a_payload_of_a_thousand_levels_is_refused_not_a_crash() {
         ("x-hub-signature-256", &signature("s3cret", body.as_bytes())),
     ]);
     let forge = github();
-    let Ok(verified) = forge.verify(&headers, body.into(), &[secret(1, "s3cret")]) else { panic!() };
+    let Ok(verified) = forge.verify(posted(&headers, body), &[secret(1, "s3cret")]) else { panic!() };
     assert_eq!(forge.read(&verified), Err(Rejected::Malformed("the payload is not JSON")));
 }

@@ -21,6 +21,7 @@ use chrono::Utc;
 use http::HeaderMap;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use refward::forge::{Content, Delivery};
+use refward::git::Credential;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -28,7 +29,7 @@ use url::Url;
 
 use crate::support::fake_github::{AppHandle, FakeGithub, Fault, Repo, Token};
 use crate::support::shell::try_git;
-use crate::{client, github, place, secret};
+use crate::{client, github, place, posted, secret};
 
 /// What the API said.
 pub struct Answer {
@@ -119,7 +120,7 @@ fn receiver() -> (Url, Arc<Mutex<Vec<Delivery>>>) {
                     http::HeaderValue::from_bytes(value.as_bytes()).unwrap(),
                 )
             });
-            let verified = forge.verify(&headers.collect(), body, &[secret(1, "s3cret")]);
+            let verified = forge.verify(posted(&headers.collect(), body), &[secret(1, "s3cret")]);
             match verified.and_then(|verified| forge.read(&verified)) {
                 Ok(delivery) => {
                     kept.lock().unwrap().push(delivery);
@@ -190,12 +191,13 @@ async fn git_opens_to_the_token_and_follows_renames() {
     let url = |access| github().remote(access, place("acme/api")).unwrap();
     let remote = url(&host.access("acme", &good));
     let credential = remote.credential.unwrap().credential().await.unwrap();
+    let Credential::Basic { username, password } = credential else { panic!("not basic authentication") };
     let open = |password: String| {
-        let (url, user) = (remote.url.clone(), credential.username.clone());
+        let (url, user) = (remote.url.clone(), username.clone());
         async move { ls_remote(&url, &user, &password).await }
     };
     let issue = |token| host.token(token).expose_secret().to_owned();
-    open(credential.password.expose_secret().to_owned()).await.unwrap();
+    open(password.expose_secret().to_owned()).await.unwrap();
     for (token, complaint) in [
         (Token::classic("mona").expired(), "Authentication failed"),
         (Token::classic("mona").sso_required(), "403"),

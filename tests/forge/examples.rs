@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::support::fake_github::hooks::signature;
-use crate::{github, headers, secret};
+use crate::{github, headers, posted, secret};
 
 #[derive(Deserialize)]
 struct Event {
@@ -41,7 +41,7 @@ fn outcomes(set: &str) -> BTreeMap<String, Vec<String>> {
                 ("x-github-delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
                 ("x-hub-signature-256", &signature("s3cret", &body)),
             ]);
-            let verified = forge.verify(&headers, body, &[secret(1, "s3cret")]);
+            let verified = forge.verify(posted(&headers, body), &[secret(1, "s3cret")]);
             let delivery = verified.and_then(|verified| forge.read(&verified));
             let outcome = match delivery.unwrap_or_else(|why| panic!("{set} {}: {why}: {example}", event.name)).content
             {

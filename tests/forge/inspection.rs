@@ -20,7 +20,7 @@ async fn inspect(host: &FakeGithub, token: Token) -> String {
 async fn inspect_owner(host: &FakeGithub, token: Token, owner: &str) -> String {
     let access: Access = host.access(owner, &host.token(token));
     let text = match github().inspect(&access).await {
-        Ok(Inspection { host, login, credential, expires, missing }) => {
+        Ok(Inspection { host, login, credential, expires, missing, held: _ }) => {
             let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
             let first = format!("{host} | {} | {credential} | {}", or_dash(login), or_dash(expires));
             let missing = missing.into_iter().map(|line| format!("missing: {line}"));

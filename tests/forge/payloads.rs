@@ -5,7 +5,7 @@ use refward::forge::{Content, Delivery};
 use serde_json::{Value, json};
 
 use crate::support::fake_github::hooks::signature;
-use crate::{github, headers, secret};
+use crate::{github, headers, posted, secret};
 
 fn read(event: &str, mut payload: Value) -> Delivery {
     if payload.get("repository").is_none() {
@@ -19,7 +19,7 @@ fn read(event: &str, mut payload: Value) -> Delivery {
         ("x-hub-signature-256", &signature("s3cret", &body)),
     ]);
     let forge = github();
-    let verified = forge.verify(&headers, body, &[secret(1, "s3cret")]);
+    let verified = forge.verify(posted(&headers, body), &[secret(1, "s3cret")]);
     verified.and_then(|verified| forge.read(&verified)).unwrap()
 }
 

@@ -153,7 +153,7 @@ struct Pool(AtomicUsize);
 #[async_trait::async_trait]
 impl Login for Pool {
     async fn credential(&self) -> refward::domain::Result<Credential> {
-        Ok(Credential { username: "x".to_owned(), password: "secret".to_owned().into() })
+        Ok(Credential::Basic { username: "x".to_owned(), password: "secret".to_owned().into() })
     }
 
     async fn try_again(&self, _: u16, _: &Credential) -> refward::domain::Result<bool> {

@@ -81,7 +81,7 @@ impl Server {
     }
 
     pub fn remote(&self, name: &str) -> Remote {
-        let credential = Credential { username: "x".to_owned(), password: "secret".to_owned().into() };
+        let credential = Credential::Basic { username: "x".to_owned(), password: "secret".to_owned().into() };
         Remote { url: self.url.join(name).unwrap(), credential: Some(Arc::new(credential)) }
     }
 

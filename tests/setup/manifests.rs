@@ -7,7 +7,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use http::HeaderMap;
 use refward::domain::ConnectionId;
 use refward::forge::quota::Quotas;
-use refward::forge::{Content, Forge, HookSecret, Net, Signer, github};
+use refward::forge::{Content, Forge, HookSecret, Net, Posted, Signer, github};
 use serde_json::{Value, json};
 
 const BACKUP: &str = include_str!("../../app-manifests/github-backup.json");
@@ -80,7 +80,7 @@ fn is_understood(event: &str) -> bool {
     }
     let forge: Box<dyn Forge> = github::connect(Net { http: reqwest::Client::new(), quotas: Quotas::default() });
     let secret = HookSecret { signer: Signer::Connection(ConnectionId(1)), secret: "secret".to_owned().into() };
-    let verified = forge.verify(&headers, body.into(), &[secret]).unwrap();
+    let verified = forge.verify(Posted { key: None, headers: &headers, body: body.into() }, &[secret]).unwrap();
     matches!(forge.read(&verified).unwrap().content, Content::Events(_))
 }
 

@@ -6,7 +6,7 @@ mod people;
 mod upkeep;
 
 pub(super) use people::{audit, chat_message, identity_link, interaction, restore, role_grant};
-pub(super) use upkeep::{alarm, condemned, fact, hold, outbox, policy, policy_change, proof, reading, span};
+pub(super) use upkeep::{alarm, condemned, fact, hold, hook, outbox, policy, policy_change, proof, reading, span};
 
 /// One owner on one host. A removed connection stays, because its repositories and snapshots do.
 pub(super) mod connection {
@@ -113,6 +113,10 @@ pub(super) mod repository {
         pub former_rules: Option<Json>,
         /// Counts up when tips are dropped: whoever relied on older ones starts again.
         pub generation: i64,
+        /// `open`, `disabled`, `recycled`, as the forge said last.
+        pub availability: String,
+        /// The forge's id of what its hooks belong to; none: the owner.
+        pub scope: Option<String>,
         #[sea_orm(belongs_to, from = "connection_id", to = "id")]
         pub connection: HasOne<super::connection::Entity>,
     }
@@ -419,6 +423,8 @@ pub(super) mod credential {
         pub installation: Option<String>,
         pub inspection: Option<Json>,
         pub created_at: i64,
+        /// Which client of an OAuth authority; nothing secret.
+        pub client: Option<Json>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}

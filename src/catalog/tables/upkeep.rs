@@ -193,6 +193,38 @@ pub(in crate::catalog) mod outbox {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+/// A hook that we have set up on a forge, as it was when we last looked.
+pub(in crate::catalog) mod hook {
+    use sea_orm::entity::prelude::*;
+
+    #[sea_orm::model]
+    #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+    #[sea_orm(table_name = "hook")]
+    pub struct Model {
+        #[sea_orm(primary_key)]
+        pub id: i64,
+        pub connection_id: i64,
+        /// The forge's id of what it is for: a project.
+        pub scope: String,
+        pub scope_name: String,
+        /// The forge's name for the event.
+        pub event: String,
+        /// The forge's id of the hook.
+        pub forge_id: String,
+        /// `enabled`, `probation`, …
+        pub state: String,
+        /// What was wrong with it the last time that something was, in words.
+        pub trouble: Option<String>,
+        /// Since when something is; none: nothing is.
+        pub troubled_since: Option<i64>,
+        /// Everything that it should have delivered before has been looked after.
+        pub seen_until: i64,
+        pub checked_at: i64,
+    }
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 /// An alarm that stands: it is told once, and once more when it is over.
 pub(in crate::catalog) mod alarm {
     use sea_orm::entity::prelude::*;

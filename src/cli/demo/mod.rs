@@ -24,7 +24,7 @@ use crate::ops::restore::{self, Restore, Source, Target, locate};
 use crate::ops::status::status;
 use crate::ops::verify::{Depth, verify};
 use crate::ops::{ConnectionSettings, Level, history};
-use crate::services::{Services, git_limits, git_net, http_client};
+use crate::services::{Given, Services, git_limits, git_net, http_client};
 use forge::{DemoForge, Hook};
 use workshop::Workshop;
 
@@ -96,9 +96,9 @@ impl Tour {
             forge: "github".to_owned(),
             name: "demo".to_owned(),
             url: self.forge.url().clone(),
-            owner: workshop::OWNER.to_owned(),
-            token,
-            webhook_secret,
+            owner: Some(workshop::OWNER.to_owned()),
+            given: Given::Token(token),
+            webhook_secret: Some(webhook_secret),
             settings: ConnectionSettings { auto_add: true, ..Default::default() },
         };
         let connected = connect(&self.services, request).await?;

@@ -54,6 +54,7 @@ pub(super) async fn inspect(api: &Api, owner: &str, token: &SecretString) -> Res
         Err(error) => missing.push(in_one_line(&error)),
     }
     Ok(Inspection {
+        held: Vec::new(),
         host: host(api, version.as_deref()),
         login,
         credential: credential.name().to_owned(),
@@ -73,6 +74,7 @@ pub(super) async fn inspect_installation(api: &Api, owner: &str, missing: Vec<St
         )
     });
     Ok(Inspection {
+        held: Vec::new(),
         missing: too_old(api, version.as_deref()).into_iter().chain(lacking).collect(),
         host: host(api, version.as_deref()),
         login: None,

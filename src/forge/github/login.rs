@@ -84,7 +84,7 @@ impl PoolLogin {
     ) -> Result<bool> {
         let purpose = self.purpose(installation);
         let token = self.tokens.get(app, &purpose).await?;
-        if token.token.expose_secret() != refused.password.expose_secret() {
+        if token.token.expose_secret() != refused.secret().expose_secret() {
             // It ended on its way, and this is its successor.
             return Ok(true);
         }
@@ -114,12 +114,13 @@ impl git::Login for PoolLogin {
         loop {
             let token = match &self.current()?.kind {
                 CredentialKind::Token(token) => Ok(token.clone()),
+                CredentialKind::Client { .. } | CredentialKind::Delegated { .. } => Err(super::no_client()),
                 CredentialKind::Installation { app, id, .. } => {
                     self.tokens.get(app, &self.purpose(id)).await.map(|minted| minted.token.clone())
                 }
             };
             match token {
-                Ok(password) => return Ok(git::Credential { username: USER.to_owned(), password }),
+                Ok(password) => return Ok(git::Credential::Basic { username: USER.to_owned(), password }),
                 Err(error) if tokens::is_lost(&error) && self.advance() => {
                     tracing::warn!("{}; going on with another credential", error.for_log());
                 }

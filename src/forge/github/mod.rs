@@ -22,8 +22,6 @@ mod verify;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::HeaderMap;
 use url::Url;
 
 use self::api::{Api, Bearer};
@@ -34,13 +32,16 @@ use self::tokens::{FETCH, Purpose, Rights, SURVEY, Tokens};
 use super::quota::{Domain, Resource, Urgency};
 use super::{
     Access, AppKey, Apps, Credential, CredentialKind, Delivery, Forge, HookSecret, Inspection, Net, Page, People,
-    Place, Reached, Refusal, Rejected, Survey, Verified,
+    Place, Posted, Reached, Refusal, Rejected, Survey, Takes, Verified,
 };
-use crate::domain::{Error, Result};
+use crate::domain::{Error, RemoteRepository, Result};
 use crate::git::Remote;
 
 /// The word for GitHub in paths, the database and the vault.
 pub const SLUG: &str = "github";
+
+/// <https://docs.github.com/en/get-started/using-git/troubleshooting-the-2-gb-push-limit>
+const LARGEST: Takes = Takes { largest_push: Some(2 << 30), sha256: false };
 
 /// GitHub, reached through `net`.
 pub fn connect(net: Net) -> Box<dyn Forge> {
@@ -59,6 +60,7 @@ impl Github {
     fn api(&self, access: &Access, credential: &Credential, rights: Rights) -> Result<Api> {
         let bearer = match &credential.kind {
             CredentialKind::Token(token) => Bearer::Token(token.clone()),
+            CredentialKind::Client { .. } | CredentialKind::Delegated { .. } => return Err(no_client()),
             CredentialKind::Installation { app, id, .. } => {
                 let purpose = Purpose { installation: id.clone(), repository: None, rights, short: false };
                 Bearer::Installation { app: app.clone(), tokens: Arc::clone(&self.tokens), purpose }
@@ -80,8 +82,8 @@ impl Github {
         let told = if chosen_only { None } else { survey::by_graphql(&api, &access.owner).await? };
         let survey = match (told, &credential.kind) {
             (Some(survey), _) => survey,
-            (None, CredentialKind::Token(_)) => survey::by_rest(&api, &access.owner).await?,
             (None, CredentialKind::Installation { .. }) => survey::of_installation(&api).await?,
+            (None, _) => survey::by_rest(&api, &access.owner).await?,
         };
         Ok(Survey { requests: api.requests(), ..survey })
     }
@@ -106,8 +108,8 @@ impl Forge for Github {
         SLUG
     }
 
-    fn verify(&self, headers: &HeaderMap, body: Bytes, secrets: &[HookSecret]) -> Result<Verified, Rejected> {
-        verify::verify(headers, body, secrets)
+    fn verify(&self, posted: Posted<'_>, secrets: &[HookSecret]) -> Result<Verified, Rejected> {
+        verify::verify(posted, secrets)
     }
 
     fn read(&self, verified: &Verified) -> Result<Delivery, Rejected> {
@@ -123,6 +125,7 @@ impl Forge for Github {
         let credential = credential.ok_or_else(|| Error::misconfigured("there is no credential to look at"))?;
         let api = self.api(access, credential, SURVEY)?;
         match &credential.kind {
+            CredentialKind::Client { .. } | CredentialKind::Delegated { .. } => Err(no_client()),
             CredentialKind::Token(token) => access::inspect(&api, &access.owner, token).await,
             CredentialKind::Installation { app, id, .. } => {
                 let missing = apps::missing_on(&self.as_app(app)?, id).await?;
@@ -162,6 +165,17 @@ impl Forge for Github {
         self.find_target(access, full_name, forge_id).await
     }
 
+    /// Backup Apps only read, and restore Apps write to what is there: neither may make repositories.
+    async fn create(&self, access: &Access, full_name: &str) -> Result<RemoteRepository> {
+        let page = reach::page(&Host::at(&access.url)?, Page::NewRepository(full_name))?;
+        Err(Error::misconfigured(format!("{full_name} has to be made by a person"))
+            .hint(format!("make it there, empty, and try again: {page}")))
+    }
+
+    fn takes(&self, _url: &Url) -> Takes {
+        LARGEST
+    }
+
     async fn reach(&self, url: &Url) -> Result<Vec<Reached>> {
         reach::reach(&self.net, Host::at(url)?).await
     }
@@ -181,6 +195,10 @@ impl Forge for Github {
     fn refused(&self, why: &str) -> Option<Refusal> {
         refusals::explain(why)
     }
+}
+
+fn no_client() -> Error {
+    Error::misconfigured("GitHub takes no clients of other authorities").hint("connect with a token or an App")
 }
 
 /// Where git finds a repository.

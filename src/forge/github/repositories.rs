@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::api::Api;
 use super::survey;
-use crate::domain::{Error, Kind, RemoteRepository, Result};
+use crate::domain::{Availability, Error, Kind, RemoteRepository, Result};
 use crate::forge::Surveyed;
 
 /// What kind of account an owner is, as far as listing needs to know.
@@ -110,6 +110,6 @@ impl Listed {
             default_branch: self.default_branch.filter(|branch| !branch.is_empty()),
         };
         let mark = survey::mark(self.pushed_at, None, &[]);
-        Surveyed { repository, visibility, mark }
+        Surveyed { repository, visibility, mark, availability: Availability::Open, scope: None }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::api::Api;
 use super::repositories;
-use crate::domain::{Error, Kind, RemoteRepository, Result};
+use crate::domain::{Availability, Error, Kind, RemoteRepository, Result};
 use crate::forge::{Mark, Survey, Surveyed};
 
 /// Times of pushes are whole seconds, and replicas lag: another push may hide behind one as young as this.
@@ -162,6 +162,7 @@ impl Node {
             archived: self.is_archived,
             default_branch: self.default_branch_ref.map(|branch| branch.name),
         };
-        Surveyed { repository, visibility: Some(self.visibility.to_ascii_lowercase()), mark }
+        let visibility = Some(self.visibility.to_ascii_lowercase());
+        Surveyed { repository, visibility, mark, availability: Availability::Open, scope: None }
     }
 }

@@ -1,16 +1,14 @@
 //! Who sent a delivery: HMAC-SHA256 over the raw body, whatever its type.
 
-use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
-use http::HeaderMap;
 use secrecy::ExposeSecret;
 use sha2::Sha256;
 
-use crate::forge::{HookSecret, Rejected, Verified};
+use crate::forge::{HookSecret, Posted, Rejected, Verified};
 
 const SIGNATURE: &str = "x-hub-signature-256";
 
-pub(super) fn verify(headers: &HeaderMap, body: Bytes, secrets: &[HookSecret]) -> Result<Verified, Rejected> {
+pub(super) fn verify(Posted { headers, body, .. }: Posted<'_>, secrets: &[HookSecret]) -> Result<Verified, Rejected> {
     let claimed =
         headers.get(SIGNATURE).and_then(|value| value.to_str().ok()).and_then(|text| text.strip_prefix("sha256="));
     let claimed = claimed.and_then(|digits| hex::decode(digits).ok()).ok_or(Rejected::Unauthenticated)?;

@@ -5,8 +5,6 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
-use base64::Engine;
-use secrecy::ExposeSecret;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
@@ -117,9 +115,7 @@ impl Git {
         }
         if let Some(login) = &remote.credential {
             let credential = login.credential().await?;
-            let plain = Zeroizing::new(format!("{}:{}", credential.username, credential.password.expose_secret()));
-            let encoded = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(plain.as_bytes()));
-            let header = Zeroizing::new(format!("Authorization: Basic {}", encoded.as_str()));
+            let header = Zeroizing::new(format!("Authorization: {}", credential.authorization().as_str()));
             self.settings.push((format!("http.{}.extraHeader", remote.url), header));
         }
         Ok(self)

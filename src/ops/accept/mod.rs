@@ -19,7 +19,7 @@ pub use acceptor::{Accepted, Acceptor};
 
 pub use secrets::StoredSecrets;
 
-pub use crate::forge::{HookSecret, Rejected};
+pub use crate::forge::{HookSecret, Manners, Posted, Rejected};
 
 /// From this size on, checking a body's signature would hold up other requests of the same thread.
 const LARGE_BODY: usize = 256 << 10;
@@ -82,16 +82,18 @@ impl Receiver {
     }
 
     /// Takes a delivery: proves its sender, reads it, stores it. An error means that it is not stored.
-    pub async fn receive(&self, slug: &str, headers: HeaderMap, body: Bytes) -> Result<Outcome> {
+    ///
+    /// `key`: what stands behind the forge's slug in the path.
+    pub async fn receive(&self, slug: &str, key: Option<&str>, headers: HeaderMap, body: Bytes) -> Result<Outcome> {
         let forge = self.forge(slug)?;
         let tried = self.secrets.of(slug);
-        let mut read = self.read(forge, headers.clone(), body.clone(), &tried).await?;
+        let mut read = self.read(forge, key, headers.clone(), body.clone(), &tried).await?;
         if matches!(read, Err(Rejected::Unauthenticated)) {
             let changed = self.secrets.look_again().await;
             let now = self.secrets.of(slug);
             // They may have changed while we tried the old ones, without the look bringing anything new.
             if changed || !Arc::ptr_eq(&now, &tried) {
-                read = self.read(forge, headers, body, &now).await?;
+                read = self.read(forge, key, headers, body, &now).await?;
             }
         }
         let outcome = match read {
@@ -107,15 +109,18 @@ impl Receiver {
     async fn read(
         &self,
         forge: &Arc<dyn Forge>,
+        key: Option<&str>,
         headers: HeaderMap,
         body: Bytes,
         secrets: &Arc<[HookSecret]>,
     ) -> Result<Result<Read, Rejected>> {
         if body.len() < LARGE_BODY {
-            return Ok(read(forge.as_ref(), &headers, body, secrets));
+            return Ok(read(forge.as_ref(), Posted { key, headers: &headers, body }, secrets));
         }
-        let (forge, secrets) = (Arc::clone(forge), Arc::clone(secrets));
-        let reading = tokio::task::spawn_blocking(move || read(forge.as_ref(), &headers, body, &secrets));
+        let (forge, secrets, key) = (Arc::clone(forge), Arc::clone(secrets), key.map(str::to_owned));
+        let reading = tokio::task::spawn_blocking(move || {
+            read(forge.as_ref(), Posted { key: key.as_deref(), headers: &headers, body }, &secrets)
+        });
         reading.await.map_err(|error| Error::bug("reading a delivery").detail(error))
     }
 
@@ -130,12 +135,12 @@ enum Read {
     Store(Incoming),
 }
 
-fn read(forge: &dyn Forge, headers: &HeaderMap, body: Bytes, secrets: &[HookSecret]) -> Result<Read, Rejected> {
+fn read(forge: &dyn Forge, posted: Posted<'_>, secrets: &[HookSecret]) -> Result<Read, Rejected> {
     // Forges refuse without a secret themselves; this does not depend on each of them getting it right.
     if secrets.is_empty() {
         return Err(Rejected::Unauthenticated);
     }
-    let verified = forge.verify(headers, body, secrets)?;
+    let verified = forge.verify(posted, secrets)?;
     let delivery = forge.read(&verified)?;
     match delivery.content {
         Content::Ping => Ok(Read::Done(Outcome::Pong)),

@@ -1,40 +1,30 @@
 //! `refward connect`: connect an owner on a forge.
 
+mod azure_devops;
+mod github;
+
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use secrecy::SecretString;
-use url::Url;
 
 use super::connections::describe as describe_inspection;
 use super::{Context, output, recorded};
 use crate::domain::{Error, Result};
 use crate::ops::ConnectionSettings;
-use crate::ops::connect::{Connect, Connected, connect};
+use crate::ops::connect::{Connected, connect};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// An organization or user on github.com, a ghe.com address or a GitHub Enterprise Server.
-    Github(Args),
+    Github(github::Args),
+    /// An organization of Azure DevOps Services, or a collection of an Azure DevOps Server.
+    AzureDevops(azure_devops::Args),
 }
 
+/// Which repositories.
 #[derive(clap::Args)]
-pub(super) struct Args {
-    /// What to call this connection.
-    #[arg(long)]
-    name: String,
-    /// The host's web address: of github.com, SUBDOMAIN.ghe.com or a GitHub Enterprise Server.
-    #[arg(long, default_value = "https://github.com")]
-    url: Url,
-    /// The organization or user whose repositories are backed up.
-    #[arg(long)]
-    owner: String,
-    /// File with the token; `-` reads it from standard input.
-    #[arg(long, value_name = "FILE")]
-    token_file: PathBuf,
-    /// File with the secret that the forge signs webhooks with.
-    #[arg(long, value_name = "FILE")]
-    webhook_secret_file: PathBuf,
+struct Selection {
     /// Back up repositories that appear later as well (the default).
     #[arg(long, overrides_with = "no_auto_add")]
     auto_add: bool,
@@ -49,21 +39,21 @@ pub(super) struct Args {
     exclude: Vec<String>,
 }
 
+impl From<Selection> for ConnectionSettings {
+    fn from(selection: Selection) -> Self {
+        Self {
+            auto_add: selection.auto_add || !selection.no_auto_add,
+            include: selection.include,
+            exclude: selection.exclude,
+            ..Self::default()
+        }
+    }
+}
+
 pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
-    let Command::Github(args) = command;
-    let request = Connect {
-        forge: "github".to_owned(),
-        name: args.name,
-        url: args.url,
-        owner: args.owner,
-        token: secret_from(&args.token_file, "the token")?,
-        webhook_secret: secret_from(&args.webhook_secret_file, "the webhook secret")?,
-        settings: ConnectionSettings {
-            auto_add: args.auto_add || !args.no_auto_add,
-            include: args.include,
-            exclude: args.exclude,
-            ..ConnectionSettings::default()
-        },
+    let request = match command {
+        Command::Github(args) => args.request()?,
+        Command::AzureDevops(args) => args.request()?,
     };
     let services = context.services().await?;
     let name = request.name.clone();

@@ -1,5 +1,7 @@
 //! Everything below, built once from the settings and shared by all that runs.
 
+mod oauth;
+
 use std::sync::Arc;
 
 use crate::catalog::{
@@ -13,6 +15,8 @@ use crate::forge::{self, Access, AppKey, Credential, CredentialKind, Forge, Net,
 use crate::git;
 use crate::notify;
 use crate::vault::{CredentialKey, Keys, Vault};
+
+pub use oauth::{Given, Unkept};
 
 /// What a role of the service works with.
 pub struct Services {
@@ -78,7 +82,7 @@ impl Services {
         Ok(Access { url: connection.address()?, owner: connection.owner.clone(), credentials, urgency })
     }
 
-    /// How to push to a connection's repositories: its restore Apps first, then its tokens. A backup App only reads. The
+    /// How to push to a connection's repositories: its restore Apps first, then its tokens and clients. A backup App only reads. The
     /// credentials may be none.
     pub async fn access_to_push(&self, connection: &Connection) -> Result<Access> {
         let mut credentials = Vec::new();
@@ -94,7 +98,7 @@ impl Services {
             }
         }
         for stored in self.catalog.credentials(Some(connection.id)).await? {
-            if stored.enabled && matches!(stored.source, Source::Token(_)) {
+            if stored.enabled && !matches!(stored.source, Source::Installation { .. }) {
                 credentials.push(self.unseal(&stored).await?);
             }
         }
@@ -113,6 +117,7 @@ impl Services {
         let kind = match &stored.source {
             Source::Token(sealed) => CredentialKind::Token(self.credentials.open(sealed)?),
             Source::Installation { app, id } => self.installed(&self.app(*app).await?, id).await?,
+            Source::Oauth { kind, client, sealed } => self.oauth(stored.id, *kind, client, sealed)?,
         };
         Ok(Credential { label: stored.label.clone(), who: stored.who(), kind })
     }
