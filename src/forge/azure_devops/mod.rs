@@ -1,16 +1,29 @@
 //! Azure DevOps: Services (dev.azure.com) and Server.
 
+mod api;
 mod entra;
+mod errors;
 mod hooks;
+mod hosts;
+pub mod limits;
+mod login;
 mod payload;
 mod people;
+mod product;
+mod reach;
+mod repositories;
 mod sign_in;
 mod verify;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use url::Url;
 
 use self::entra::Entra;
+use self::hosts::Host;
+use self::login::PoolLogin;
+use self::product::Products;
 use super::{
     Access, Delivery, Forge, HookSecret, Hooks, Inspection, Manners, Net, Page, People, Place, Posted, Reached,
     Rejected, SignIn, Survey, Takes, Verified,
@@ -23,12 +36,14 @@ pub const SLUG: &str = "azure-devops";
 
 /// Azure DevOps, reached through `net`.
 pub fn connect(net: Net) -> Box<dyn Forge> {
-    Box::new(AzureDevops { entra: Entra::new(net.clone()), net })
+    let entra = Arc::new(Entra::new(net.clone()));
+    Box::new(AzureDevops { net, entra, products: Arc::default() })
 }
 
 struct AzureDevops {
     net: Net,
-    entra: Entra,
+    entra: Arc<Entra>,
+    products: Arc<Products>,
 }
 
 #[async_trait]
@@ -50,11 +65,14 @@ impl Forge for AzureDevops {
     }
 
     fn settle_url(&self, url: &Url) -> Result<Url> {
-        Ok(url.clone())
+        Host::at(url).map(|host| host.web)
+    }
+
+    fn owner_in(&self, url: &Url) -> Option<String> {
+        Host::at(url).ok().map(|host| host.owner())
     }
 
     async fn inspect(&self, _access: &Access) -> Result<Inspection> {
-        _ = (&self.net, &self.entra);
         Err(unbuilt())
     }
 
@@ -62,8 +80,10 @@ impl Forge for AzureDevops {
         Err(unbuilt())
     }
 
-    fn remote(&self, _access: &Access, _repository: Place<'_>) -> Result<Remote> {
-        Err(unbuilt())
+    fn remote(&self, access: &Access, repository: Place<'_>) -> Result<Remote> {
+        let url = git_address(&access.url, repository.full_name)?;
+        let login = PoolLogin::new(&access.credentials, Arc::clone(&self.entra));
+        Ok(Remote { url, credential: Some(Arc::new(login)) })
     }
 
     async fn target(&self, _access: &Access, _full_name: &str, _forge_id: Option<&str>) -> Result<Remote> {
@@ -78,12 +98,12 @@ impl Forge for AzureDevops {
         Takes { largest_push: Some(5 << 30), sha256: false }
     }
 
-    async fn reach(&self, _url: &Url) -> Result<Vec<Reached>> {
-        Err(unbuilt())
+    async fn reach(&self, url: &Url) -> Result<Vec<Reached>> {
+        Ok(reach::reach(&self.anybody(Host::at(url)?)?).await)
     }
 
-    fn page(&self, _url: &Url, _page: Page<'_>) -> Result<Url> {
-        Err(unbuilt())
+    fn page(&self, url: &Url, page: Page<'_>) -> Result<Url> {
+        reach::page(&Host::at(url)?, page)
     }
 
     fn hooks(&self) -> Option<&dyn Hooks> {
@@ -97,6 +117,12 @@ impl Forge for AzureDevops {
     fn people(&self) -> Option<&dyn People> {
         Some(self)
     }
+}
+
+/// Where git finds `PROJECT/REPOSITORY`: without `.git`, which is part of the name there.
+fn git_address(web: &Url, full_name: &str) -> Result<Url> {
+    let (project, name) = repositories::split(full_name)?;
+    Host::at(web)?.below(&[project, "_git", name])
 }
 
 fn unbuilt() -> Error {

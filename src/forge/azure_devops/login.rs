@@ -1,0 +1,69 @@
+//! What git signs in with: the main credential, and another of the pool where that one has come to nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use super::entra::{Bearer, Entra};
+use crate::domain::{Error, Kind, Result};
+use crate::forge::Credential;
+use crate::git;
+
+/// For one repository, for as long as a job lasts.
+pub(super) struct PoolLogin {
+    credentials: Vec<Credential>,
+    entra: Arc<Entra>,
+    current: AtomicUsize,
+    /// A token that had been good was refused, and another was made in its place.
+    renewed: AtomicBool,
+}
+
+impl PoolLogin {
+    pub fn new(credentials: &[Credential], entra: Arc<Entra>) -> Self {
+        let (current, renewed) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self { credentials: credentials.to_vec(), entra, current, renewed }
+    }
+
+    fn current(&self) -> Result<&Credential> {
+        let credential = self.credentials.get(self.current.load(Ordering::Relaxed));
+        credential.ok_or_else(|| Error::misconfigured("there is no credential to fetch with"))
+    }
+
+    /// On to the next credential, if there is one.
+    fn advance(&self) -> bool {
+        let next = self.current.fetch_add(1, Ordering::Relaxed) + 1;
+        if next < self.credentials.len() {
+            self.renewed.store(false, Ordering::Relaxed);
+            return true;
+        }
+        self.current.store(self.credentials.len().saturating_sub(1), Ordering::Relaxed);
+        false
+    }
+}
+
+#[async_trait]
+impl git::Login for PoolLogin {
+    async fn credential(&self) -> Result<git::Credential> {
+        loop {
+            match self.entra.bearer(&self.current()?.kind).await {
+                // Any name goes with a token, and none is the one that Microsoft documents.
+                Ok(Bearer::Pat(password)) => return Ok(git::Credential::Basic { username: String::new(), password }),
+                Ok(Bearer::Token(token)) => return Ok(git::Credential::Bearer(token)),
+                Err(error) if error.kind() == Kind::Misconfigured && self.advance() => {
+                    tracing::warn!("{}; going on with another credential", error.for_log());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// 203 and 302 are how a page to sign in on comes.
+    async fn try_again(&self, status: u16, _refused: &git::Credential) -> Result<bool> {
+        let expired = matches!(status, 203 | 302 | 401);
+        if expired && !self.renewed.swap(true, Ordering::Relaxed) && self.entra.forget(&self.current()?.kind).await {
+            return Ok(true);
+        }
+        Ok(self.advance())
+    }
+}
