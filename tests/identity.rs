@@ -12,7 +12,7 @@ use chrono::{TimeDelta, Utc};
 use refward::catalog::{IdentityLink, Repository};
 use refward::config::Settings;
 use refward::domain::{By, Error, Kind, Person, Result};
-use refward::forge::Rights;
+use refward::forge::{OauthClient, Rights};
 use refward::ops::identity::{self, Begun, Linked};
 use refward::services::Services;
 use support::fake_github::{AppHandle, FakeGithub, Fault, Token};
@@ -158,7 +158,9 @@ async fn who_was_linked_before_the_process_died_is_told_so() {
     let (forge, app) = (services.forge("github").unwrap(), services.catalog.apps().await.unwrap().remove(0));
     let code = world.github.sign_in_secrets().remove(0).into();
     world.github.move_clock(1);
-    forge.people().unwrap().poll(world.github.url(), &app.facts.client_id, &code).await.unwrap();
+    let (authority, client_id) = (world.github.url().clone(), app.facts.client_id);
+    let client = OauthClient { authority, tenant: String::new(), client_id };
+    forge.people().unwrap().poll(&client, &code).await.unwrap();
     let link = IdentityLink {
         person: lisa(),
         forge: "github".to_owned(),
@@ -268,7 +270,7 @@ async fn where_there_are_several_forges_people_say_which() {
 
     let services = services(&world).await;
     let hosts = identity::hosts(&services).await.unwrap();
-    assert_eq!(hosts.iter().filter(|host| host.app.is_ok()).count(), 1);
+    assert_eq!(hosts.iter().filter(|host| host.client.is_ok()).count(), 1);
     // On one of them people can sign in.
     assert_eq!(begin(&services, &lisa()).await.unwrap().page.port(), world.github.url().port());
     let named = |host: &FakeGithub| format!("127.0.0.1:{}", host.url().port().unwrap());

@@ -67,12 +67,12 @@ pub enum CredentialKind {
     },
 }
 
-/// A client that an administrator has registered with an OAuth authority. Nothing of it is secret.
+/// A client that somebody has registered with an OAuth authority. Nothing of it is secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OauthClient {
     /// Where it is registered: `https://login.microsoftonline.com/`.
     pub authority: Url,
-    /// The organization's part of that, by its id or one of its domains.
+    /// The organization's part of that, by its id or one of its domains; empty where an authority has no such parts.
     pub tenant: String,
     /// The client's id.
     pub client_id: String,
@@ -91,6 +91,9 @@ pub enum Proof {
 /// the one to use from then on, in every process.
 #[async_trait]
 pub trait Refresh: Send + Sync {
+    /// Which sign-in; the same whatever its newest token is.
+    fn id(&self) -> String;
+
     /// The newest.
     async fn token(&self) -> Result<SecretString>;
 

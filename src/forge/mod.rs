@@ -57,6 +57,9 @@ pub trait Forge: Send + Sync {
     /// The stable word in paths, the database and the vault: `github`.
     fn slug(&self) -> &'static str;
 
+    /// Its name for people: `GitHub`.
+    fn title(&self) -> &'static str;
+
     /// Checks that a delivery comes from somebody who knows one of `secrets`. Constant time per secret; no secrets, no entry.
     fn verify(&self, posted: Posted<'_>, secrets: &[HookSecret]) -> Result<Verified, Rejected>;
 

@@ -6,17 +6,20 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use url::Url;
 
-use super::{Access, Place};
-use crate::domain::Result;
+use super::{Access, OauthClient, Place};
+use crate::domain::{Error, Result};
 
 /// What a forge tells of people.
 #[async_trait]
 pub trait People: Send + Sync {
-    /// Begins a sign-in that somebody finishes on another device. `client_id`: of one of our Apps on that host.
-    async fn begin(&self, url: &Url, client_id: &str) -> Result<DeviceCode>;
+    /// Why nobody can sign in on this host as long as no client of ours is registered there, and what to do about it.
+    fn no_client(&self, url: &Url) -> Error;
+
+    /// Begins a sign-in that somebody finishes on another device. `client`: one of ours that the host's people can use.
+    async fn begin(&self, client: &OauthClient) -> Result<DeviceCode>;
 
     /// Whether that has been done. Who it was is told once.
-    async fn poll(&self, url: &Url, client_id: &str, device_code: &SecretString) -> Result<Polled>;
+    async fn poll(&self, client: &OauthClient, device_code: &SecretString) -> Result<Polled>;
 
     /// What a user may do in a repository now, asked with our credentials. Fails where that cannot be found out.
     async fn rights(&self, access: &Access, repository: Place<'_>, user: &ForgeUser) -> Result<Rights>;

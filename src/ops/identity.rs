@@ -13,10 +13,10 @@ use url::Url;
 
 use super::apps;
 use super::setup::random;
-use crate::catalog::{IdentityLink, Repository, SetupKind, StoredApp};
+use crate::catalog::{Connection, IdentityLink, Repository, SetupKind, Source, StoredApp};
 use crate::domain::{By, Error, Kind, Person, Result};
 use crate::forge::quota::Urgency;
-use crate::forge::{Forge, ForgeUser, People, Place, Polled, Rights, Role};
+use crate::forge::{Forge, ForgeUser, OauthClient, People, Place, Polled, Rights, Role};
 use crate::services::Services;
 
 /// However long a forge would wait.
@@ -30,8 +30,15 @@ pub struct Host {
     pub url: Url,
     /// As links and commands have it: with the port where it is not the default one.
     pub name: String,
-    /// The App that people sign in with; or why they cannot.
-    pub app: Result<StoredApp>,
+    /// What people sign in with; or why they cannot.
+    pub client: Result<Client>,
+}
+
+/// A client of ours that people can sign in with.
+pub struct Client {
+    sign_in: OauthClient,
+    /// The App that it belongs to, where forges have such.
+    app: Option<StoredApp>,
 }
 
 /// A sign-in that was begun.
@@ -80,7 +87,7 @@ struct Attempt {
     forge: String,
     url: Url,
     host: String,
-    client_id: String,
+    client: OauthClient,
     /// What the forge is asked with, sealed.
     device_code: Vec<u8>,
     began: DateTime<Utc>,
@@ -95,10 +102,18 @@ pub async fn hosts(services: &Services) -> Result<Vec<Host>> {
     let mut hosts: Vec<Host> = Vec::new();
     for connection in services.catalog.connections().await? {
         let (url, name) = (connection.address()?, connection.host()?);
-        if hosts.iter().all(|known| known.forge != connection.forge || known.name != name) {
-            let forge = services.forge(&connection.forge)?;
-            let app = app_of(forge, &url, &name, &apps);
-            hosts.push(Host { forge: connection.forge, url, name, app });
+        let known = hosts.iter_mut().find(|known| known.forge == connection.forge && known.name == name);
+        if known.as_ref().is_some_and(|known| known.client.is_ok()) {
+            continue;
+        }
+        let forge = services.forge(&connection.forge)?;
+        let client = match app_of(forge, &url, &apps).or(client_of(services, &connection).await?) {
+            Some(client) => Ok(client),
+            None => Err(nobody_signs_in(forge, &url, &name)),
+        };
+        match known {
+            Some(known) => known.client = client,
+            None => hosts.push(Host { forge: connection.forge, url, name, client }),
         }
     }
     hosts.sort_by(|one, other| one.name.cmp(&other.name));
@@ -108,9 +123,9 @@ pub async fn hosts(services: &Services) -> Result<Vec<Host>> {
 /// Begins to link a person. `host`: where, if people can link themselves on several.
 pub async fn begin(services: &Services, person: &Person, by: &By, host: Option<&str>) -> Result<Begun> {
     let host = choose(hosts(services).await?, host)?;
-    let app = host.app?;
-    let code = people(services, &host.forge)?.begin(&host.url, &app.facts.client_id).await;
-    let code = code.map_err(|error| at_its_settings(services, &host.url, &app, error))?;
+    let Client { sign_in: client, app } = host.client?;
+    let code = people(services, &host.forge)?.begin(&client).await;
+    let code = code.map_err(|error| at_its_settings(services, &host.url, app.as_ref(), error))?;
     let (attempt, now) = (random(), Utc::now());
     let lasts = TimeDelta::from_std(code.expires_in.min(LONGEST)).unwrap_or_default();
     let draft = Attempt {
@@ -120,7 +135,7 @@ pub async fn begin(services: &Services, person: &Person, by: &By, host: Option<&
         forge: host.forge,
         url: host.url,
         host: host.name.clone(),
-        client_id: app.facts.client_id,
+        client,
         device_code: services.credentials.seal(&code.device_code)?,
         began: now,
         not_before: now + code.interval,
@@ -151,7 +166,7 @@ pub async fn poll(services: &Services, attempt: &str) -> Result<Linked> {
     }
     let people = people(services, &attempt.forge)?;
     let code = services.credentials.open(&attempt.device_code)?;
-    let linked = match people.poll(&attempt.url, &attempt.client_id, &code).await? {
+    let linked = match people.poll(&attempt.client, &code).await? {
         Polled::Waiting { interval } => {
             attempt.interval = interval.unwrap_or(attempt.interval);
             attempt.not_before = Utc::now() + attempt.interval;
@@ -230,7 +245,7 @@ fn choose(hosts: Vec<Host>, wanted: Option<&str>) -> Result<Host> {
         return found.ok_or_else(|| Error::not_found(format!("`{wanted}` is none of our forges: {all}")));
     }
     // One that works, or the reason why the only one does not.
-    let (mut works, broken): (Vec<Host>, Vec<Host>) = hosts.into_iter().partition(|host| host.app.is_ok());
+    let (mut works, broken): (Vec<Host>, Vec<Host>) = hosts.into_iter().partition(|host| host.client.is_ok());
     match works.len() {
         1 => Ok(works.remove(0)),
         0 => broken.into_iter().next().ok_or_else(|| Error::bug("neither hosts that work nor others")),
@@ -238,18 +253,31 @@ fn choose(hosts: Vec<Host>, wanted: Option<&str>) -> Result<Host> {
     }
 }
 
-/// The App that people sign in with on a host: a backup App, as those are always there; it learns no more than who they are.
-fn app_of(forge: &dyn Forge, url: &Url, name: &str, apps: &[StoredApp]) -> Result<StoredApp> {
-    if forge.people().is_none() {
-        return Err(Error::misconfigured(format!("{name} does not tell who people are")));
-    }
+/// A host's own App: a backup App, as those are always there; it learns no more than who they are.
+fn app_of(forge: &dyn Forge, url: &Url, apps: &[StoredApp]) -> Option<Client> {
     let ours = apps.iter().filter(|app| app.facts.forge == forge.slug() && same(&app.facts.url, url));
     let mut ours = ours.filter(|app| !app.facts.client_id.is_empty());
     let found = ours.find(|app| app.facts.role == Role::Backup.word());
-    found.cloned().ok_or_else(|| {
-        Error::misconfigured(format!("people cannot sign in on {name}: no App of ours is registered there"))
-            .hint("an administrator can do that: `refward apps create`")
+    found.map(|app| Client {
+        // The host is its own authority.
+        sign_in: OauthClient { authority: url.clone(), tenant: String::new(), client_id: app.facts.client_id.clone() },
+        app: Some(app.clone()),
     })
+}
+
+/// The client that a connection's credentials are of: people sign in with it without its secret.
+async fn client_of(services: &Services, connection: &Connection) -> Result<Option<Client>> {
+    let credentials = services.catalog.credentials(Some(connection.id)).await?.into_iter();
+    let client = credentials.filter(|credential| credential.enabled).find_map(|credential| match credential.source {
+        Source::Oauth { client, .. } => serde_json::from_value(client).ok(),
+        Source::Token(_) | Source::Installation { .. } => None,
+    });
+    Ok(client.map(|sign_in| Client { sign_in, app: None }))
+}
+
+fn nobody_signs_in(forge: &dyn Forge, url: &Url, name: &str) -> Error {
+    let silent = || Error::misconfigured(format!("{name} does not tell who people are"));
+    forge.people().map_or_else(silent, |people| people.no_client(url))
 }
 
 fn same(stored: &str, url: &Url) -> bool {
@@ -257,7 +285,8 @@ fn same(stored: &str, url: &Url) -> bool {
 }
 
 /// What is wrong with the App is put right on a page of the forge.
-fn at_its_settings(services: &Services, url: &Url, app: &StoredApp, error: Error) -> Error {
+fn at_its_settings(services: &Services, url: &Url, app: Option<&StoredApp>, error: Error) -> Error {
+    let Some(app) = app else { return error };
     let forge = apps::of_forge(services, &app.facts.forge);
     let page = forge.and_then(|forge| forge.settings_page(url, &app.facts.owner, &app.facts.slug));
     let hint = match (error.kind(), error.next_step(), page) {

@@ -117,7 +117,7 @@ impl Services {
         let kind = match &stored.source {
             Source::Token(sealed) => CredentialKind::Token(self.credentials.open(sealed)?),
             Source::Installation { app, id } => self.installed(&self.app(*app).await?, id).await?,
-            Source::Oauth { kind, client, sealed } => self.oauth(stored.id, *kind, client, sealed)?,
+            Source::Oauth { kind, client, sealed } => self.oauth(stored, *kind, client, sealed)?,
         };
         Ok(Credential { label: stored.label.clone(), who: stored.who(), kind })
     }

@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::catalog::{Catalog, OauthKind, Source};
+use crate::catalog::{Catalog, OauthKind, Source, StoredCredential};
 use crate::domain::{CredentialId, Error, Result};
 use crate::forge::{CredentialKind, OauthClient, Proof, Refresh};
 use crate::vault::CredentialKey;
@@ -61,27 +63,34 @@ impl Given {
 }
 
 /// A sign-in that is nowhere but here yet.
-pub struct Unkept(Mutex<SecretString>);
+pub struct Unkept {
+    id: Uuid,
+    token: Mutex<SecretString>,
+}
 
 impl Unkept {
     /// As the authority gave it.
     pub fn new(token: SecretString) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(token)))
+        Arc::new(Self { id: Uuid::new_v4(), token: Mutex::new(token) })
     }
 
     fn newest(&self) -> SecretString {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 #[async_trait]
 impl Refresh for Unkept {
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
     async fn token(&self) -> Result<SecretString> {
         Ok(self.newest())
     }
 
     async fn keep(&self, _used: &SecretString, newer: &SecretString) -> Result<()> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = newer.clone();
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = newer.clone();
         Ok(())
     }
 }
@@ -146,7 +155,7 @@ impl Services {
 
     pub(super) fn oauth(
         &self,
-        id: CredentialId,
+        stored: &StoredCredential,
         kind: OauthKind,
         client: &serde_json::Value,
         sealed: &[u8],
@@ -156,7 +165,8 @@ impl Services {
         Ok(match kind {
             OauthKind::Client => CredentialKind::Client { client, proof },
             OauthKind::Delegated => {
-                let kept = Kept { id, catalog: self.catalog.clone(), key: self.credentials.clone() };
+                let (id, since) = (stored.id, stored.created_at);
+                let kept = Kept { id, since, catalog: self.catalog.clone(), key: self.credentials.clone() };
                 CredentialKind::Delegated { client, proof, refresh: Arc::new(kept) }
             }
         })
@@ -166,6 +176,8 @@ impl Services {
 /// A sign-in in the database, which other processes renew, too.
 struct Kept {
     id: CredentialId,
+    /// Somebody else may sign in in its place.
+    since: DateTime<Utc>,
     catalog: Catalog,
     key: CredentialKey,
 }
@@ -184,6 +196,10 @@ impl Kept {
 
 #[async_trait]
 impl Refresh for Kept {
+    fn id(&self) -> String {
+        format!("{} since {}", self.id, self.since.timestamp_micros())
+    }
+
     async fn token(&self) -> Result<SecretString> {
         self.read().await?.1.refresh()
     }

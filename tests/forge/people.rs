@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use refward::domain::Result;
-use refward::forge::{DeviceCode, ForgeUser, Polled};
+use refward::forge::{DeviceCode, ForgeUser, OauthClient, Polled};
 use secrecy::SecretString;
 
 use crate::support::fake_github::{AppHandle, FakeGithub, Fault, Seen};
@@ -16,14 +16,19 @@ pub async fn host() -> (FakeGithub, AppHandle) {
     (host, app)
 }
 
+/// An App, as what people sign in with.
+fn client(host: &FakeGithub, client_id: &str) -> OauthClient {
+    OauthClient { authority: host.url().clone(), tenant: String::new(), client_id: client_id.to_owned() }
+}
+
 async fn begin(host: &FakeGithub, app: &AppHandle) -> DeviceCode {
-    github().people().unwrap().begin(host.url(), &app.client_id()).await.unwrap()
+    github().people().unwrap().begin(&client(host, &app.client_id())).await.unwrap()
 }
 
 async fn poll(host: &FakeGithub, app: &AppHandle, code: &SecretString) -> Result<Polled> {
     // Nobody waits for the pause that GitHub wants.
     host.move_clock(5);
-    github().people().unwrap().poll(host.url(), &app.client_id(), code).await
+    github().people().unwrap().poll(&client(host, &app.client_id()), code).await
 }
 
 /// Without what differs from run to run.
@@ -71,7 +76,8 @@ async fn who_says_no_or_takes_too_long_is_nobody() {
 async fn a_host_that_wants_longer_pauses_is_heard() {
     let (host, app) = host().await;
     let code = begin(&host, &app).await;
-    let ask = async || github().people().unwrap().poll(host.url(), &app.client_id(), &code.device_code).await.unwrap();
+    let client = client(&host, &app.client_id());
+    let ask = async || github().people().unwrap().poll(&client, &code.device_code).await.unwrap();
     assert_eq!(ask().await, Polled::Waiting { interval: None });
     for seconds in [10, 15] {
         let interval = Some(Duration::from_secs(seconds));
@@ -84,7 +90,7 @@ async fn an_app_that_lets_nobody_sign_in_is_told_with_the_way_out() {
     let host = FakeGithub::start().await;
     let app = host.app("acme");
     let begin = async |client_id: &str| {
-        let begun = github().people().unwrap().begin(host.url(), client_id).await;
+        let begun = github().people().unwrap().begin(&client(&host, client_id)).await;
         seen(&host, &told(&begun.err().unwrap()))
     };
     insta::assert_snapshot!(begin(&app.client_id()).await, @"

@@ -52,6 +52,10 @@ impl Forge for AzureDevops {
         SLUG
     }
 
+    fn title(&self) -> &'static str {
+        "Azure DevOps"
+    }
+
     fn verify(&self, posted: Posted<'_>, secrets: &[HookSecret]) -> Result<Verified, Rejected> {
         verify::verify(posted, secrets)
     }

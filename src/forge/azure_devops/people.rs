@@ -5,16 +5,20 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{AzureDevops, unbuilt};
-use crate::domain::Result;
-use crate::forge::{Access, DeviceCode, ForgeUser, People, Place, Polled, Rights};
+use crate::domain::{Error, Result};
+use crate::forge::{Access, DeviceCode, ForgeUser, OauthClient, People, Place, Polled, Rights};
 
 #[async_trait]
 impl People for AzureDevops {
-    async fn begin(&self, _url: &Url, _client_id: &str) -> Result<DeviceCode> {
+    fn no_client(&self, _url: &Url) -> Error {
+        unbuilt()
+    }
+
+    async fn begin(&self, _client: &OauthClient) -> Result<DeviceCode> {
         Err(unbuilt())
     }
 
-    async fn poll(&self, _url: &Url, _client_id: &str, _device_code: &SecretString) -> Result<Polled> {
+    async fn poll(&self, _client: &OauthClient, _device_code: &SecretString) -> Result<Polled> {
         Err(unbuilt())
     }
 

@@ -5,11 +5,19 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{AzureDevops, unbuilt};
-use crate::domain::Result;
+use crate::domain::{Error, Result};
 use crate::forge::{OauthClient, Proof, SignIn};
 
 #[async_trait]
 impl SignIn for AzureDevops {
+    fn authority(&self) -> Url {
+        Url::parse("https://login.microsoftonline.com/").expect("a constant address")
+    }
+
+    fn settle_client(&self, client: &OauthClient) -> Result<OauthClient> {
+        Ok(client.clone())
+    }
+
     fn consent_page(&self, _client: &OauthClient, _back: &Url, _state: &str) -> Result<Url> {
         Err(unbuilt())
     }
@@ -27,5 +35,9 @@ impl SignIn for AzureDevops {
         _verifier: &SecretString,
     ) -> Result<SecretString> {
         Err(unbuilt())
+    }
+
+    fn refused(&self, _error: &str, _description: &str) -> Error {
+        unbuilt()
     }
 }

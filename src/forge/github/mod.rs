@@ -108,6 +108,10 @@ impl Forge for Github {
         SLUG
     }
 
+    fn title(&self) -> &'static str {
+        "GitHub"
+    }
+
     fn verify(&self, posted: Posted<'_>, secrets: &[HookSecret]) -> Result<Verified, Rejected> {
         verify::verify(posted, secrets)
     }

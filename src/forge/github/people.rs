@@ -22,7 +22,7 @@ use super::tokens::{LOOK, REPLICA_LAG};
 use super::{Github, errors, limits, repositories};
 use crate::domain::{Error, Kind, Result};
 use crate::forge::quota::{Call, Domain, Effect, Resource, Urgency};
-use crate::forge::{Access, Credential, DeviceCode, ForgeUser, People, Place, Polled, Rights};
+use crate::forge::{Access, Credential, DeviceCode, ForgeUser, OauthClient, People, Place, Polled, Rights};
 
 /// The largest answer that is read; these have some 2 kB.
 const MAX_ANSWER: usize = 1024 * 1024;
@@ -35,7 +35,14 @@ const USUAL_INTERVAL: u64 = 5;
 
 #[async_trait]
 impl People for Github {
-    async fn begin(&self, url: &Url, client_id: &str) -> Result<DeviceCode> {
+    fn no_client(&self, url: &Url) -> Error {
+        let name = Host::at(url).map_or_else(|_| url.to_string(), |host| host.name());
+        Error::misconfigured(format!("people cannot sign in on {name}: no App of ours is registered there"))
+            .hint("an administrator can do that: `refward apps create`")
+    }
+
+    /// GitHub is its own authority.
+    async fn begin(&self, client: &OauthClient) -> Result<DeviceCode> {
         #[derive(Deserialize)]
         struct Told {
             device_code: SecretString,
@@ -44,8 +51,8 @@ impl People for Github {
             expires_in: u64,
             interval: Option<u64>,
         }
-        let host = Host::at(url)?;
-        let form = [("client_id", client_id)];
+        let host = Host::at(&client.authority)?;
+        let form = [("client_id", &client.client_id)];
         let answer =
             self.ask(&host, self.net.http.post(page(&host, &["login", "device", "code"])?).form(&form)).await?;
         if let Some(word) = complaint(&answer) {
@@ -61,7 +68,7 @@ impl People for Github {
         })
     }
 
-    async fn poll(&self, url: &Url, client_id: &str, device_code: &SecretString) -> Result<Polled> {
+    async fn poll(&self, client: &OauthClient, device_code: &SecretString) -> Result<Polled> {
         #[derive(Deserialize)]
         struct Granted {
             access_token: SecretString,
@@ -70,9 +77,9 @@ impl People for Github {
         struct SlowDown {
             interval: Option<u64>,
         }
-        let host = Host::at(url)?;
+        let host = Host::at(&client.authority)?;
         let form = [
-            ("client_id", client_id),
+            ("client_id", client.client_id.as_str()),
             ("device_code", device_code.expose_secret()),
             ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
         ];

@@ -1,7 +1,7 @@
 //! What every forge that tells of people promises about them.
 
 use async_trait::async_trait;
-use refward::forge::{Access, Forge, ForgeUser, Place, Polled, Rights};
+use refward::forge::{Access, Forge, ForgeUser, OauthClient, Place, Polled, Rights};
 
 use crate::github;
 use crate::support::fake_github::{AppHandle, FakeGithub, Repo, Token};
@@ -12,8 +12,8 @@ trait Town {
     fn forge(&self) -> Box<dyn Forge>;
     /// What we ask with, of the owner of both.
     fn access(&self) -> Access;
-    /// Of our App.
-    fn client_id(&self) -> String;
+    /// A client of ours that people can sign in with.
+    fn client(&self) -> OauthClient;
     /// The ids of the private and of the public repository.
     fn repositories(&self) -> [String; 2];
     /// A user of this name signs in with the code.
@@ -52,8 +52,9 @@ impl Town for GithubTown {
         self.host.access("acme", &self.host.token(Token::classic("mona")))
     }
 
-    fn client_id(&self) -> String {
-        self.app.client_id()
+    fn client(&self) -> OauthClient {
+        let authority = self.host.url().clone();
+        OauthClient { authority, tenant: String::new(), client_id: self.app.client_id() }
     }
 
     fn repositories(&self) -> [String; 2] {
@@ -92,12 +93,12 @@ impl Town for GithubTown {
 }
 
 async fn signed_in(town: &dyn Town, login: &str) -> ForgeUser {
-    let (forge, access) = (town.forge(), town.access());
+    let forge = town.forge();
     let people = forge.people().unwrap();
-    let code = people.begin(&access.url, &town.client_id()).await.unwrap();
+    let code = people.begin(&town.client()).await.unwrap();
     let poll = async || {
         town.time_passes();
-        people.poll(&access.url, &town.client_id(), &code.device_code).await.unwrap()
+        people.poll(&town.client(), &code.device_code).await.unwrap()
     };
     assert!(matches!(poll().await, Polled::Waiting { .. }));
     town.signs_in(login, &code.user_code);
@@ -121,10 +122,10 @@ async fn people_keep_the_contract(town: &dyn Town) {
     assert_eq!(signed_in(town, "lisa").await, lisa, "somebody is the same whenever they sign in");
     assert_ne!(signed_in(town, "mia").await.id, lisa.id);
 
-    let code = people.begin(&access.url, &town.client_id()).await.unwrap();
+    let code = people.begin(&town.client()).await.unwrap();
     town.refuses(&code.user_code);
     town.time_passes();
-    let refused = people.poll(&access.url, &town.client_id(), &code.device_code).await.unwrap();
+    let refused = people.poll(&town.client(), &code.device_code).await.unwrap();
     assert_eq!(refused, Polled::Denied);
 
     assert_eq!((may(&lisa, &private).await.unwrap(), may(&lisa, &public).await.unwrap()), (Rights::None, Rights::Read));
