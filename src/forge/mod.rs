@@ -22,7 +22,9 @@ use http::HeaderMap;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::domain::{AppId, Availability, ConnectionId, DeliveryId, Error, Event, ObjectId, RemoteRepository, Result};
+use crate::domain::{
+    AppId, Availability, ConnectionId, DeliveryId, Error, Event, ObjectId, RefName, RemoteRepository, Result,
+};
 use crate::git::Remote;
 
 use quota::Quotas;
@@ -98,6 +100,15 @@ pub trait Forge: Send + Sync {
     /// Makes an empty repository of this name, private if the forge has such. Fails where only people can, with the page.
     async fn create(&self, access: &Access, full_name: &str) -> Result<RemoteRepository>;
 
+    /// Makes a branch the one that people see first. Fails where only people can.
+    async fn set_default_branch(&self, access: &Access, full_name: &str, branch: &RefName) -> Result<()> {
+        _ = access;
+        Err(Error::misconfigured(format!("{branch} has to be made the default branch of {full_name} by a person")))
+    }
+
+    /// What a repository that has this name elsewhere is called at this owner.
+    fn name_at(&self, owner: &str, full_name: &str) -> String;
+
     /// What its git server takes in a push.
     fn takes(&self, url: &Url) -> Takes;
 
@@ -172,6 +183,22 @@ pub struct Takes {
     pub largest_push: Option<u64>,
     /// Repositories that name their objects with SHA-256.
     pub sha256: bool,
+    /// How the references begin that it keeps for itself: nobody can push them.
+    pub reserved: &'static [&'static str],
+}
+
+impl Takes {
+    /// Of a server that we know nothing of: whatever git can do, but for what servers are known to keep for themselves.
+    pub const UNKNOWN: Self = Self {
+        largest_push: None,
+        sha256: true,
+        reserved: &["refs/pull/", "refs/merge-requests/", "refs/keep-around/"],
+    };
+
+    /// The server keeps this reference for itself.
+    pub fn keeps(&self, name: &RefName) -> bool {
+        self.reserved.iter().any(|reserved| name.as_str().starts_with(reserved))
+    }
 }
 
 /// One of a host's addresses, tried.

@@ -283,8 +283,7 @@ impl Api {
         }
         let hosted = self.products.known(&self.host).is_some_and(|product| product.hosted);
         let authorization = self.authorization().await?;
-        let permit =
-            self.net.quotas.admit(limits::call(hosted, self.domain.clone(), self.urgency, method)).await?;
+        let permit = self.net.quotas.admit(limits::call(hosted, self.domain.clone(), self.urgency, method)).await?;
         let accept = version.map_or("application/json".into(), |is| format!("application/json;api-version={is}"));
         let mut request = self.net.http.request(method.clone(), url).header(ACCEPT, accept);
         request = request.header(NO_SIGN_IN_PAGE.0, NO_SIGN_IN_PAGE.1);

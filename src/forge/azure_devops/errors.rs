@@ -51,11 +51,9 @@ pub(super) fn refusal(host: &Host, signs: Signs, answer: &Answer) -> Option<Erro
         return Some(proxy_wants_password());
     }
     if is_web_page(answer) && !status.is_server_error() {
-        return Some(
-            Error::misconfigured(format!("{name} answers {status} with a web page instead of data")).hint(
-                "a proxy stands in between, or this is no Azure DevOps: check the address and the setting `http.proxy`",
-            ),
-        );
+        return Some(Error::misconfigured(format!("{name} answers {status} with a web page instead of data")).hint(
+            "a proxy stands in between, or this is no Azure DevOps: check the address and the setting `http.proxy`",
+        ));
     }
     let said = said(answer);
     Some(match status.as_u16() {
@@ -149,7 +147,11 @@ fn signed_out(host: &Host, signs: Signs, answer: &Answer) -> Error {
                     "service principal",
                     format!("add it to the organization, with the access level Basic: {}", reach::users(host)),
                 ),
-                _ => ("sign-in", "sign in again, with an account of that organization: `refward connect azure-devops --help`".to_owned()),
+                _ => (
+                    "sign-in",
+                    "sign in again, with an account of that organization: `refward connect azure-devops --help`"
+                        .to_owned(),
+                ),
             };
             Error::misconfigured(format!("{name} does not take the {who}{words}; {belongs}")).hint(hint)
         }

@@ -78,7 +78,9 @@ impl Host {
             _ => None,
         };
         let Some(collection) = collection else {
-            return refuse("goes on after the collection: it must be https://HOST/COLLECTION, with `/tfs` before that if it has one");
+            return refuse(
+                "goes on after the collection: it must be https://HOST/COLLECTION, with `/tfs` before that if it has one",
+            );
         };
         let mut web = url.clone();
         web.set_host(Some(name)).map_err(|error| Error::bug("cannot write a host's address").detail(error))?;

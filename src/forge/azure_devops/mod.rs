@@ -1,6 +1,7 @@
 //! Azure DevOps: Services (dev.azure.com) and Server.
 
 mod api;
+mod create;
 mod entra;
 mod errors;
 mod hooks;
@@ -11,8 +12,10 @@ mod payload;
 mod people;
 mod product;
 mod reach;
+mod refusals;
 mod repositories;
 mod sign_in;
+mod target;
 mod verify;
 
 use std::sync::Arc;
@@ -26,9 +29,9 @@ use self::login::PoolLogin;
 use self::product::Products;
 use super::{
     Access, Delivery, Forge, HookSecret, Hooks, Inspection, Manners, Net, Page, People, Place, Posted, Reached,
-    Rejected, SignIn, Survey, Takes, Verified,
+    Refusal, Rejected, SignIn, Survey, Takes, Verified,
 };
-use crate::domain::{Error, RemoteRepository, Result};
+use crate::domain::{Error, RefName, RemoteRepository, Result};
 use crate::git::Remote;
 
 /// The word for Azure DevOps in paths, the database and the vault.
@@ -98,8 +101,16 @@ impl Forge for AzureDevops {
         Err(unbuilt())
     }
 
+    async fn set_default_branch(&self, _access: &Access, _full_name: &str, _branch: &RefName) -> Result<()> {
+        Err(unbuilt())
+    }
+
+    fn name_at(&self, _owner: &str, full_name: &str) -> String {
+        create::name_at(full_name)
+    }
+
     fn takes(&self, _url: &Url) -> Takes {
-        Takes { largest_push: Some(5 << 30), sha256: false }
+        target::TAKES
     }
 
     async fn reach(&self, url: &Url) -> Result<Vec<Reached>> {
@@ -120,6 +131,10 @@ impl Forge for AzureDevops {
 
     fn people(&self) -> Option<&dyn People> {
         Some(self)
+    }
+
+    fn refused(&self, why: &str) -> Option<Refusal> {
+        refusals::explain(why)
     }
 }
 

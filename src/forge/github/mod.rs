@@ -40,8 +40,9 @@ use crate::git::Remote;
 /// The word for GitHub in paths, the database and the vault.
 pub const SLUG: &str = "github";
 
-/// <https://docs.github.com/en/get-started/using-git/troubleshooting-the-2-gb-push-limit>
-const LARGEST: Takes = Takes { largest_push: Some(2 << 30), sha256: false };
+/// <https://docs.github.com/en/get-started/using-git/troubleshooting-the-2-gb-push-limit>,
+/// <https://docs.github.com/en/pull-requests/collaborating-with-pull-requests/reviewing-changes-in-pull-requests/checking-out-pull-requests-locally>
+const TAKES: Takes = Takes { largest_push: Some(2 << 30), sha256: false, reserved: &["refs/pull/"] };
 
 /// GitHub, reached through `net`.
 pub fn connect(net: Net) -> Box<dyn Forge> {
@@ -176,8 +177,12 @@ impl Forge for Github {
             .hint(format!("make it there, empty, and try again: {page}")))
     }
 
+    fn name_at(&self, owner: &str, full_name: &str) -> String {
+        repositories::name_at(owner, full_name)
+    }
+
     fn takes(&self, _url: &Url) -> Takes {
-        LARGEST
+        TAKES
     }
 
     async fn reach(&self, url: &Url) -> Result<Vec<Reached>> {

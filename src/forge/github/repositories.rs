@@ -77,6 +77,14 @@ pub(super) fn is_name(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && name.chars().all(plain)
 }
 
+/// What a repository of another owner, or of another forge, is called at this one: GitHub itself makes `-` of whatever it does
+/// not take in a name.
+pub(super) fn name_at(owner: &str, full_name: &str) -> String {
+    let name = full_name.rsplit_once('/').map_or(full_name, |(_, name)| name);
+    let taken = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    format!("{owner}/{}", name.chars().map(taken).collect::<String>())
+}
+
 /// `None`: there is no such account.
 async fn list(api: &Api, account: Account, owner: &str) -> Result<Option<Vec<Surveyed>>> {
     let path = match account {
