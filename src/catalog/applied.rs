@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
 use crate::domain::policy::FormerRules;
-use crate::domain::{RepoId, Result};
+use crate::domain::{Availability, RepoId, Result};
 
 use super::Catalog;
 use super::error::During;
@@ -99,6 +99,7 @@ impl Catalog {
             .filter(repository::Column::NextRunAt.lte(at.timestamp_millis()))
             .filter(repository::Column::Selected.eq(true))
             .filter(repository::Column::State.eq(ACTIVE))
+            .filter(repository::Column::Availability.eq(Availability::Open.word()))
             .filter(repository::Column::ConnectionId.in_subquery(connected()))
             .order_by_asc(repository::Column::NextRunAt)
             .limit(limit)

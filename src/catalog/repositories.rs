@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, Func, Query, SelectStatement};
 use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, Set};
 
+use crate::domain::Availability::{self, Recycled};
 use crate::domain::policy::FormerRules;
-use crate::domain::{Availability, ConnectionId, Error, ObjectFormat, RepoAddress, RepoId, Result, Seq};
+use crate::domain::{ConnectionId, Error, ObjectFormat, RepoAddress, RepoId, Result, Seq};
 
 use super::error::{During, unreadable};
 use super::snapshots::mark_handled;
@@ -70,6 +71,16 @@ impl Repository {
     pub fn address(&self) -> RepoAddress {
         RepoAddress { connection: Some(self.connection.clone()), full_name: self.full_name.clone() }
     }
+
+    /// Everybody can read it on the forge now. What is gone or closed may have been made private.
+    pub fn is_public(&self) -> bool {
+        !self.private && !self.gone && self.availability.is_open()
+    }
+
+    /// It is to be backed up, and is where it can be.
+    pub fn is_wanted(&self) -> bool {
+        self.selected && !self.gone && self.availability.is_open()
+    }
 }
 
 pub(super) const ACTIVE: &str = "active";
@@ -109,6 +120,7 @@ impl Catalog {
             .column(repository::Column::Id)
             .filter(repository::Column::Selected.eq(true))
             .filter(repository::Column::State.eq(ACTIVE))
+            .filter(repository::Column::Availability.eq(Availability::Open.word()))
             // Others wait for their schedule, but for the first time.
             .filter(repository::Column::OnPush.eq(true).or(repository::Column::LastSeq.eq(0)))
             .filter(repository::Column::ConnectionId.in_subquery(connected()))
@@ -144,8 +156,10 @@ impl Catalog {
             found.retain(|repository| repository.connection.eq_ignore_ascii_case(connection));
         }
         // A name can be used again after its repository was deleted or renamed away.
-        if found.len() > 1 && found.iter().any(|repository| !repository.gone) {
-            found.retain(|repository| !repository.gone);
+        for deleted in [|known: &Repository| known.gone, |known: &Repository| known.availability == Recycled] {
+            if found.len() > 1 && !found.iter().all(deleted) {
+                found.retain(|repository| !deleted(repository));
+            }
         }
         match found.len() {
             0 => Err(self.unknown(address).await?),

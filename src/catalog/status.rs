@@ -8,7 +8,7 @@ use sea_orm::sea_query::{Query, SelectStatement};
 use sea_orm::{ColumnTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde_json::Value;
 
-use crate::domain::{ConnectionId, RepoId, Result, Seq, Skipped};
+use crate::domain::{Availability, ConnectionId, RepoId, Result, Seq, Skipped};
 
 use super::Catalog;
 use super::error::During;
@@ -32,6 +32,8 @@ pub struct StatusRow {
     pub selected: bool,
     /// The forge has it no longer.
     pub gone: bool,
+    /// Whether it can be read there.
+    pub availability: Availability,
     /// The newest snapshot.
     pub last_seq: Option<Seq>,
     /// When that was taken.
@@ -95,6 +97,7 @@ impl Catalog {
                 full_name: repository.full_name,
                 selected: repository.selected,
                 gone: repository.gone,
+                availability: repository.availability,
                 last_seq: repository.last_seq,
                 last_snapshot_at: repository.last_snapshot_at,
                 last_error: repository.last_error,

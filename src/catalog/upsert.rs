@@ -89,7 +89,7 @@ impl Catalog {
             row.update(&self.write).await.during(DOING)?;
             return Ok(outcome);
         }
-        let row = first_seen_as(connection, host, id, remote, selected);
+        let row = first_seen_as(connection, host, id, (remote, Availability::Open), selected);
         // Another process may have discovered it in this moment.
         let inserted = repository::Entity::insert(row).on_conflict_do_nothing();
         match inserted.exec_without_returning(&self.write).await.during(DOING)? {
@@ -104,11 +104,12 @@ impl Catalog {
         &self,
         connection: &Connection,
         host: &str,
-        new: impl Iterator<Item = (&'a RepoId, &'a RemoteRepository)>,
+        new: impl Iterator<Item = (&'a RepoId, &'a RemoteRepository, Availability)>,
         selected: bool,
     ) -> Result<()> {
         const DOING: &str = "keeping new repositories";
-        let rows: Vec<_> = new.map(|(id, remote)| first_seen_as(connection, host, id, remote, selected)).collect();
+        let rows = new.map(|(id, remote, state)| first_seen_as(connection, host, id, (remote, state), selected));
+        let rows: Vec<_> = rows.collect();
         if rows.is_empty() {
             return Ok(());
         }
@@ -169,6 +170,9 @@ impl Catalog {
                 availability: Set(seen.availability.word().to_owned()),
                 scope: Set(seen.scope.clone()),
                 last_checked_at: if seen.changed { Set(None) } else { NotSet },
+                // That it could not be read meanwhile was no failure.
+                last_error: if seen.availability.is_open() { NotSet } else { Set(None) },
+                last_error_at: if seen.availability.is_open() { NotSet } else { Set(None) },
                 ..Default::default()
             };
             row.update(&tx).await.during(DOING)?;
@@ -233,10 +237,11 @@ fn first_seen_as(
     connection: &Connection,
     host: &str,
     id: &RepoId,
-    remote: &RemoteRepository,
+    (remote, availability): (&RemoteRepository, Availability),
     selected: bool,
 ) -> repository::ActiveModel {
     repository::ActiveModel {
+        availability: Set(availability.word().to_owned()),
         forge: Set(connection.forge.clone()),
         host: Set(host.to_owned()),
         forge_id: Set(remote.forge_id.clone()),

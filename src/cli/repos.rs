@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Context, output, recorded};
 use crate::cli::connections::set::describe_found;
-use crate::domain::{RepoAddress, Result};
+use crate::domain::{Availability, RepoAddress, Result};
 use crate::ops::repos::{self, RepoRow};
 
 #[derive(clap::Subcommand)]
@@ -77,6 +77,8 @@ fn describe(rows: &[RepoRow]) -> String {
             row if row.gone => "gone from the forge",
             row if row.left_out => "left out by globs",
             row if !row.selected => "not backed up",
+            row if row.availability == Availability::Disabled => "disabled on the forge",
+            row if row.availability == Availability::Recycled => "in the forge's recycle bin",
             row if row.last_seq.is_none() => "waiting for its first snapshot",
             _ => "backed up",
         };

@@ -87,7 +87,8 @@ struct News {
 
 async fn read(services: &Services, since: DateTime<Utc>) -> Result<Vec<News>> {
     let catalog = &services.catalog;
-    let wanted = |one: &RepoStatus| !matches!(one.state, State::Off | State::Gone | State::Disconnected);
+    use State::{Disabled, Disconnected, Gone, Off, Recycled};
+    let wanted = |one: &RepoStatus| !matches!(one.state, Off | Gone | Disabled | Recycled | Disconnected);
     let stands = status(catalog).await?.repositories.into_iter().filter(wanted);
     let mut stands: HashMap<(Option<String>, String), RepoStatus> =
         stands.map(|one| ((one.connection.clone(), one.repository.clone()), one)).collect();

@@ -155,9 +155,7 @@ impl Visitor {
 
     /// Fails unless they may read it on the forge now; what everybody can see they may.
     pub(super) async fn reads(&self, services: &Services, repository: &Repository) -> Result<()> {
-        // What is gone may have been made private.
-        let public = !repository.private && !repository.gone;
-        if public || matches!(self.may, May::Everything) {
+        if repository.is_public() || matches!(self.may, May::Everything) {
             return Ok(());
         }
         if identity::rights(services, &self.person, repository).await? >= Rights::Read {

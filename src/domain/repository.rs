@@ -36,6 +36,20 @@ pub enum Availability {
 }
 
 impl Availability {
+    /// It can be read.
+    pub fn is_open(self) -> bool {
+        self == Self::Open
+    }
+
+    /// Where a closed repository is, for a sentence that begins with its name; `None`: it is open.
+    pub fn closed(self) -> Option<&'static str> {
+        match self {
+            Self::Open => None,
+            Self::Disabled => Some("it is disabled on the forge"),
+            Self::Recycled => Some("it is in the recycle bin of the forge"),
+        }
+    }
+
     /// The word in the database and in JSON.
     pub fn word(self) -> &'static str {
         match self {
@@ -55,6 +69,11 @@ impl RemoteRepository {
     /// The part before the first slash.
     pub fn owner(&self) -> &str {
         self.full_name.split_once('/').map_or(self.full_name.as_str(), |(owner, _)| owner)
+    }
+
+    /// The part behind it.
+    pub fn name(&self) -> &str {
+        self.full_name.split_once('/').map_or("", |(_, name)| name)
     }
 }
 

@@ -125,7 +125,7 @@ impl Rules {
             repository if repository.gone => "it is no longer on the forge",
             repository if repository.left_out => "the connection's globs leave it out",
             repository if !repository.selected => "it is not backed up",
-            _ => return None,
+            repository => repository.availability.closed()?,
         };
         Some(why.to_owned())
     }

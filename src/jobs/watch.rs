@@ -45,7 +45,8 @@ impl<'a> Watch<'a> {
             let (Some(repository), Some(policy)) = (self.repositories.get(&id), policies.get(&id)) else { continue };
             // Its policy may wait for more changes, or for a time of the day.
             let patience = limit + Duration::from_millis(u64::try_from(policy.coalesce_ms).unwrap_or_default());
-            if !policy.on_push || self.now - since <= delta(patience) {
+            let closed = !repository.availability.is_open();
+            if closed || !policy.on_push || self.now - since <= delta(patience) {
                 continue;
             }
             let why = repository.last_error.as_ref().map(|error| format!(" The last attempt failed: {error}."));

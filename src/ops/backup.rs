@@ -29,7 +29,7 @@ pub async fn select(services: &Services, address: Option<&RepoAddress>) -> Resul
         return Ok(vec![services.catalog.resolve(address).await?]);
     }
     let all = services.catalog.repositories().await?;
-    Ok(all.into_iter().filter(|repository| repository.selected && !repository.gone).collect())
+    Ok(all.into_iter().filter(Repository::is_wanted).collect())
 }
 
 /// Leaves the work to the running service.

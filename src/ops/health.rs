@@ -101,6 +101,8 @@ pub fn judge(
         State::Partial => "the newest snapshot is incomplete",
         State::Waiting => "not backed up yet",
         State::Gone => "no longer on the forge",
+        State::Disabled => "disabled on the forge",
+        State::Recycled => "in the forge's recycle bin",
         State::Off => "not backed up, by choice",
         State::Disconnected => "its connection was removed",
     };
@@ -147,8 +149,8 @@ mod tests {
 
     #[test]
     fn every_other_state_is_amber_however_fresh_the_proof() {
-        use State::{Behind, Disconnected, Gone, Off, Partial, Throttled, Waiting};
-        for state in [Behind, Throttled, Partial, Waiting, Gone, Off, Disconnected] {
+        use State::{Behind, Disabled, Disconnected, Gone, Off, Partial, Recycled, Throttled, Waiting};
+        for state in [Behind, Throttled, Partial, Waiting, Gone, Disabled, Recycled, Off, Disconnected] {
             assert_eq!(word(state, true, drilled(1, true), Some(WINDOW)), Health::Amber, "{state:?}");
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::catalog::{ConnectionSettings, Priority, Repository};
-use crate::domain::{ConnectionId, Error, RepoAddress, Result, Seq};
+use crate::domain::{Availability, ConnectionId, Error, RepoAddress, Result, Seq};
 use crate::forge::quota::Urgency;
 use crate::jobs::{self, Discovered, Job, groups_of};
 use crate::services::Services;
@@ -25,6 +25,8 @@ pub struct RepoRow {
     pub selected: bool,
     /// No longer on the forge; its backups stay.
     pub gone: bool,
+    /// Whether it can be read on the forge.
+    pub availability: Availability,
     /// The connection's globs leave it out; its backups stay.
     pub left_out: bool,
     /// By the connection's rules.
@@ -46,6 +48,7 @@ pub async fn list(services: &Services, group: Option<&str>) -> Result<Vec<RepoRo
         archived: repository.archived,
         selected: repository.selected,
         gone: repository.gone,
+        availability: repository.availability,
         last_seq: repository.last_seq,
     });
     Ok(rows.collect())
@@ -54,7 +57,7 @@ pub async fn list(services: &Services, group: Option<&str>) -> Result<Vec<RepoRo
 /// The repositories of a group that are backed up.
 pub async fn in_group(services: &Services, group: &str) -> Result<Vec<Repository>> {
     let grouped = grouped(services, Some(group)).await?.into_iter().map(|(repository, _)| repository);
-    Ok(grouped.filter(|repository| repository.selected && !repository.gone).collect())
+    Ok(grouped.filter(Repository::is_wanted).collect())
 }
 
 /// Repositories with the names of their groups, in all connections or in those that have this group.

@@ -10,7 +10,7 @@ use super::health::{Health, Proof, judge};
 use super::holds::{self, HoldRow};
 use super::policy::{self, Waiting};
 use crate::catalog::{Catalog, Connection, RETENTION_PAUSED, Standing, StatusRow};
-use crate::domain::{Result, Seq, Skipped};
+use crate::domain::{Availability, Result, Seq, Skipped};
 use crate::jobs;
 use crate::vault::Protection;
 
@@ -38,6 +38,10 @@ pub enum State {
     Waiting,
     /// No longer on the forge; the backups stay.
     Gone,
+    /// Somebody has disabled it on the forge; the backups stay.
+    Disabled,
+    /// In the forge's recycle bin; the backups stay.
+    Recycled,
     /// Not backed up, by choice.
     Off,
     /// Its connection was removed; the backups stay.
@@ -208,6 +212,8 @@ fn describe(
         row if row.connection.is_none() => State::Disconnected,
         row if row.gone => State::Gone,
         row if !row.selected => State::Off,
+        row if row.availability == Availability::Disabled => State::Disabled,
+        row if row.availability == Availability::Recycled => State::Recycled,
         _ if throttled.is_some() => State::Throttled,
         row if row.last_error.is_some() => State::Failing,
         row if row.last_seq.is_none() => State::Waiting,

@@ -1,8 +1,8 @@
 //! Repositories: discovery and finding them by name.
 
 use chrono::{TimeDelta, Utc};
-use refward::catalog::Upserted;
-use refward::domain::{Kind, RepoAddress, RepoId};
+use refward::catalog::{Seen, Upserted};
+use refward::domain::{Availability, Kind, RepoAddress, RepoId};
 
 use crate::world::{World, connect, list, remote};
 
@@ -11,6 +11,7 @@ on_both_databases! {
     a_rename_keeps_the_repository,
     what_is_no_longer_listed_is_gone_until_it_is_listed_again,
     what_is_left_out_is_not_backed_up_and_comes_back_as_it_was,
+    what_is_closed_is_not_due_and_comes_back_as_it_was,
     a_transfer_moves_it_to_the_other_connection,
     people_find_it_by_name,
     errors_stay_until_the_next_success,
@@ -64,6 +65,43 @@ async fn what_is_left_out_is_not_backed_up_and_comes_back_as_it_was(world: World
     assert_eq!(catalog.mark_gone(acme.id, &[]).await.unwrap(), ["acme/ship"], "it may go while it is left out");
     let seen = catalog.repository(rocket).await.unwrap();
     assert_eq!((seen.left_out, seen.gone), (false, true));
+}
+
+/// What a survey says of a repository.
+async fn see(world: &World, availability: Availability) {
+    let seen = Seen {
+        id: world.rocket.clone(),
+        visibility: None,
+        mark: Some("1".to_owned()),
+        availability,
+        scope: Some("project".to_owned()),
+        changed: false,
+    };
+    world.catalog.record_seen(&[seen], Vec::new()).await.unwrap();
+}
+
+async fn what_is_closed_is_not_due_and_comes_back_as_it_was(world: World) {
+    let World { catalog, acme, rocket, .. } = &world;
+    let due = async || catalog.repositories_due(Utc::now(), Utc::now(), 10).await.unwrap();
+    for closed in [Availability::Disabled, Availability::Recycled] {
+        catalog.record_error(rocket, "404").await.unwrap();
+        see(&world, closed).await;
+        let seen = catalog.repository(rocket).await.unwrap();
+        assert_eq!((seen.availability, seen.gone, seen.selected), (closed, false, true));
+        assert_eq!(seen.last_error, None, "that it cannot be read is no failure");
+        assert!(!seen.is_wanted() && !seen.is_public());
+        assert_eq!(due().await, []);
+        let known = &catalog.known(std::slice::from_ref(rocket)).await.unwrap()[rocket];
+        assert_eq!((known.availability, known.scope.as_deref()), (closed, Some("project")));
+    }
+    let heir = list(catalog, acme, "2", "acme/rocket").await;
+    let found = catalog.resolve(&address("acme/rocket")).await.unwrap();
+    assert_eq!(found.id, heir, "the name of what lies in the recycle bin is free");
+    catalog.mark_gone(acme.id, std::slice::from_ref(rocket)).await.unwrap();
+
+    see(&world, Availability::Open).await;
+    assert!(catalog.repository(rocket).await.unwrap().is_wanted());
+    assert_eq!(due().await, std::slice::from_ref(rocket));
 }
 
 async fn a_transfer_moves_it_to_the_other_connection(world: World) {
@@ -143,6 +181,7 @@ async fn many_are_added_at_once_and_known_ones_stay_as_they_are(world: World) {
     let known = catalog.repository(rocket).await.unwrap();
     let another_view = remote(&known.forge_id, "acme/another-name");
     let all = new.iter().map(|(id, remote)| (id, remote)).chain([(rocket, &another_view)]);
+    let all = all.map(|(id, remote)| (id, remote, Availability::Open));
     catalog.add_repositories(acme, &host, all, false).await.unwrap();
 
     assert_eq!(catalog.repository(rocket).await.unwrap(), known);

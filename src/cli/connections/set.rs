@@ -91,6 +91,8 @@ pub(in crate::cli) fn describe_found(found: &Discovered) -> String {
         ("new", &found.created),
         ("renamed", &found.renamed),
         ("gone from the forge, the backups stay", &found.gone),
+        ("disabled on the forge, the backups stay", &found.disabled),
+        ("in the forge's recycle bin, the backups stay", &found.recycled),
         ("left out, no longer backed up, the backups stay", &found.left_out),
         ("let in again", &found.let_in),
     ] {

@@ -11,24 +11,70 @@ pub(super) use history::of_history;
 /// References that a text, or a command, names; of more it gives the number.
 const NAMED: usize = 10;
 
-/// What a survey does not see any more, of those that were ever backed up. When it is most of a connection, one notice of
-/// that is the alarm, and the single ones are quiet.
-pub(super) async fn of_gone(
+/// How a repository that was backed up is not on the forge as it was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// A survey does not see it any more.
+    Gone,
+    /// It was deleted, and can be brought back there for a while.
+    Recycled,
+}
+
+impl Lost {
+    /// What its notices are called.
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::Gone => "repository.gone",
+            Self::Recycled => "repository.recycled",
+        }
+    }
+
+    /// What the alarm about it is called.
+    pub(super) fn subject(self, id: &RepoId) -> String {
+        match self {
+            Self::Gone => format!("repo:{id}:gone"),
+            Self::Recycled => format!("repo:{id}:recycled"),
+        }
+    }
+
+    /// After the repository's name.
+    pub(super) fn so(self) -> &'static str {
+        match self {
+            Self::Gone => "is no longer on the forge, or out of our sight",
+            Self::Recycled => {
+                "was deleted on the forge, and can be brought back there until it is emptied from the recycle bin"
+            }
+        }
+    }
+
+    fn all_at_once(self) -> &'static str {
+        match self {
+            Self::Gone => "are gone from the forge at once, or out of our sight,",
+            Self::Recycled => {
+                "were deleted on the forge at once, and can be brought back from its recycle bin for a while,"
+            }
+        }
+    }
+}
+
+/// What was lost, of those that were ever backed up. When it is most of a connection, or what belongs together, one notice of
+/// that is the alarm, and the single ones are quiet. `left`: how many are there as before.
+pub(super) async fn of_lost(
     services: &Services,
     connection: &Connection,
-    gone: &[Repository],
-    listed: usize,
+    lost: Lost,
+    repositories: &[Repository],
+    left: usize,
 ) -> Result<Vec<NewAlarm>> {
-    let most = gone.len() > 1 && gone.len() > listed;
-    if most {
-        let names: Vec<&str> = gone.iter().take(NAMED).map(|gone| gone.full_name.as_str()).collect();
-        let more = gone.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let count = repositories.len();
+    let together = count > 1 && (count > left || are_of_one_project(connection, repositories));
+    if together {
+        let names: Vec<&str> = repositories.iter().map(|lost| lost.full_name.as_str()).collect();
         let text = format!(
-            "{} repositories of {} are gone from the forge at once, or out of our sight, and {listed} are left: {}{more}. Their backups stay.",
-            gone.len(),
+            "{count} repositories of {} {} and {left} are left: {}. Their backups stay.",
             connection.name,
-            names.join(", ")
+            lost.all_at_once(),
+            some_of(&names)
         );
         let subject = format!("connection:{}:repositories", connection.id);
         let command = command(["connections", "check", &connection.name]);
@@ -36,26 +82,36 @@ pub(super) async fn of_gone(
         let told = Alarm { kind: "connection.emptied", subject, connection, text, command, ..Alarm::default() };
         services.catalog.notify(alarm(told).notice).await?;
     }
-    let alarms = gone.iter().map(|repository| {
+    let alarms = repositories.iter().map(|repository| {
         let folder = repository.full_name.rsplit('/').next().unwrap_or_default();
         let mut alarm = alarm(Alarm {
-            kind: "repository.gone",
-            subject: gone_subject(&repository.id),
+            kind: lost.kind(),
+            subject: lost.subject(&repository.id),
             repository: Some(repository),
-            text: format!("{} is no longer on the forge, or out of our sight. Its backups stay.", repository.full_name),
+            text: format!("{} {}. Its backups stay.", repository.full_name, lost.so()),
             command: command(["restore", &repository.address().to_string(), "--to-dir", folder]),
             hold: if services.settings.alarms.hold { vec![repository.id.clone()] } else { Vec::new() },
             ..Alarm::default()
         });
-        alarm.notice.severity = if most { Severity::Info } else { Severity::Alarm };
+        alarm.notice.severity = if together { Severity::Info } else { Severity::Alarm };
         alarm
     });
     Ok(alarms.collect())
 }
 
-/// What the alarm about a repository's disappearance is called.
-pub(super) fn gone_subject(id: &RepoId) -> String {
-    format!("repo:{id}:gone")
+/// What an owner's repositories belong to besides the owner is lost with them.
+fn are_of_one_project(connection: &Connection, repositories: &[Repository]) -> bool {
+    let project = |repository: &Repository| repository.full_name.split_once('/').map(|(project, _)| project.to_owned());
+    let first = repositories.first().and_then(project);
+    let apart = first.as_ref().is_some_and(|project| !project.eq_ignore_ascii_case(&connection.owner));
+    apart && repositories.iter().all(|repository| project(repository) == first)
+}
+
+/// As many names as a text can take, and the number of the others.
+pub(super) fn some_of(names: &[&str]) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", names[..names.len().min(NAMED)].join(", "))
 }
 
 /// The owner of a connection cannot be found.

@@ -186,6 +186,9 @@ async fn compare_with_forge(
     if repository.gone {
         return ForgeComparison::NotCompared { why: "the forge does not have it any more".to_owned() };
     }
+    if let Some(why) = repository.availability.closed() {
+        return ForgeComparison::NotCompared { why: why.to_owned() };
+    }
     let listed = async {
         let labels = policies::credentials_for(services, repository).await?;
         let remote = services.remote(repository, urgency, &labels).await?;

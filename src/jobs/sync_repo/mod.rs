@@ -18,7 +18,7 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use sha2::{Digest as _, Sha256};
 
 use super::policies;
-use crate::catalog::{Intent, LastSnapshot, Lease, PendingEvent, Priority, Repository, SyncState};
+use crate::catalog::{Intent, LastSnapshot, Lease, PendingEvent, Priority, Repository, SyncState, job_kind};
 use crate::domain::{
     Coverage, Error, Kind, Ledger, RefChange, RefName, RepoId, Result, Seq, Skipped, Snapshot, Trigger,
 };
@@ -50,6 +50,9 @@ pub enum Outcome {
 /// stops before it writes.
 pub async fn sync_repo(services: &Services, repo: &RepoId, lease: &Lease) -> Result<Outcome> {
     let repository = services.catalog.repository(repo).await?;
+    if let Some(closed) = repository.availability.closed() {
+        return try_closed(services, &repository, closed, lease).await;
+    }
     let outcome = Sync { services, repository: &repository, lease }.attempt().await;
     let outcome = outcome.map_err(|error| error.while_doing(format!("backing up {}", repository.full_name)));
     // To be throttled is not to fail: the job says until when it waits.
@@ -57,8 +60,40 @@ pub async fn sync_repo(services: &Services, repo: &RepoId, lease: &Lease) -> Res
         && !matches!(error.kind(), Kind::Throttled { .. })
     {
         services.catalog.record_error(&repository.id, &error.to_string()).await?;
+        if error.kind() == Kind::NotFound {
+            look_at_list(services, &repository).await?;
+        }
     }
     outcome
+}
+
+/// A repository that the forge would not let us read when we looked last, which is no failure. Whoever wakes us may know that
+/// it is open again: for them the forge's list is read again, and who asks in person sees it tried.
+async fn try_closed(services: &Services, repository: &Repository, closed: &str, lease: &Lease) -> Result<Outcome> {
+    let asked = lease.priority == Priority::Manual && lease.attempts <= 1;
+    if lease.priority == Priority::Event {
+        look_at_list(services, repository).await?;
+    }
+    if !asked {
+        return Ok(Outcome::Unchanged(repository.last_seq));
+    }
+    match (Sync { services, repository, lease }).attempt().await {
+        Ok(outcome) => {
+            look_at_list(services, repository).await?;
+            Ok(outcome)
+        }
+        Err(error) if error.kind() == Kind::NotFound => {
+            let told = Error::not_found(format!("{} cannot be backed up: {closed}", repository.full_name));
+            Err(told.hint("its backups stay, and new ones are made as soon as it is open again"))
+        }
+        Err(error) => Err(error.while_doing(format!("backing up {}", repository.full_name))),
+    }
+}
+
+/// Disabled, renamed, deleted: the forge's list says which.
+async fn look_at_list(services: &Services, repository: &Repository) -> Result<()> {
+    let connection = repository.connection_id.to_string();
+    services.catalog.enqueue(job_kind::DISCOVER, &connection, Priority::Event).await
 }
 
 struct Sync<'a> {

@@ -51,7 +51,7 @@ impl Places {
     pub async fn entitled(&self, services: &Services, person: &Person, roles: &[String]) -> Result<()> {
         self.granted(services, person, roles).await?;
         let writes_here = self.target.as_ref().is_some_and(|target| target.id == self.source.id);
-        if !writes_here && (self.source.private || self.source.gone) {
+        if !writes_here && !self.source.is_public() {
             on_the_forge(services, person, &self.source, Rights::Read).await?;
         }
         match &self.target {

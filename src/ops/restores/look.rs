@@ -55,7 +55,7 @@ impl Proposal {
         let plan: DetailedPlan = read(row.plan, "the plan")?;
         let origin: Origin = read(row.origin, "the origin")?;
         let wish: Wish = read(row.wish, "the wish")?;
-        let public = repository.is_some_and(|repository| !repository.private && !repository.gone);
+        let public = repository.is_some_and(Repository::is_public);
         Ok(Self {
             id: row.id,
             repository: repository.map_or_else(|| plan.repository.clone(), |known| known.full_name.clone()),

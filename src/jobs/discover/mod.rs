@@ -1,19 +1,20 @@
-//! Looks at all repositories of a connection and follows what it sees: new, renamed, archived, made public, gone, and
-//! whichever had something pushed that no webhook told of. Nothing here ever deletes a backup.
+//! Looks at all repositories of a connection and follows what it sees: new, renamed, archived, made public, closed, gone,
+//! and whichever had something pushed that no webhook told of. Nothing here ever deletes a backup.
 
-use std::collections::HashMap;
+mod globs;
+mod told;
+
+pub use globs::{Filter, Groups, groups_of};
+
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use globset::{Glob, GlobSet, GlobSetBuilder};
-
-use crate::catalog::{
-    self, Connection, ConnectionSettings, Known, Listing, NewJob, NewNotice, Priority, Seen, job_kind,
-};
-use crate::domain::{ConnectionId, Error, Kind, RepoId, Result};
+use crate::catalog::{self, Connection, ConnectionSettings, Known, Listing, NewJob, Priority, Seen, job_kind};
+use crate::domain::{Availability, ConnectionId, Kind, RepoId, Result};
 use crate::forge::quota::Urgency;
 use crate::forge::{Mark, Surveyed};
 use crate::services::Services;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{alarms, policies, quotas};
 
@@ -28,6 +29,10 @@ pub struct Discovered {
     pub renamed: Vec<String>,
     /// No longer listed. Their backups stay.
     pub gone: Vec<String>,
+    /// Disabled on the forge since the last look. Their backups stay.
+    pub disabled: Vec<String>,
+    /// In the forge's recycle bin since the last look. Their backups stay.
+    pub recycled: Vec<String>,
     /// Known and on the forge, but the connection's globs do not let them through any more. Their backups stay.
     pub left_out: Vec<String>,
     /// The globs let them through again.
@@ -74,6 +79,8 @@ struct Follow<'a> {
     found: Discovered,
     /// A repository is new, or not as it was.
     news: bool,
+    /// Renamed together with what they belong to, which was told once for all of them.
+    moved: HashSet<RepoId>,
     seen: Vec<Seen>,
     jobs: Vec<NewJob>,
 }
@@ -88,6 +95,7 @@ impl<'a> Follow<'a> {
             select_new: connection.settings.auto_add || connection.discovered_at.is_none(),
             found: Discovered::default(),
             news: false,
+            moved: HashSet::new(),
             seen: Vec::new(),
             jobs: Vec::new(),
         })
@@ -100,11 +108,15 @@ impl<'a> Follow<'a> {
         self.found.requests = survey.requests;
         let ids: Vec<RepoId> = survey.repositories.iter().map(|surveyed| self.id(surveyed)).collect();
         let known = self.services.catalog.known(&ids).await?;
-        let new = ids.iter().zip(&survey.repositories).filter(|(id, _)| !known.contains_key(id));
-        let new = new.map(|(id, surveyed)| (id, &surveyed.repository));
-        let wanted = new.filter(|(_, remote)| self.filter.lets_through(&remote.full_name));
+        let mut listed: Vec<(&RepoId, &Surveyed)> = ids.iter().zip(&survey.repositories).collect();
+        // What was deleted before we knew it is none of ours.
+        listed.retain(|(id, surveyed)| surveyed.availability != Availability::Recycled || known.contains_key(id));
+        let new = listed.iter().filter(|(id, _)| !known.contains_key(id));
+        let new = new.map(|(id, surveyed)| (*id, &surveyed.repository, surveyed.availability));
+        let wanted = new.filter(|(_, remote, _)| self.filter.lets_through(&remote.full_name));
         self.services.catalog.add_repositories(self.connection, &self.host, wanted, self.select_new).await?;
-        for (id, surveyed) in ids.iter().zip(&survey.repositories) {
+        self.tell_moved(&listed, &known).await?;
+        for (id, surveyed) in &listed {
             if self.filter.lets_through(&surveyed.repository.full_name) {
                 self.found.listed += 1;
                 self.follow(id, surveyed, &known).await?;
@@ -112,6 +124,7 @@ impl<'a> Follow<'a> {
                 self.leave_out(id, surveyed, before).await?;
             }
         }
+        self.tell_closed(&listed, &known).await?;
         // Before their jobs are queued: the policy says when, and by which workers.
         if self.news {
             policies::assign(self.services).await?;
@@ -141,15 +154,18 @@ impl<'a> Follow<'a> {
             self.tell_changes(id, surveyed, before).await?;
         }
         let marked = before.and_then(|known| known.mark.clone());
+        let open = surveyed.availability.is_open();
         let (told, as_before) = match (&surveyed.mark, &marked) {
+            // Nothing can be pushed there, and the mark of before says whether something was when it is open again.
+            _ if !open => (marked.clone(), true),
             (Mark::Told(mark), Some(marked)) if tells_the_same(mark, marked) => (Some(mark.max(marked).clone()), true),
             (Mark::Told(mark), _) => (Some(mark.clone()), false),
             (Mark::Moving, _) => (None, false),
             (Mark::Untold, _) => (None, true),
         };
-        let changed = !as_before || before.is_some_and(|known| known.left_out);
+        let changed = !as_before || before.is_some_and(|known| known.left_out || !known.availability.is_open());
         let wanted = before.map_or(self.select_new, |known| known.selected && known.on_push);
-        if wanted && (before.is_none() || changed) {
+        if open && wanted && (before.is_none() || changed) {
             self.found.changed += usize::from(before.is_some());
             let priority = if before.is_none() { Priority::Event } else { Priority::Sweep };
             let delay = Duration::ZERO;
@@ -198,85 +214,6 @@ impl<'a> Follow<'a> {
         }
         Ok(())
     }
-
-    async fn tell_changes(&mut self, id: &RepoId, surveyed: &Surveyed, before: Option<&Known>) -> Result<()> {
-        let name = &surveyed.repository.full_name;
-        let Some(before) = before else {
-            self.found.created.push(name.clone());
-            // At the first look all are new.
-            if self.connection.discovered_at.is_some() {
-                let what = if self.select_new { "it is backed up from now on" } else { "it is not backed up" };
-                self.tell("repository.created", Some(id), format!("{name} is new on the forge; {what}.")).await?;
-            }
-            return Ok(());
-        };
-        let was = &before.remote;
-        let moved = was.owner() != surveyed.repository.owner() && before.connection != self.connection.id;
-        if moved {
-            self.found.renamed.push(format!("{} → {name}", was.full_name));
-            let what = if before.selected {
-                "it is backed up as before, through"
-            } else {
-                "it is not backed up; it belongs to"
-            };
-            let text = format!(
-                "{} was transferred and is called {name} now; {what} the connection {}.",
-                was.full_name, self.connection.name
-            );
-            self.tell("repository.transferred", Some(id), text).await?;
-        } else if was.full_name != *name {
-            self.found.renamed.push(format!("{} → {name}", was.full_name));
-            self.tell("repository.renamed", Some(id), format!("{} is called {name} now.", was.full_name)).await?;
-        }
-        if before.left_out {
-            self.found.let_in.push(name.clone());
-            let what = if before.selected { "it is backed up again" } else { "it is not backed up, as somebody chose" };
-            let text = format!("{name} is let through by the globs of {} again; {what}.", self.connection.name);
-            self.tell("repository.let_in", Some(id), text).await?;
-        }
-        if before.gone {
-            let text = format!("{name} is on the forge again.");
-            let told = alarms::over(self.services, alarms::gone_subject(id), text.clone()).await?;
-            if !told && !moved {
-                self.tell("repository.back", Some(id), text).await?;
-            }
-        }
-        if was.archived != surveyed.repository.archived {
-            let what = if was.archived { "no longer archived" } else { "archived: read-only on the forge" };
-            self.tell("repository.archived", Some(id), format!("{name} is {what}.")).await?;
-        }
-        if was.private && !surveyed.repository.private {
-            self.tell("repository.publicized", Some(id), format!("{name} is public now: everybody can read it."))
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Before they are marked: who dies in between tells it again, which changes nothing.
-    async fn tell_gone(&self, listed: &[RepoId]) -> Result<()> {
-        let catalog = &self.services.catalog;
-        let mut backed_up = Vec::new();
-        for (id, name) in catalog.missing(self.connection.id, listed).await? {
-            let repository = catalog.repository(&id).await?;
-            if repository.last_seq.is_some() {
-                backed_up.push(repository);
-            } else {
-                let text =
-                    format!("{name} is no longer on the forge, or out of our sight. Nothing of it was backed up.");
-                self.tell("repository.gone", Some(&id), text).await?;
-            }
-        }
-        for alarm in alarms::of_gone(self.services, self.connection, &backed_up, listed.len()).await? {
-            catalog.raise(alarm).await?;
-        }
-        Ok(())
-    }
-
-    async fn tell(&self, kind: &'static str, repo: Option<&RepoId>, text: String) -> Result<()> {
-        let (connection, repo) = (Some(self.connection.id), repo.cloned());
-        let notice = NewNotice { kind, connection, repo, text, ..NewNotice::default() };
-        self.services.catalog.notify(notice).await
-    }
 }
 
 /// Two marks that say the same, one of them perhaps in more detail: another credential may see less of a repository.
@@ -304,61 +241,4 @@ fn next_at(settings: &ConnectionSettings, interval: Duration, now: DateTime<Utc>
             if today > now { today } else { today + TimeDelta::days(1) }
         }
     }
-}
-
-/// Which of an owner's repositories a connection wants, by `OWNER/NAME` or `NAME` globs.
-pub struct Filter {
-    include: GlobSet,
-    exclude: GlobSet,
-}
-
-impl Filter {
-    /// No include globs: everything.
-    pub fn new(settings: &ConnectionSettings) -> Result<Self> {
-        let everything = ["*".to_owned()];
-        let include = if settings.include.is_empty() { &everything[..] } else { &settings.include };
-        Ok(Self { include: globs(include)?, exclude: globs(&settings.exclude)? })
-    }
-
-    /// Excludes win.
-    pub fn lets_through(&self, full_name: &str) -> bool {
-        matches(&self.include, full_name) && !matches(&self.exclude, full_name)
-    }
-}
-
-/// The groups of a connection, ready to be asked about many repositories.
-pub struct Groups(Vec<(String, GlobSet)>);
-
-impl Groups {
-    /// Fails with the glob that is none.
-    pub fn new(settings: &ConnectionSettings) -> Result<Self> {
-        let groups = settings.groups.iter().map(|(name, patterns)| Ok((name.clone(), globs(patterns)?)));
-        groups.collect::<Result<_>>().map(Self)
-    }
-
-    /// Those that a repository belongs to, by rule.
-    pub fn of(&self, full_name: &str) -> Vec<String> {
-        let fits = self.0.iter().filter(|(_, globs)| matches(globs, full_name));
-        fits.map(|(name, _)| name.clone()).collect()
-    }
-}
-
-/// The groups of a connection that a repository belongs to, by rule.
-pub fn groups_of(settings: &ConnectionSettings, full_name: &str) -> Result<Vec<String>> {
-    Ok(Groups::new(settings)?.of(full_name))
-}
-
-fn matches(set: &GlobSet, full_name: &str) -> bool {
-    let name = full_name.rsplit('/').next().unwrap_or(full_name);
-    set.is_match(full_name) || set.is_match(name)
-}
-
-fn globs(patterns: &[String]) -> Result<GlobSet> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        let glob =
-            Glob::new(pattern).map_err(|error| Error::bad_request(format!("`{pattern}` is not a glob: {error}")))?;
-        set.add(glob);
-    }
-    set.build().map_err(|error| Error::bad_request(format!("the globs are too complex: {error}")))
 }
