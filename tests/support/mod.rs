@@ -6,6 +6,7 @@
 pub mod adopted;
 pub mod chat_world;
 pub mod database;
+pub mod fake_azure_devops;
 pub mod fake_discord;
 pub mod fake_github;
 pub mod faults;

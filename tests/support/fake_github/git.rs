@@ -183,6 +183,11 @@ pub struct Work {
 }
 
 impl Work {
+    /// One that is there, with its `origin`.
+    pub fn at(folder: TempDir) -> Self {
+        Self { folder }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.folder.path()

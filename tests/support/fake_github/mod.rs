@@ -48,7 +48,7 @@ use url::Url;
 
 pub use app_handle::AppHandle;
 pub use deliveries::Attempt;
-use fetches::Fetches;
+pub use fetches::Fetches;
 pub use git::{Repo, Work};
 pub use graphql::Trouble;
 pub use hooks::Sent;
