@@ -6,7 +6,7 @@ use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, ExprTrait, QueryFilter
 
 use crate::domain::Availability::{self, Recycled};
 use crate::domain::policy::FormerRules;
-use crate::domain::{ConnectionId, Error, ObjectFormat, RepoAddress, RepoId, Result, Seq};
+use crate::domain::{ConnectionId, Error, ObjectFormat, RepoAddress, RepoId, Result, Seq, same_name};
 
 use super::error::{During, unreadable};
 use super::snapshots::mark_handled;
@@ -144,14 +144,20 @@ impl Catalog {
 
     /// The repository that a person means. Case does not matter, as on the forges.
     pub async fn resolve(&self, address: &RepoAddress) -> Result<Repository> {
+        let name = &address.full_name;
         let named = Expr::expr(Func::lower(Expr::col((repository::Entity, repository::Column::FullName))));
         let rows = repository::Entity::find()
             .find_also_related(connection::Entity)
-            .filter(named.eq(address.full_name.to_lowercase()))
+            // SQLite knows of no case beyond ASCII.
+            .filter(named.is_in([name.to_lowercase(), name.to_ascii_lowercase()]))
             .all(&self.read)
             .await
             .during("looking up a repository")?;
         let mut found = rows.into_iter().map(Repository::try_from).collect::<Result<Vec<_>>>()?;
+        if found.is_empty() && !name.is_ascii() {
+            found = self.repositories().await?;
+            found.retain(|known| same_name(&known.full_name, name));
+        }
         if let Some(connection) = &address.connection {
             found.retain(|repository| repository.connection.eq_ignore_ascii_case(connection));
         }

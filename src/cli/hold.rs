@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::policy::Asks;
 use super::{Context, output};
-use crate::domain::{RepoAddress, Result};
+use crate::domain::{self, RepoAddress, Result};
 use crate::ops::holds::{self, HoldRow};
 
 #[derive(clap::Subcommand)]
@@ -36,7 +36,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Set { repo, reason, asks } => {
             let held = holds::place(&services, &repo, &reason, &asks.by()).await?;
             output::print(context.json, &json!({ "held": held.full_name, "reason": reason }), |_| {
-                format!("{}: nothing goes until the hold is lifted: refward hold lift {repo}", held.full_name)
+                let lift = domain::command(["hold", "lift", &repo.to_string()]).unwrap_or_default();
+                format!("{}: nothing goes until the hold is lifted: {lift}", held.full_name)
             })
         }
         Command::Lift { repo, asks } => {

@@ -1,5 +1,6 @@
 //! How what somebody types may go on: only what they may see, quickly, and never an error.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::asked::Asked;
@@ -8,7 +9,7 @@ use super::visitor::Visitor;
 use super::words::minute;
 use crate::catalog::Repository;
 use crate::chat::{Asker, Choice, Words};
-use crate::domain::{Person, RepoId, Result, Role};
+use crate::domain::{Person, RepoId, Result, Role, same_name};
 use crate::ops::{identity, policy};
 use crate::services::Services;
 
@@ -67,12 +68,8 @@ impl Completer {
     ) -> Result<Vec<Choice>> {
         let visitor = Visitor::in_chat(services, &Asked::typing(from)).await?;
         let several = matches!(option, "repos" | "ref");
-        // Of several, the last one is being typed.
-        let (before, last) = match typed.rfind(' ').filter(|_| several) {
-            Some(space) => typed.split_at(space + 1),
-            None => ("", typed),
-        };
-        let candidates = match option {
+        let (before, last) = if several { last_of(typed) } else { ("", typed) };
+        let mut candidates = match option {
             "repo" | "repos" => repositories(services, &visitor).await?,
             "to" => places(services, &visitor).await?,
             "ref" => self.references(services, &visitor, words).await?,
@@ -82,6 +79,11 @@ impl Completer {
             "host" => hosts(services).await?,
             _ => Vec::new(),
         };
+        if several {
+            for choice in &mut candidates {
+                choice.value = shlex::try_quote(&choice.value).map(Cow::into_owned).unwrap_or_default();
+            }
+        }
         Ok(fitting(candidates, before, last))
     }
 
@@ -115,7 +117,7 @@ impl Completer {
 
 async fn repositories(services: &Services, visitor: &Visitor) -> Result<Vec<Choice>> {
     let visible: Vec<Repository> = visitor.visible(services).await?.into_iter().map(|(one, _)| one).collect();
-    let twice = |name: &str| visible.iter().filter(|one| one.full_name.eq_ignore_ascii_case(name)).count() > 1;
+    let twice = |name: &str| visible.iter().filter(|one| same_name(&one.full_name, name)).count() > 1;
     let name = |one: &Repository| {
         if twice(&one.full_name) { one.address().to_string() } else { one.full_name.clone() }
     };
@@ -153,6 +155,21 @@ async fn hosts(services: &Services) -> Result<Vec<Choice>> {
     Ok(hosts.iter().filter_map(|host| host.url.host_str()).map(same).collect())
 }
 
+/// Of several words the last, which is being typed, and what stands before it. Spaces in quotes part nothing.
+fn last_of(typed: &str) -> (&str, &str) {
+    let (mut quote, mut start) = (None, 0);
+    for (at, letter) in typed.char_indices() {
+        match (letter, quote) {
+            (' ', None) => start = at + 1,
+            ('\'' | '"', None) => quote = Some(letter),
+            (letter, Some(open)) if letter == open => quote = None,
+            _ => {}
+        }
+    }
+    let (before, last) = typed.split_at(start);
+    (before, last.trim_matches(['\'', '"']))
+}
+
 /// Those in which what is typed occurs, those first that begin so.
 fn fitting(candidates: Vec<Choice>, before: &str, typed: &str) -> Vec<Choice> {
     let typed = typed.to_lowercase();
@@ -178,7 +195,7 @@ fn option<'a>(words: &'a Words, name: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{fitting, same};
+    use super::{fitting, last_of, same};
 
     #[test]
     fn what_begins_so_comes_before_what_contains_it() {
@@ -191,6 +208,13 @@ mod tests {
     fn of_several_the_last_goes_on_and_the_others_stay() {
         let found = fitting(vec![same("main"), same("next")], "v1 ", "ne");
         assert_eq!(found, [same("v1 next")]);
+    }
+
+    #[test]
+    fn what_is_quoted_is_one_word() {
+        assert_eq!(last_of("'Prój eñt/My Repo' \"Prój eñt/Ot"), ("'Prój eñt/My Repo' ", "Prój eñt/Ot"));
+        assert_eq!(last_of("acme/api be"), ("acme/api ", "be"));
+        assert_eq!(last_of("be"), ("", "be"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::asked::Asked;
 use super::grammar::Over;
 use crate::catalog::Repository;
 use crate::domain::policy::RepositoryFacts;
-use crate::domain::{By, Error, Kind, Person, RepoAddress, Result, Role};
+use crate::domain::{By, Error, Kind, Person, RepoAddress, Result, Role, same_name};
 use crate::forge::Rights;
 use crate::jobs::policies;
 use crate::ops::identity;
@@ -125,7 +125,7 @@ impl Visitor {
         let mut named = self.visible(services).await?;
         named.retain(|(repository, facts)| {
             let connection = address.connection.as_ref();
-            facts.full_name.eq_ignore_ascii_case(&address.full_name)
+            same_name(&facts.full_name, &address.full_name)
                 && connection.is_none_or(|name| name.eq_ignore_ascii_case(&repository.connection))
         });
         match (named.pop(), named.pop()) {

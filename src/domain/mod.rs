@@ -26,5 +26,5 @@ pub use person::{By, Holder, Person, Role};
 pub use point::Point;
 pub use proof::{ForgeComparison, Problem, ProofKind, ProvedSnapshot, ReadAmount, Report, Restored};
 pub use refs::{Head, RefChange, RefName, RefState};
-pub use repository::{Availability, RemoteRepository, RepoAddress};
+pub use repository::{Availability, RemoteRepository, RepoAddress, same_name};
 pub use snapshot::{Coverage, Ledger, RefCounts, Skipped, Snapshot, Trigger};

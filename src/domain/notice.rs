@@ -66,6 +66,8 @@ mod tests {
         assert_eq!(shlex::split(&pasted).expect("a line of shell")[4], "refs/heads/$(reboot);`x`'\"&|");
         assert!(!pasted.contains("--ref refs/heads/$"), "{pasted}");
         assert_eq!(command(["hold", "lift", "acme:acme/api"]).as_deref(), Some("refward hold lift acme:acme/api"));
+        let pasted = command(["restore", "Azure:Prój eñt/My Repo", "--to-dir", "My Repo"]);
+        assert_eq!(pasted.as_deref(), Some("refward restore 'Azure:Prój eñt/My Repo' --to-dir 'My Repo'"));
         assert_eq!(command(["\0"]), None);
     }
 }

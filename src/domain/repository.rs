@@ -77,6 +77,11 @@ impl RemoteRepository {
     }
 }
 
+/// Whether two names are one, whatever the case, as on the forges.
+pub fn same_name(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
 /// How a person names a repository: `OWNER/NAME`, or `CONNECTION:OWNER/NAME` where that is ambiguous.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepoAddress {
@@ -110,5 +115,31 @@ impl fmt::Display for RepoAddress {
             write!(f, "{connection}:")?;
         }
         f.write_str(&self.full_name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RepoAddress, same_name};
+
+    #[test]
+    fn an_address_may_have_spaces_and_letters_of_any_script() {
+        for text in
+            ["acme/api", "acme:acme/api", "Prój eñt/My Repo", "Azure:Prój eñt/My Repo", "部署:プロジェクト/倉庫 1"]
+        {
+            let address: RepoAddress = text.parse().expect("an address");
+            assert_eq!(address.to_string(), text);
+        }
+        let address: RepoAddress = "Azure:Prój eñt/My Repo".parse().expect("an address");
+        assert_eq!((address.connection.as_deref(), address.full_name.as_str()), (Some("Azure"), "Prój eñt/My Repo"));
+        for text in ["", "api", "/api", "acme/", ":acme/api", "Prój eñt"] {
+            assert!(text.parse::<RepoAddress>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn case_does_not_matter_in_any_script() {
+        assert!(same_name("PRÓJ EÑT/My Repo", "prój eñt/my repo"));
+        assert!(!same_name("Proj/Repo", "Prój/Repo"));
     }
 }

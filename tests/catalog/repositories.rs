@@ -14,6 +14,7 @@ on_both_databases! {
     what_is_closed_is_not_due_and_comes_back_as_it_was,
     a_transfer_moves_it_to_the_other_connection,
     people_find_it_by_name,
+    people_find_it_by_a_name_in_any_script,
     errors_stay_until_the_next_success,
 }
 
@@ -136,6 +137,16 @@ async fn people_find_it_by_name(world: World) {
     assert_eq!(catalog.resolve(&address("acme/rocket")).await.unwrap().id, *rocket);
     catalog.mark_gone(acme.id, &[]).await.unwrap();
     assert_eq!(catalog.resolve(&address("ghes:acme/rocket")).await.unwrap().id, twin);
+}
+
+async fn people_find_it_by_a_name_in_any_script(world: World) {
+    let World { catalog, acme, .. } = &world;
+    let listed = list(catalog, acme, "2", "PRÓJ Eñt/My Repo").await;
+    for typed in ["PRÓJ Eñt/My Repo", "prój eñt/my repo", "acme:PRÓJ EÑT/MY REPO", "PRÓJ eñt/my repo"] {
+        assert_eq!(catalog.resolve(&address(typed)).await.unwrap().id, listed, "{typed}");
+    }
+    let error = catalog.resolve(&address("Prój eñt/My Rapo")).await.unwrap_err();
+    assert_eq!(error.next_step(), Some("did you mean PRÓJ Eñt/My Repo?"));
 }
 
 async fn errors_stay_until_the_next_success(world: World) {

@@ -3,7 +3,7 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Error, RepoId, Result};
+use crate::domain::{Error, RepoId, Result, same_name};
 
 /// Which repositories a policy is for: those that are named, and those that fit everything else that is said. Where
 /// nothing else is said, the named ones alone.
@@ -118,7 +118,7 @@ impl Selector {
 
 fn names(name: &str, facts: &RepositoryFacts) -> bool {
     let (connection, full_name) = name.split_once(':').map_or((None, name), |(of, rest)| (Some(of), rest));
-    let named = full_name.eq_ignore_ascii_case(&facts.full_name) || name == facts.id.as_str();
+    let named = same_name(full_name, &facts.full_name) || name == facts.id.as_str();
     named && connection.is_none_or(|connection| connection.eq_ignore_ascii_case(&facts.connection))
 }
 
@@ -127,14 +127,16 @@ fn matches(set: &GlobSet, full_name: &str) -> bool {
 }
 
 fn glob_for(set: &GlobSet, full_name: &str) -> Option<usize> {
-    let name = full_name.rsplit('/').next().unwrap_or(full_name);
-    set.matches(full_name).into_iter().chain(set.matches(name)).min()
+    // Globs themselves know of no case beyond ASCII.
+    let full_name = full_name.to_lowercase();
+    let name = full_name.rsplit('/').next().unwrap_or(&full_name);
+    set.matches(&full_name).into_iter().chain(set.matches(name)).min()
 }
 
 pub(super) fn globs(patterns: &[String]) -> Result<GlobSet> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
-        let glob = GlobBuilder::new(pattern).case_insensitive(true).build();
+        let glob = GlobBuilder::new(&pattern.to_lowercase()).case_insensitive(true).build();
         set.add(glob.map_err(|error| Error::bad_request(format!("`{pattern}` is not a glob: {error}")))?);
     }
     set.build().map_err(|error| Error::bad_request(format!("the globs are too complex: {error}")))

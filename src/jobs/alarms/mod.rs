@@ -3,7 +3,7 @@
 mod history;
 
 use crate::catalog::{Connection, NewAlarm, NewNotice, RESOLVED, Repository, StoredInstallation};
-use crate::domain::{RepoId, Result, Severity, Undo, command};
+use crate::domain::{RepoId, Result, Severity, Undo, command, same_name};
 use crate::services::Services;
 
 pub(super) use history::of_history;
@@ -103,7 +103,7 @@ pub(super) async fn of_lost(
 fn are_of_one_project(connection: &Connection, repositories: &[Repository]) -> bool {
     let project = |repository: &Repository| repository.full_name.split_once('/').map(|(project, _)| project.to_owned());
     let first = repositories.first().and_then(project);
-    let apart = first.as_ref().is_some_and(|project| !project.eq_ignore_ascii_case(&connection.owner));
+    let apart = first.as_ref().is_some_and(|project| !same_name(project, &connection.owner));
     apart && repositories.iter().all(|repository| project(repository) == first)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::catalog::Repository;
 use crate::domain::policy::Policy;
-use crate::domain::{RepoAddress, Result};
+use crate::domain::{RepoAddress, Result, same_name};
 use crate::services::Services;
 
 /// Every repository that we know, by id and by name.
@@ -29,7 +29,7 @@ impl Names {
         for entry in &mut policy.select.repositories {
             if let Some(repository) = self.0.iter().find(|known| known.id.as_str() == entry) {
                 let name = &repository.full_name;
-                let alone = self.0.iter().filter(|known| known.full_name.eq_ignore_ascii_case(name)).count() == 1;
+                let alone = self.0.iter().filter(|known| same_name(&known.full_name, name)).count() == 1;
                 *entry = if alone { name.clone() } else { repository.address().to_string() };
             }
         }
@@ -41,7 +41,7 @@ impl Names {
         let in_connection = |known: &&Repository| {
             address.connection.as_ref().is_none_or(|of| of.eq_ignore_ascii_case(&known.connection))
         };
-        let named = |known: &&Repository| known.full_name.eq_ignore_ascii_case(&address.full_name);
+        let named = |known: &&Repository| same_name(&known.full_name, &address.full_name);
         let mut found: Vec<&Repository> = self.0.iter().filter(named).filter(in_connection).collect();
         // A name can be used again after its repository was deleted or renamed away.
         if found.iter().any(|known| !known.gone) {

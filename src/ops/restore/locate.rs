@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::assembly::Source;
 use crate::catalog::{Catalog, Repository};
-use crate::domain::{Error, Kind, RepoAddress, RepoId, Result};
+use crate::domain::{Error, Kind, RepoAddress, RepoId, Result, same_name};
 use crate::git::Limits;
 use crate::vault::Vault;
 
@@ -62,7 +62,7 @@ async fn search(vault: &Vault, address: &RepoAddress) -> Result<RepoId> {
     let named: Vec<_> = named.buffer_unordered(AT_A_TIME).try_collect().await?;
     let mut hits = named.into_iter().filter_map(|(repo, record)| {
         let record = record?;
-        record.full_name.eq_ignore_ascii_case(&address.full_name).then_some((repo, record.host))
+        same_name(&record.full_name, &address.full_name).then_some((repo, record.host))
     });
     match (hits.next(), hits.next()) {
         (Some((repo, _)), None) => Ok(repo),
