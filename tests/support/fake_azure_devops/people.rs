@@ -56,6 +56,13 @@ impl Org {
         self.identity(name, None)
     }
 
+    /// Who administers it, and does all that nobody else is said to do.
+    pub fn admin(&self) -> Person {
+        let admin = self.person("admin");
+        admin.administers();
+        admin
+    }
+
     /// An application that was added to the organization, by its object id (not its client id).
     pub fn principal(&self, name: &str, object_id: Uuid) -> Person {
         self.identity(name, Some(object_id))

@@ -63,7 +63,7 @@ impl Repo {
 
     /// Tells of it as something that its administrator did.
     pub(super) fn announce(&self, what: What) {
-        let by = self.azure.org(&self.org).person("admin").id;
+        let by = self.azure.org(&self.org).admin().id;
         self.azure.announce(&self.org, self.project, Some(self.id), by, what);
     }
 

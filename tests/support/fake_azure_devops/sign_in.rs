@@ -154,7 +154,8 @@ impl FakeAzureDevops {
 
     /// One for everything, of somebody who administers the organization.
     pub fn full_pat(&self, org: &str) -> SecretString {
-        self.issue("admin", org, None)
+        let admin = self.org(org).admin();
+        self.issue(&admin.name, org, None)
     }
 
     fn issue(&self, person: &str, org: &str, scopes: Option<Vec<String>>) -> SecretString {
