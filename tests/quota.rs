@@ -5,6 +5,8 @@
 
 #[path = "quota/choosing.rs"]
 mod choosing;
+#[path = "quota/gradual.rs"]
+mod gradual;
 #[path = "quota/pace.rs"]
 mod pace;
 #[path = "quota/primary.rs"]
@@ -58,7 +60,7 @@ async fn admit(quotas: &Quotas, who: &str, urgency: Urgency) -> Result<Permit> {
 /// What GitHub answers when so many of `limit` are left for so many minutes.
 fn left(limit: u32, remaining: u32, minutes: u64) -> Observed {
     let reset_in = Some(Duration::from_mins(minutes));
-    Observed { limit: Some(limit), remaining: Some(remaining), reset_in, refused: None }
+    Observed { limit: Some(limit), remaining: Some(remaining), reset_in, ..Observed::default() }
 }
 
 /// Budgets of somebody of whom GitHub has just said this.

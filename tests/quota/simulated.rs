@@ -129,7 +129,7 @@ impl GitHub {
         seen.most_at_a_time = seen.most_at_a_time.max(at_a_time);
         seen.most_in_a_minute = seen.most_in_a_minute.max(points);
         seen.least_left = Some(seen.least_left.map_or(left, |least| least.min(left)));
-        Observed { limit: Some(self.limit), remaining: Some(left), reset_in: Some(reset_in), refused }
+        Observed { limit: Some(self.limit), remaining: Some(left), reset_in: Some(reset_in), refused, rest: None }
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::Method;
 
 use super::api::Answer;
-use super::errors::{self, header};
-use crate::forge::quota::{Call, Domain, Effect, Observed, Reserve, Resource, Rules, Urgency};
+use super::errors;
+use crate::forge::quota::{Call, Domain, Effect, Observed, Renewal, Reserve, Resource, Rules, Urgency};
 
 /// Services. What an identity uses counts over five minutes, in units that nobody can reckon beforehand; before anything is
 /// refused, answers are delayed, so a few calls at a time are enough for all.
@@ -19,6 +19,7 @@ pub const SERVICES: Rules = Rules {
     creations_per_hour: Rules::UNLIMITED,
     write_gap: Duration::ZERO,
     unknown_wait: UNKNOWN_WAIT,
+    renewal: Renewal::Gradual,
     reserve: Reserve::USUAL,
     patience: Rules::PATIENCE,
 };
@@ -42,11 +43,13 @@ pub(super) fn observed(answer: &Answer) -> Option<Observed> {
     if answer.status.is_server_error() || errors::is_web_page(answer) {
         return None;
     }
-    let number = |name| header(answer, name).and_then(|text| text.parse().ok());
+    // Units have fractions.
+    let number = |name| errors::header(answer, name)?.split('.').next()?.parse().ok();
     Some(Observed {
         limit: number("x-ratelimit-limit"),
         remaining: number("x-ratelimit-remaining"),
         reset_in: errors::until_reset(answer),
         refused: errors::limited(answer),
+        rest: errors::rest(answer),
     })
 }

@@ -8,7 +8,7 @@ use http::Method;
 use super::api::Answer;
 use super::errors::{self, header};
 use super::hosts::{Host, Product};
-use crate::forge::quota::{Call, Domain, Effect, Observed, Reserve, Resource, Rules, Urgency};
+use crate::forge::quota::{Call, Domain, Effect, Observed, Renewal, Reserve, Resource, Rules, Urgency};
 
 /// github.com and ghe.com.
 pub const CLOUD: Rules = Rules {
@@ -19,6 +19,7 @@ pub const CLOUD: Rules = Rules {
     creations_per_hour: 500,
     write_gap: Duration::from_secs(1),
     unknown_wait: UNKNOWN_WAIT,
+    renewal: Renewal::AtReset,
     reserve: Reserve::USUAL,
     patience: Rules::PATIENCE,
 };
@@ -78,5 +79,6 @@ pub(super) fn observed(answer: &Answer) -> Option<Observed> {
         remaining: number("x-ratelimit-remaining"),
         reset_in: errors::until_reset(answer),
         refused: errors::limited(answer),
+        rest: None,
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::opening::{Gate, Opening};
-use super::rules::{Reserve, Urgency};
+use super::rules::{Renewal, Reserve, Urgency};
 
 /// `x-ratelimit-reset` and `Date` are whole seconds, so that their difference may be a second short.
 const ROUNDING: Duration = Duration::from_secs(1);
@@ -21,6 +21,8 @@ pub(super) struct Budget {
     in_flight: u32,
     /// The forge has refused; nothing before then.
     refused_until: Option<Instant>,
+    /// The forge has answered, and asked for nothing further before then.
+    rests_until: Option<Instant>,
     observed: Option<Instant>,
     /// When those come back who were sent away last, by urgency.
     sent_away: [Option<Instant>; 3],
@@ -41,6 +43,30 @@ pub(super) struct Window {
     /// As the forge counts, in what it has answered.
     pub remaining: u32,
     pub resets: Instant,
+    /// What was used then comes back evenly until the reset. `None`: all of it at the reset.
+    pub renews_from: Option<Instant>,
+}
+
+impl Window {
+    /// What is left now, if nothing was used since.
+    fn left(&self, now: Instant) -> u32 {
+        let Some(from) = self.renews_from else { return self.remaining };
+        let (span, passed) = (self.resets.duration_since(from).as_nanos().max(1), now.duration_since(from).as_nanos());
+        let back = u128::from(self.used()) * passed.min(span) / span;
+        self.remaining + u32::try_from(back).unwrap_or(self.used())
+    }
+
+    /// When more than `floor` will be left, if nothing is used meanwhile.
+    fn exceeds(&self, floor: u32) -> Instant {
+        let Some(from) = self.renews_from.filter(|_| floor < self.limit) else { return self.resets };
+        let wanted = u128::from((floor + 1).saturating_sub(self.remaining));
+        let nanos = (wanted * self.resets.duration_since(from).as_nanos()).div_ceil(u128::from(self.used().max(1)));
+        from + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    fn used(&self) -> u32 {
+        self.limit.saturating_sub(self.remaining)
+    }
 }
 
 impl Budget {
@@ -56,6 +82,15 @@ impl Budget {
         self.refused_until.filter(|until| *until > now)
     }
 
+    pub fn rests_until(&self, now: Instant) -> Option<Instant> {
+        self.rests_until.filter(|until| *until > now)
+    }
+
+    /// Whatever the reason.
+    pub fn shut_until(&self, now: Instant) -> Option<Instant> {
+        self.refused_until(now).max(self.rests_until(now))
+    }
+
     pub fn begin(&mut self) {
         self.in_flight += 1;
     }
@@ -69,17 +104,18 @@ impl Budget {
     }
 
     /// A call was answered with a limit.
-    pub fn answered(&mut self, limit: u32, remaining: u32, reset_in: Duration, now: Instant) {
+    pub fn answered(&mut self, limit: u32, remaining: u32, reset_in: Duration, renewal: Renewal, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.observe(Window { limit, remaining, resets: now + reset_in + ROUNDING }, now);
+        let renews_from = (renewal == Renewal::Gradual).then_some(now);
+        self.observe(Window { limit, remaining, resets: now + reset_in + ROUNDING, renews_from }, now);
     }
 
     /// A call was answered without one.
-    pub fn answered_unlimited(&mut self, now: Instant) {
+    pub fn answered_unlimited(&mut self, renewal: Renewal, now: Instant) {
         match self.known {
             // Something on the way answered in the forge's place.
-            Known::Limited(_) => self.unanswered(),
-            Known::Nothing | Known::NoLimit => {
+            Known::Limited(_) if renewal == Renewal::AtReset => self.unanswered(),
+            _ => {
                 self.in_flight = self.in_flight.saturating_sub(1);
                 self.observe_unlimited(now);
             }
@@ -91,14 +127,23 @@ impl Budget {
         self.observed = Some(at);
     }
 
+    /// The forge wants nothing further for so long. Never shortens.
+    pub fn rest(&mut self, wait: Duration, now: Instant) {
+        self.rests_until = self.rests_until.max(Some(now + wait));
+        self.observed = self.observed.max(Some(now));
+    }
+
     /// Takes in what the forge said. Within a window the count only falls, so answers may come in any order.
     pub fn observe(&mut self, seen: Window, at: Instant) {
         let window = match self.known {
+            // It rises by itself: only what was said last is true.
+            _ if seen.renews_from.is_some() => seen,
             Known::Limited(old) if seen.resets + SAME_RESET < old.resets => return,
             Known::Limited(old) if seen.resets <= old.resets + SAME_RESET => Window {
                 limit: seen.limit,
                 remaining: seen.remaining.min(old.remaining),
                 resets: seen.resets.max(old.resets),
+                renews_from: None,
             },
             _ => seen,
         };
@@ -129,7 +174,8 @@ impl Budget {
         match self.known {
             Known::NoLimit => (Opening::Now, gate(None, false)),
             Known::Limited(window) if window.resets > now => {
-                let Window { limit, remaining, resets } = window;
+                let Window { limit, resets, .. } = window;
+                let remaining = window.left(now);
                 let floor = reserve.floor(urgency, limit, resets - now);
                 let gate = gate(Some(limit), remaining > 0);
                 if remaining.saturating_sub(self.in_flight) > floor {
@@ -137,6 +183,8 @@ impl Budget {
                 } else if remaining > floor {
                     // Answers may show that those under way are counted already.
                     (Opening::Answer, gate)
+                } else if window.renews_from.is_some() {
+                    (Opening::At(window.exceeds(floor)), gate)
                 } else {
                     let floor_wanted = remaining.saturating_sub(1);
                     let left = reserve.left_at(urgency, limit, floor_wanted);
@@ -154,7 +202,7 @@ impl Budget {
             Known::Nothing | Known::NoLimit => u32::MAX,
             Known::Limited(window) if window.resets > now => {
                 let floor = reserve.floor(urgency, window.limit, window.resets - now);
-                window.remaining.saturating_sub(self.in_flight).saturating_sub(floor)
+                window.left(now).saturating_sub(self.in_flight).saturating_sub(floor)
             }
             Known::Limited(window) => window.limit,
         }

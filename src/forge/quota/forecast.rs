@@ -55,7 +55,7 @@ impl Quotas {
             let budget = lane.budget(resource);
             let Known::Limited(window) = budget.known() else { return None };
             let host = state.hosts.get(&domain.host).and_then(|host| host.paused_until(now));
-            let starts = host.max(budget.refused_until(now)).map_or(0, seconds);
+            let starts = host.max(budget.shut_until(now)).map_or(0, seconds);
             let per_minute = lane.rules().map_or(Rules::UNLIMITED, |rules| rules.points_per_minute(resource));
             let over = window.resets <= now;
             supplies.push(Supply {

@@ -136,7 +136,7 @@ impl Lane {
                     }
                     match barred.gate {
                         Gate::Host | Gate::Concurrent => break,
-                        Gate::Budget { .. } | Gate::Pace => resources_shut[resource] = true,
+                        Gate::Budget { .. } | Gate::Rest | Gate::Pace => resources_shut[resource] = true,
                         Gate::Write | Gate::Creation => effects_shut[effect] = true,
                     }
                 }
@@ -155,10 +155,12 @@ impl Lane {
     pub fn barred(&mut self, ask: Ask, host: &Host, now: Instant) -> Barred {
         let Ask { resource, urgency, effect, rules } = ask;
         let (points, cap) = (effect.points(), rules.points_per_minute(resource));
+        let rest = self.budget(resource).rests_until(now).map_or(Opening::Now, Opening::At);
         let (budget, gate) = self.budget(resource).opening(urgency, &rules.reserve, now);
         let concurrent = if self.in_flight < rules.concurrent { Opening::Now } else { Opening::Answer };
         let pace = &mut self.paces[pace_of(resource)];
         let mut barred = Barred { opening: host.opening(now), gate: Gate::Host }
+            .or(rest, Gate::Rest)
             .or(budget, gate)
             .or(concurrent, Gate::Concurrent)
             .or(pace.minute.opening(points, cap, now), Gate::Pace)
@@ -204,9 +206,13 @@ impl Lane {
         let Some(answer) = answer else { return budget.unanswered() };
         match (answer.limit, answer.remaining) {
             (Some(limit), Some(remaining)) => {
-                budget.answered(limit, remaining, answer.reset_in.unwrap_or(HOUR), now);
+                let resets_in = answer.reset_in.unwrap_or(HOUR);
+                budget.answered(limit, remaining, resets_in, ask.rules.renewal, now);
             }
-            _ => budget.answered_unlimited(now),
+            _ => budget.answered_unlimited(ask.rules.renewal, now),
+        }
+        if let Some(wait) = answer.rest {
+            budget.rest(wait, now);
         }
         match answer.refused {
             None => host.succeeded(era),

@@ -29,7 +29,7 @@ use self::host::{Host, Ticket};
 use self::lane::{Lane, Next};
 use self::opening::{Barred, Gate, Opening};
 use self::rules::Ask;
-pub use self::rules::{Call, Domain, Effect, Reserve, Resource, Rules, Urgency};
+pub use self::rules::{Call, Domain, Effect, Renewal, Reserve, Resource, Rules, Urgency};
 pub use self::standing::{Pause, Standing, Why};
 use crate::domain::{Error, Result};
 
@@ -56,6 +56,8 @@ pub struct Observed {
     pub reset_in: Option<Duration>,
     /// The forge has refused, and why.
     pub refused: Option<Refusal>,
+    /// It has answered, and asks for no further call of this domain for so long: `Retry-After` on a success.
+    pub rest: Option<Duration>,
 }
 
 /// Why a forge has refused a call.
@@ -208,6 +210,7 @@ fn refusal(domain: &Domain, gate: Gate, at: Instant, now: Instant) -> String {
             format!("throttled: {host} allows no further requests by {who} before {at} ({limit} used up)")
         }
         Gate::Budget { .. } => format!("throttled: {host} allows no further requests by {who} before {at}"),
+        Gate::Rest => format!("throttled: {host} has asked {who} to rest; the next request at {at}"),
         Gate::Concurrent | Gate::Pace => {
             format!("throttled: requests by {who} to {host} are as frequent as it allows; the next at {at}")
         }

@@ -21,6 +21,8 @@ pub(super) enum Gate {
     Concurrent,
     /// The primary limit: used up, or the rest is reserved.
     Budget { limit: Option<u32>, reserved: bool },
+    /// The host has answered, and asked this domain to rest.
+    Rest,
     /// Points in a minute, or a burst.
     Pace,
     /// Writes come one after another.

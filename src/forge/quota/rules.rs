@@ -143,6 +143,8 @@ pub struct Rules {
     pub write_gap: Duration,
     /// The pause after a refusal that names none; it doubles with every further one.
     pub unknown_wait: Duration,
+    /// How what was used of the primary limit comes back.
+    pub renewal: Renewal,
     /// What is kept for the more urgent.
     pub reserve: Reserve,
     /// The longest wait inside [`admit`](super::Quotas::admit); a longer one is the job queue's.
@@ -162,6 +164,15 @@ impl Rules {
             Resource::GraphQl => self.graphql_points_per_minute,
         }
     }
+}
+
+/// How what was used of a primary limit comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// All of it at the reset. Every answer tells of the limit, where there is one.
+    AtReset,
+    /// Evenly, until there is nothing left of it at the reset. Answers tell of the limit only while it is being used up.
+    Gradual,
 }
 
 /// The share of a primary limit that the less urgent leave to the more urgent. What nobody needed is worth nothing after

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::budget::{Known, Window};
-use super::rules::{Domain, Resource};
+use super::rules::{Domain, Renewal, Resource};
 use super::{Quotas, on_the_wall};
 
 /// How one budget stands.
@@ -68,14 +68,14 @@ impl Quotas {
                 let Some(observed) = budget.observed() else { continue };
                 let (limit, remaining, reset) = match budget.known() {
                     Known::Nothing | Known::NoLimit => (None, None, None),
-                    Known::Limited(Window { limit, remaining, resets }) if resets > now => {
+                    Known::Limited(Window { limit, remaining, resets, .. }) if resets > now => {
                         (Some(limit), Some(remaining), Some(resets))
                     }
                     Known::Limited(Window { limit, .. }) => (Some(limit), Some(limit), None),
                 };
                 let pause = |until, why| Pause { until: on_the_wall(until, now), why };
                 let slow_down = slow_down.map(|until| pause(until, Why::SlowDown));
-                let used_up = budget.refused_until(now).map(|until| pause(until, Why::UsedUp));
+                let used_up = budget.shut_until(now).map(|until| pause(until, Why::UsedUp));
                 standings.push(Standing {
                     domain: domain.clone(),
                     resource,
@@ -102,11 +102,13 @@ impl Quotas {
         let mut state = self.lock();
         for standing in standings {
             let (lane, host) = state.lane(&standing.domain);
+            let gradual = lane.rules().is_some_and(|rules| rules.renewal == Renewal::Gradual);
             let budget = lane.budget_mut(standing.resource);
             let observed = instant(standing.observed_at);
             match (standing.limit, standing.remaining, standing.reset_at.map(instant)) {
                 (Some(limit), Some(remaining), Some(resets)) if resets > now => {
-                    budget.observe(Window { limit, remaining, resets }, observed);
+                    let renews_from = gradual.then_some(observed);
+                    budget.observe(Window { limit, remaining, resets, renews_from }, observed);
                 }
                 (None, ..) if standing.pause.is_none() && budget.observed().is_none_or(|ours| ours < observed) => {
                     budget.observe_unlimited(observed);
