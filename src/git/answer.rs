@@ -80,7 +80,7 @@ pub(super) fn told(words: &[u8]) -> Error {
 }
 
 /// A server's words with control characters taken out, so that they cannot disguise a terminal or a log.
-fn printable(words: &str) -> String {
+pub(super) fn printable(words: &str) -> String {
     words.chars().take(500).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -6,23 +6,29 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use percent_encoding::percent_decode_str;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
 };
 use reqwest::{RequestBuilder, Response, StatusCode};
+use serde_json::Value;
 use url::Url;
 
-use super::answer::{Answer, causes};
+use super::answer::{Answer, causes, printable};
 use super::{Login, Remote};
 use crate::domain::{Error, Kind, Result};
 
 const SERVICE: &str = "git-upload-pack";
+const ADVERTISEMENT: &str = "/info/refs";
 const AGENT: &str = concat!("refward/", env!("CARGO_PKG_VERSION"));
 
 /// Bodies above this are compressed, as git does it.
 const COMPRESS_ABOVE: usize = 1024;
 
 const MOST_REDIRECTS: usize = 5;
+
+/// Bytes of a refusal that are read at least, if there are as many.
+const MOST_WORDS: usize = 4 << 10;
 
 /// One repository on one host.
 pub(super) struct Http {
@@ -61,11 +67,11 @@ impl Http {
         Self { base, ..self }
     }
 
-    /// The repository's address for messages: host and path.
+    /// The repository's address for messages: host and path, as people write it.
     fn place(&self) -> String {
         let port = self.base.port().map(|port| format!(":{port}")).unwrap_or_default();
-        let path = self.base.path().trim_end_matches('/');
-        format!("{}{port}{path}", self.base.host_str().unwrap_or_default())
+        let path = percent_decode_str(self.base.path().trim_end_matches('/')).decode_utf8_lossy();
+        format!("{}{port}{}", self.base.host_str().unwrap_or_default(), printable(&path))
     }
 
     /// Asks what the server can do. Follows redirects within the host, and remembers where they led.
@@ -75,7 +81,7 @@ impl Http {
         for _ in 0..=MOST_REDIRECTS {
             let request = self.client.get(url.clone()).header(ACCEPT, "*/*");
             let response = self.send(request, true).await?;
-            if response.status().is_redirection() {
+            if response.status().is_redirection() && !is_page(&response) {
                 url = self.follow(&url, response.headers())?;
                 continue;
             }
@@ -123,9 +129,16 @@ impl Http {
             authorization.set_sensitive(true);
             let response = self.reach(attempt.header(AUTHORIZATION, authorization)).await?;
             // A server that names a time wants us to slow down, whoever we are.
-            let told_to_wait = response.headers().contains_key(RETRY_AFTER);
-            let refused = matches!(response.status().as_u16(), 401 | 403 | 404) && !told_to_wait;
-            if !refused || !login.try_again(response.status().as_u16(), &credential).await? {
+            if let Some(pause) = retry_after(response.headers()) {
+                login.slow_down(pause).await;
+                return Ok(response);
+            }
+            let status = match response.status().as_u16() {
+                status @ (401 | 403 | 404) => status,
+                _ if is_page(&response) => StatusCode::UNAUTHORIZED.as_u16(),
+                _ => return Ok(response),
+            };
+            if !login.try_again(status, &credential).await? {
                 return Ok(response);
             }
         }
@@ -146,10 +159,8 @@ impl Http {
 
     /// Where a redirect of the first request leads. Only within the host: the credential belongs to it.
     fn follow(&mut self, from: &Url, headers: &HeaderMap) -> Result<Url> {
-        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-        let mut target = location
-            .and_then(|location| from.join(location).ok())
-            .ok_or_else(|| Error::remote(format!("{} redirects to nowhere", self.place())))?;
+        let mut target =
+            target(from, headers).ok_or_else(|| Error::remote(format!("{} redirects to nowhere", self.place())))?;
         if target.origin() != self.base.origin() {
             let host = target.host_str().unwrap_or("another place").to_owned();
             return Err(Error::misconfigured(format!(
@@ -158,9 +169,7 @@ impl Http {
             ))
             .hint("If the repository really moved there, connect that host instead."));
         }
-        let Some(path) = target.path().strip_suffix("/info/refs") else {
-            return Err(self.not_git("it redirects to a page that is not a repository"));
-        };
+        let path = target.path().strip_suffix(ADVERTISEMENT).unwrap_or_default();
         self.base.set_path(&format!("{path}/"));
         // A user name in the target would be sent in place of our credential.
         let unset = target.set_username("").and_then(|()| target.set_password(None));
@@ -172,10 +181,9 @@ impl Http {
         if response.status() != StatusCode::OK {
             return Err(self.refusal(response).await);
         }
-        let expected = format!("application/x-{SERVICE}-{what}");
-        let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case(&expected) {
+        let (kind, expected) = (content_type(&response), format!("application/x-{SERVICE}-{what}"));
+        if kind != expected {
+            let kind = if kind.is_empty() { "nothing" } else { &kind };
             return Err(self.not_git(&format!("it answers with {kind} instead of {expected}")));
         }
         Ok(Answer::new(response))
@@ -189,42 +197,77 @@ impl Http {
 
     async fn refusal(&self, response: Response) -> Error {
         let place = self.place();
-        let status = response.status();
-        let retry_after = retry_after(response.headers());
-        let error = match status {
-            _ if status.is_redirection() => self.not_git("it redirects in the middle of a conversation"),
+        let (status, retry_after, page) = (response.status(), retry_after(response.headers()), is_page(&response));
+        let said = words(response).await.map(|words| format!(" (it says: {words})")).unwrap_or_default();
+        match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if self.credential.is_none() && retry_after.is_none() => {
                 Error::misconfigured(format!("{place} asks for a credential and there is none"))
             }
-            StatusCode::UNAUTHORIZED => Error::misconfigured(format!("the credential was refused by {place}"))
+            _ if page && self.credential.is_none() => Error::misconfigured(format!(
+                "{place} answered with a web page: it asks for a credential and there is none"
+            )),
+            _ if page => {
+                Error::misconfigured(format!("the credential was refused by {place}: it answered with a web page"))
+                    .hint("It may have expired or been revoked: put in a new one. A proxy may answer like that, too.")
+            }
+            _ if status.is_redirection() => self.not_git("it redirects in the middle of a conversation"),
+            StatusCode::UNAUTHORIZED => Error::misconfigured(format!("the credential was refused by {place}{said}"))
                 .hint("It may have expired or been revoked: put in a new one."),
             StatusCode::FORBIDDEN if retry_after.is_none() => {
-                Error::misconfigured(format!("the credential may not read {place}"))
+                Error::misconfigured(format!("the credential may not read {place}{said}"))
                     .hint("Give it read access to the repository's contents, or authorize it for the organization.")
             }
             StatusCode::NOT_FOUND | StatusCode::GONE => {
-                Error::not_found(format!("there is no repository {place}, or the credential may not see it"))
+                Error::not_found(format!("there is no repository {place}, or the credential may not see it{said}"))
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::FORBIDDEN => {
-                Error::new(Kind::Remote { retry_after }, format!("{place} asks us to slow down"))
+                Error::new(Kind::Remote { retry_after }, format!("{place} asks us to slow down{said}"))
             }
             StatusCode::PROXY_AUTHENTICATION_REQUIRED => Error::misconfigured("the proxy asks for a credential"),
-            _ => Error::new(Kind::Remote { retry_after }, format!("{place} answered HTTP {status}")),
-        };
-        let told = beginning(response).await;
-        if told.is_empty() { error } else { error.detail(told) }
+            _ => Error::new(Kind::Remote { retry_after }, format!("{place} answered HTTP {status}{said}")),
+        }
     }
 }
 
-/// The first words of a refusal, for the log. HTML is of no use there.
-async fn beginning(mut response: Response) -> String {
-    let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("text/plain") {
-        return String::new();
+/// Where a redirect leads.
+fn target(from: &Url, headers: &HeaderMap) -> Option<Url> {
+    from.join(headers.get(LOCATION)?.to_str().ok()?).ok()
+}
+
+/// A page to sign in on, or the way to one: Azure Repos and proxies for single sign-on send that instead of a refusal.
+fn is_page(response: &Response) -> bool {
+    if response.status().is_redirection() {
+        let target = target(response.url(), response.headers());
+        return target
+            .is_some_and(|target| !target.path().ends_with(ADVERTISEMENT) && !target.path().ends_with(SERVICE));
     }
-    let bytes = response.chunk().await.ok().flatten().unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    text.chars().take(200).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    response.status() == StatusCode::NON_AUTHORITATIVE_INFORMATION && content_type(response) == "text/html"
+}
+
+/// The type alone, without what follows it.
+fn content_type(response: &Response) -> String {
+    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// A refusal in the server's own words, if it has any to say that its status does not.
+async fn words(mut response: Response) -> Option<String> {
+    let (status, kind) = (response.status(), content_type(&response));
+    let mut body = Vec::new();
+    while body.len() < MOST_WORDS
+        && let Ok(Some(bytes)) = response.chunk().await
+    {
+        body.extend_from_slice(&bytes);
+    }
+    let text = match kind.as_str() {
+        "text/plain" => String::from_utf8_lossy(&body).into_owned(),
+        "application/json" => serde_json::from_slice::<Value>(&body).ok()?["message"].as_str()?.to_owned(),
+        // A page is for browsers.
+        _ => return None,
+    };
+    let text = printable(text.trim());
+    let told = !text.is_empty() && !status.canonical_reason().is_some_and(|reason| reason.eq_ignore_ascii_case(&text));
+    told.then_some(text)
 }
 
 /// Seconds or a date, as RFC 9110 has it.

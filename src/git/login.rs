@@ -1,5 +1,7 @@
 //! What opens a repository on a server.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use base64::Engine as _;
 use secrecy::{ExposeSecret, SecretString};
@@ -13,11 +15,14 @@ pub trait Login: Send + Sync {
     /// The credential for the next request.
     async fn credential(&self) -> Result<Credential>;
 
-    /// The server refused the credential with this HTTP status. `true`: another one, or the same a moment later, may do.
-    /// Called again for as long as it says so.
+    /// The server refused the credential with this HTTP status (401 also stands for a page to sign in on). `true`:
+    /// another one, or the same a moment later, may do. Called again for as long as it says so.
     async fn try_again(&self, _status: u16, _refused: &Credential) -> Result<bool> {
         Ok(false)
     }
+
+    /// The server asks for a pause before the next request, even if it answered this one.
+    async fn slow_down(&self, _pause: Duration) {}
 }
 
 /// What a git server is told to believe us.

@@ -205,7 +205,7 @@ async fn the_other_side_fails() {
     world.connect("acme").await;
     world.github.fail_git(1, &Fault::json(503, "unavailable"));
     insta::assert_snapshot!(run(&world, &["backup", "acme/api", "--wait"]).await, @"
-    error: backing up acme/api: listing references: 127.0.0.1:PORT/acme/api.git answered HTTP 503 Service Unavailable
+    error: backing up acme/api: listing references: 127.0.0.1:PORT/acme/api.git answered HTTP 503 Service Unavailable (it says: unavailable)
     => 5
     ");
     world.github.fail(1, &Fault::json(500, "Server Error"));
