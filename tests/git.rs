@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "git/azure.rs"]
+mod azure;
 #[path = "git/crafted.rs"]
 mod crafted;
 #[path = "git/faults.rs"]

@@ -4,12 +4,16 @@ use super::greetings::Greeting;
 use super::http::Http;
 use super::ingest;
 use super::listing::Listing;
-use super::pack::Pack;
+use super::pack::{Lineage, Pack};
 use super::side_band::SideBand;
 use super::v1::Version1;
 use super::v2::Version2;
 use super::{Limits, Progress};
 use crate::domain::{Error, ObjectFormat, ObjectId, RefName, Result};
+
+/// Two commits with more than this many objects between them count as unrelated: more is sent where the server does not know
+/// the older one, and then it sends everything.
+const MOST_BETWEEN: u32 = 50_000;
 
 /// A server that has said which protocol it speaks. Stateless underneath: it may be kept as long as one likes, but a
 /// server of version 0 or 1 has told its references when the session was opened.
@@ -28,7 +32,7 @@ enum Dialect {
 pub(super) struct Question<'a> {
     pub wants: &'a [ObjectId],
     pub haves: &'a [ObjectId],
-    /// Trees and files are of no interest, if the server can leave them out.
+    /// Files, and trees, are of no interest, if the server can leave them out.
     pub commits_only: bool,
 }
 
@@ -72,10 +76,11 @@ impl Session {
         }
     }
 
-    /// The references, or only those named (a server of version 0 or 1 sends all regardless). HEAD is always asked for.
+    /// The references, or only those named; all of them from a server of version 0 or 1, which has told them already. HEAD
+    /// is always asked for.
     pub async fn refs(&self, only: Option<&[RefName]>) -> Result<Listing> {
         match &self.dialect {
-            Dialect::Version1(server) => Ok(server.refs(only)),
+            Dialect::Version1(server) => Ok(server.refs()),
             Dialect::Version2(server) => server.refs(&self.http, only).await,
         }
     }
@@ -100,27 +105,40 @@ impl Session {
     }
 
     /// Whether `old` is an ancestor of `new`, or `new` itself. Not if the server no longer knows `old`.
-    ///
-    /// Asks for `old` while claiming to have `new`: there is nothing to send exactly if `new` contains it.
     pub async fn contains(&self, new: ObjectId, old: ObjectId) -> Result<bool> {
-        let question = Question { wants: &[old], haves: &[new], commits_only: true };
-        match self.first_objects(&question).await {
-            Ok(objects) => Ok(objects == 0),
+        let contains = match &self.dialect {
+            Dialect::Version1(_) => self.leads_back(new, old).await,
+            Dialect::Version2(_) => self.adds_nothing(new, old).await,
+        };
+        match contains {
             Err(error) if super::is_moved(&error) => Ok(false),
-            Err(error) => Err(error),
+            other => other,
         }
     }
 
-    /// How many objects the pack announces. The connection is dropped as soon as that is known.
-    async fn first_objects(&self, question: &Question<'_>) -> Result<u32> {
-        let mut stream = self.ask(question).await?;
-        let mut beginning = Vec::new();
-        while beginning.len() < ingest::HEADER {
-            let piece = stream.next().await?.ok_or_else(|| ingest::damaged("it ends too early"))?;
-            beginning.extend_from_slice(&piece);
+    /// Asks for `old` while claiming to have `new`: there is nothing to send exactly if `new` contains it. The connection
+    /// is dropped as soon as that is known.
+    async fn adds_nothing(&self, new: ObjectId, old: ObjectId) -> Result<bool> {
+        let question = Question { wants: &[old], haves: &[new], commits_only: true };
+        let mut stream = self.ask(&question).await?;
+        Ok(stream.announced().await? == 0)
+    }
+
+    /// Asks for `new` while claiming to have `old`, and looks whether what comes has `old` for a parent. A server of
+    /// version 0 need not give anything but tips, and `old` is none any longer.
+    /// <https://git-scm.com/docs/protocol-capabilities#_allow_reachable_sha1_in_want>
+    async fn leads_back(&self, new: ObjectId, old: ObjectId) -> Result<bool> {
+        if new == old {
+            return Ok(true);
         }
-        let header = beginning.first_chunk().expect("the loop above waits for a whole header");
-        ingest::object_count(header)
+        let question = Question { wants: &[new], haves: &[old], commits_only: true };
+        let mut stream = self.ask(&question).await?;
+        let announced = stream.announced().await?;
+        if announced == 0 || announced > MOST_BETWEEN {
+            return Ok(false);
+        }
+        let pack = ingest::receive(stream, self.object_format(), &self.limits, &question, &|_| {}).await?;
+        Ok(pack.lineage(&new, &old)? == Lineage::Descends)
     }
 
     async fn ask(&self, question: &Question<'_>) -> Result<SideBand> {

@@ -3,6 +3,7 @@
 use bytes::{Buf, Bytes};
 
 use super::answer::{Answer, told};
+use super::ingest::{HEADER, damaged, object_count};
 use super::pkt_line::Pkt;
 use crate::domain::{Error, Result};
 
@@ -20,6 +21,19 @@ impl SideBand {
 
     pub fn starting_with(answer: Answer, first: Bytes) -> Self {
         Self { answer, first: Some(first) }
+    }
+
+    /// How many objects the pack announces. It can be received from its beginning afterwards.
+    pub async fn announced(&mut self) -> Result<u32> {
+        // As a frame of the first band, to be read once more.
+        let mut beginning = vec![1];
+        while beginning.len() <= HEADER {
+            let piece = self.next().await?.ok_or_else(|| damaged("it ends too early"))?;
+            beginning.extend_from_slice(&piece);
+        }
+        let count = object_count(beginning[1..].first_chunk().expect("the loop above waits for a whole header"));
+        self.first = Some(beginning.into());
+        count
     }
 
     /// The next piece of the pack; `None` when it is over and the answer ended as it should.

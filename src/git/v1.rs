@@ -8,7 +8,7 @@ use super::listing::{Listing, ListingBuilder, parse_id};
 use super::pkt_line::{self, FLUSH, Pkt};
 use super::session::{Question, shallow};
 use super::side_band::SideBand;
-use crate::domain::{Error, ObjectFormat, RefName, Result};
+use crate::domain::{Error, ObjectFormat, Result};
 
 /// What the server can do, and its references as it told them.
 pub(super) struct Version1 {
@@ -44,15 +44,9 @@ impl Version1 {
         Ok(Self { format, capabilities, listing: listing.finish() })
     }
 
-    /// The references of the advertisement, or those of them that were asked for.
-    pub fn refs(&self, only: Option<&[RefName]>) -> Listing {
-        let mut listing = self.listing.clone();
-        if let Some(only) = only {
-            let mut all = std::mem::take(&mut listing.state.refs);
-            listing.state.refs = only.iter().filter_map(|name| all.remove_entry(name)).collect();
-            listing.partial = true;
-        }
-        listing
+    /// All references, whoever asks for how many: they have been told already.
+    pub fn refs(&self) -> Listing {
+        self.listing.clone()
     }
 
     pub async fn fetch(&self, http: &Http, question: &Question<'_>) -> Result<SideBand> {
@@ -78,6 +72,7 @@ impl Version1 {
         let mut words: Vec<&str> = multi_ack.into_iter().chain([side_band]).collect();
         words.extend(self.first_of(&["no-progress"]));
         words.extend(self.first_of(&["ofs-delta"]));
+        // A server of this version need not know more filters than this one; Azure Repos doesn't.
         let filter = self.first_of(&["filter"]).filter(|_| question.commits_only);
         words.extend(filter);
         let format = format!("object-format={}", self.format);
@@ -94,7 +89,7 @@ impl Version1 {
             pkt_line::line(&mut body, &line);
         }
         if filter.is_some() {
-            pkt_line::line(&mut body, "filter tree:0");
+            pkt_line::line(&mut body, "filter blob:none");
         }
         body.extend_from_slice(FLUSH);
         for have in question.haves {

@@ -1,5 +1,7 @@
 //! A git server over HTTP: `git http-backend` behind a few lines of CGI, with switches for everything that goes wrong.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -13,13 +15,21 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 use url::Url;
 
+use crate::azure;
+
 /// What the server does differently from a good one.
 #[derive(Clone, Debug, Default)]
 pub enum Manner {
     #[default]
     Good,
-    /// Protocol version 0, as Azure Repos speaks it.
+    /// Protocol version 0.
     Old,
+    /// Like Azure Repos: see [`crate::azure`].
+    Azure,
+    /// Every answer is this: status, headers, body.
+    Answers(u16, Vec<(&'static str, String)>, &'static str),
+    /// All is well, but the client is asked to wait that many seconds before its next request.
+    Pauses(u64),
     /// Bytes of the client's request are replaced.
     Rewrites(&'static str, &'static str),
     /// Every answer has this status and header.
@@ -42,10 +52,14 @@ pub enum Manner {
     Sends(Vec<u8>),
 }
 
+/// The password, and the token.
+pub const SECRET: &str = "secret";
+
 struct State {
     root: PathBuf,
     manner: Mutex<Manner>,
     requests: Mutex<Vec<String>>,
+    connections: Mutex<BTreeSet<SocketAddr>>,
 }
 
 pub struct Server {
@@ -57,7 +71,12 @@ pub struct Server {
 impl Server {
     /// Serves the repositories below `root`.
     pub fn start(root: &Path) -> Self {
-        let state = Arc::new(State { root: root.to_owned(), manner: Mutex::default(), requests: Mutex::default() });
+        let state = Arc::new(State {
+            root: root.to_owned(),
+            manner: Mutex::default(),
+            requests: Mutex::default(),
+            connections: Mutex::default(),
+        });
         let shared = web::Data::from(Arc::clone(&state));
         let server = HttpServer::new(move || {
             App::new()
@@ -75,14 +94,27 @@ impl Server {
         *self.state.manner.lock().unwrap() = manner;
     }
 
+    pub fn manner(&self) -> Manner {
+        self.state.manner.lock().unwrap().clone()
+    }
+
+    /// How many connections were made.
+    pub fn connections(&self) -> usize {
+        self.state.connections.lock().unwrap().len()
+    }
+
     /// `METHOD path` of every request since the last call.
     pub fn requests(&self) -> Vec<String> {
         std::mem::take(&mut *self.state.requests.lock().unwrap())
     }
 
     pub fn remote(&self, name: &str) -> Remote {
-        let credential = Credential::Basic { username: "x".to_owned(), password: "secret".to_owned().into() };
+        let credential = Credential::Basic { username: "x".to_owned(), password: SECRET.into() };
         Remote { url: self.url.join(name).unwrap(), credential: Some(Arc::new(credential)) }
+    }
+
+    pub fn remote_with_token(&self, name: &str) -> Remote {
+        Remote { credential: Some(Arc::new(Credential::Bearer(SECRET.into()))), ..self.remote(name) }
     }
 
     /// Everything goes to the scratch folder, so that tests see what stays there.
@@ -106,7 +138,20 @@ async fn handle(request: HttpRequest, body: Bytes, state: web::Data<State>) -> H
     let manner = state.manner.lock().unwrap().clone();
     let path = request.path().to_owned();
     state.requests.lock().unwrap().push(format!("{} {path}", request.method()));
+    state.connections.lock().unwrap().extend(request.peer_addr());
     match &manner {
+        Manner::Answers(status, headers, body) => {
+            let mut response = HttpResponse::build(StatusCode::from_u16(*status).unwrap());
+            for (name, value) in headers {
+                response.insert_header((*name, value.as_str()));
+            }
+            return response.body(*body);
+        }
+        Manner::Azure => {
+            if let Some(refusal) = azure::refusal(&request, &body, &state.root) {
+                return refusal;
+            }
+        }
         Manner::Refuses(status, name, value) => {
             return HttpResponse::build(StatusCode::from_u16(*status).unwrap())
                 .insert_header((*name, value.as_str()))
@@ -126,6 +171,11 @@ async fn handle(request: HttpRequest, body: Bytes, state: web::Data<State>) -> H
     let fetch = path.ends_with("/git-upload-pack") && answer.body.windows(4).any(|bytes| bytes == b"PACK");
     let mut content = answer.body;
     match manner {
+        Manner::Azure if path.ends_with("/info/refs") => content = azure::with_capabilities(&content),
+        Manner::Pauses(seconds) => {
+            let mut response = HttpResponse::build(answer.status);
+            return response.insert_header(("retry-after", seconds)).content_type(answer.content_type).body(content);
+        }
         Manner::Truncates(at) if fetch => content.truncate(at),
         Manner::Flips(at) if fetch => content[at] ^= 0x10,
         Manner::Appends(text) if fetch => content.extend_from_slice(text.as_bytes()),
@@ -157,6 +207,11 @@ fn framed(pack: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A path as it lies on the disk.
+pub fn decoded(path: &str) -> String {
+    percent_encoding::percent_decode_str(path).decode_utf8().unwrap().into_owned()
+}
+
 struct Answer {
     status: StatusCode,
     content_type: String,
@@ -170,6 +225,9 @@ async fn run_git(request: &HttpRequest, mut body: Bytes, root: &Path, manner: &M
         body = Bytes::from(String::from_utf8_lossy(&body).replace(from, to));
     }
     let mut command = Command::new("git");
+    if matches!(manner, Manner::Azure) {
+        command.args(["-c", "uploadpack.allowFilter=true"]);
+    }
     command
         .arg("http-backend")
         .env("GIT_PROJECT_ROOT", root)
@@ -179,7 +237,7 @@ async fn run_git(request: &HttpRequest, mut body: Bytes, root: &Path, manner: &M
         .env("REMOTE_USER", "tester")
         .env("REMOTE_ADDR", "127.0.0.1")
         .env("REQUEST_METHOD", request.method().as_str())
-        .env("PATH_INFO", request.path())
+        .env("PATH_INFO", decoded(request.path()))
         .env("QUERY_STRING", request.query_string())
         .env("CONTENT_TYPE", header("content-type"))
         .env("CONTENT_LENGTH", body.len().to_string())
@@ -187,7 +245,7 @@ async fn run_git(request: &HttpRequest, mut body: Bytes, root: &Path, manner: &M
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    if !matches!(manner, Manner::Old) {
+    if !matches!(manner, Manner::Old | Manner::Azure) {
         command.env("GIT_PROTOCOL", header("git-protocol"));
     }
     let mut child = command.spawn().unwrap();
