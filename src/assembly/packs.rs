@@ -1,5 +1,6 @@
 //! From a chain of sealed snapshots to the packs of one repository.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -7,7 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use super::Source;
 use crate::domain::{Error, Extent, Result, Seq};
 use crate::git::{self, Joiner};
-use crate::vault::{Parent, Progress, object_name};
+use crate::vault::{Extracted, Parent, Progress, object_name};
 
 /// Vault objects read at a time.
 const AT_A_TIME: usize = 8;
@@ -44,35 +45,57 @@ pub async fn assemble(
         };
         Ok::<_, Error>((found, small))
     });
-    let mut reads = reads.buffered(AT_A_TIME);
-    let mut previous: Option<(Extent, Parent)> = None;
-    let (mut done, mut count, mut joiner) = (0, 0, None);
+    // As they come: the first snapshot is by far the largest, and hundreds of small ones are done beside it.
+    let mut reads = reads.buffer_unordered(AT_A_TIME);
+    let (mut links, mut count, mut joiner) = (BTreeMap::new(), 0, None);
     while let Some((found, small)) = reads.try_next().await? {
-        let extent = found.record.extent();
-        let name = |extent: &Extent| object_name(&source.repo, extent);
-        if source.known.get(&extent).is_some_and(|sha256| *sha256 != found.sealed.sha256) {
-            return Err(Error::damaged(format!("{} is not the object that was written", name(&extent)))
-                .hint("restore an earlier snapshot by its number: --at SEQ"));
-        }
-        if found.record.before() != previous.map(|(_, end)| end) {
-            let before = previous.map(|(before, _)| name(&before)).unwrap_or_default();
-            return Err(Error::damaged(format!(
-                "{} does not follow {before}: one of the two was replaced",
-                name(&extent)
-            ))
-            .hint("run `refward verify REPO --read-data` to see which"));
-        }
         if let Some(pack) = small {
             let joiner = joiner.get_or_insert_with(|| Joiner::new(packs, found.record.object_format, limits));
             joiner.add(&pack)?;
         }
-        previous = Some((extent, found.record.end(found.sealed)));
+        links.insert(found.record.extent(), Link::of(&found));
         count += usize::from(found.pack.is_some());
-        done += 1;
-        progress(Progress { done, total: objects.len() as u64 });
+        progress(Progress { done: links.len() as u64, total: objects.len() as u64 });
     }
+    check(source, &links)?;
     joiner.map_or(Ok(()), Joiner::finish)?;
     Ok(count)
+}
+
+/// What an object says of its place in the chain.
+struct Link {
+    sha256: [u8; 32],
+    before: Option<Parent>,
+    end: Parent,
+}
+
+impl Link {
+    fn of(found: &Extracted) -> Self {
+        let (record, sealed) = (&found.record, found.sealed);
+        Self { sha256: sealed.sha256, before: record.before(), end: record.end(sealed) }
+    }
+}
+
+/// Each object must be the one that was written, and follow the one before it.
+fn check(source: &Source, links: &BTreeMap<Extent, Link>) -> Result<()> {
+    let name = |extent: &Extent| object_name(&source.repo, extent);
+    let mut previous: Option<(&Extent, &Link)> = None;
+    for (extent, link) in links {
+        if source.known.get(extent).is_some_and(|sha256| *sha256 != link.sha256) {
+            return Err(Error::damaged(format!("{} is not the object that was written", name(extent)))
+                .hint("restore an earlier snapshot by its number: --at SEQ"));
+        }
+        if link.before != previous.map(|(_, before)| before.end) {
+            let before = previous.map(|(before, _)| name(before)).unwrap_or_default();
+            return Err(Error::damaged(format!(
+                "{} does not follow {before}: one of the two was replaced",
+                name(extent)
+            ))
+            .hint("run `refward verify REPO --read-data` to see which"));
+        }
+        previous = Some((extent, link));
+    }
+    Ok(())
 }
 
 fn cannot(folder: &Path, error: &std::io::Error) -> Error {
