@@ -29,13 +29,19 @@ impl Described {
             eprintln!("\n!!! NOT CHECKED: {} is missing; tests/README.md says where it comes from.\n", file.display());
             return None;
         };
-        let document: Value = serde_json::from_slice(&text).unwrap();
+        // Some are marked as UTF-8 at their beginning, which JSON doesn't know.
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+        Some(Self::new(serde_json::from_slice(text).unwrap(), draft, converted))
+    }
+
+    /// One that was read already.
+    pub fn new(document: Value, draft: Draft, converted: fn(&Value) -> Value) -> Self {
         let templates = document["paths"].as_object().unwrap().keys();
         let segments = |path: &String| path.trim_start_matches('/').split('/').map(str::to_owned).collect();
         let mut paths: Vec<(Vec<String>, String)> = templates.map(|path| (segments(path), path.clone())).collect();
         // Paths with fewer parameters win: `/user/repos` is not somebody's.
         paths.sort_by_key(|(_, path)| path.matches('{').count());
-        Some(Self { document, draft, converted, paths, validators: Mutex::default() })
+        Self { document, draft, converted, paths, validators: Mutex::default() }
     }
 
     /// A path's template, and what is said of a method there.
@@ -76,10 +82,12 @@ impl Described {
             }
         }
         let converted = self.converted;
-        let mut root = json!({ "allOf": [converted(schema)], "components": { "schemas": {} } });
+        let mut root = json!({ "allOf": [converted(schema)] });
         for reference in found {
-            let name = reference.rsplit('/').next().unwrap();
-            root["components"]["schemas"][name] = converted(self.at(&reference));
+            // `#/components/schemas/NAME`, or `#/definitions/NAME`.
+            let steps = reference.split('/').skip(1);
+            let place = steps.fold(&mut root, |place, step| &mut place[step]);
+            *place = converted(self.at(&reference));
         }
         jsonschema::options().with_draft(self.draft).build(&root).unwrap()
     }

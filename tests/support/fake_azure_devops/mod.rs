@@ -15,6 +15,7 @@ pub mod events;
 mod git;
 pub mod hooks;
 mod limits;
+mod openapi;
 mod packets;
 mod people;
 mod policies;
@@ -213,6 +214,11 @@ impl FakeAzureDevops {
     /// Takes them back, for a test that breaks rules on purpose.
     pub fn forgive_violations(&self) -> Vec<String> {
         std::mem::take(&mut self.state().violations)
+    }
+
+    /// A rule was broken.
+    pub(super) fn violated(&self, rule: String) {
+        self.state().violations.push(rule);
     }
 
     /// A call of the API, or of nothing.

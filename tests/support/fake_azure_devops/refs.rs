@@ -74,8 +74,9 @@ impl FakeAzureDevops {
             repository.pushes.push(PushState { id, by, at, updates: updates.clone() });
             id
         };
-        self.pushed_to_pulls(repo, by, &updates);
-        self.announce(&repo.org, repo.project, Some(repo.id), by, What::Push { push_id, updates });
+        let push = What::Push { push_id, updates: updates.clone() };
+        self.announce(&repo.org, repo.project, Some(repo.id), by, push);
+        self.pushed_to_pulls(repo, &updates);
     }
 }
 

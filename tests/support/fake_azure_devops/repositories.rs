@@ -98,7 +98,7 @@ pub async fn respond(
                 [] => one(azure, caller, &repo, call),
                 ["refs"] => refs::respond(azure, caller, &repo, call).await,
                 ["pushes", rest @ ..] => refs::pushes(&azure.state(), caller, &repo, call, rest),
-                ["pullrequests", rest @ ..] => pulls::respond(azure, caller, &repo, call, rest).await,
+                ["pullrequests", rest @ ..] => pulls::respond(azure, caller, &repo, call, rest),
                 _ => None,
             }
         }

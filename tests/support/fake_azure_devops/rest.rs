@@ -9,7 +9,7 @@ use super::errors;
 use super::reply::{Body, Call, Reply, list, ok};
 use super::sign_in::Caller;
 use super::state::{Kind, State};
-use super::{hooks, people, projects, repositories, security};
+use super::{hooks, openapi, people, projects, repositories, security};
 
 /// Resources that stayed previews: whoever calls them must say that it knows.
 const PREVIEWS: &[&str] = &["connectiondata", "resourceareas"];
@@ -71,11 +71,20 @@ async fn answered(azure: &FakeAzureDevops, call: &Call) -> Reply {
         Ok(caller) => caller,
         Err(refusal) => return refusal,
     };
+    let described = openapi::operation(call).and_then(|described| {
+        described.as_ref().map_or(Ok(()), |described| described.check_request(call)).map(|()| described)
+    });
+    let described = described.unwrap_or_else(|why| {
+        azure.violated(why);
+        None
+    });
     let reply = route(azure, &caller, call, &rest).await.unwrap_or_else(|| {
-        let what = format!("{} {}: there is no such call", call.method, call.path);
-        azure.state().violations.push(what);
+        azure.violated(format!("{} {}: the double does not know this call", call.method, call.path));
         errors::no_such_call(&call.path, &call.method)
     });
+    if let Some(Err(why)) = described.map(|described| described.check_answer(call, &reply)) {
+        azure.violated(format!("the double's own answer: {why}"));
+    }
     azure.state().admitted(&caller, reply)
 }
 
