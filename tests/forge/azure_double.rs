@@ -25,8 +25,12 @@ impl Visitor {
 
     /// A request to `acme`, with the version that every call needs.
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let version = if path.contains('?') { "&" } else { "?" };
-        let url = format!("{}/{path}{version}api-version=7.1", self.azure.url("acme"));
+        let version = match path {
+            path if path.contains("api-version") => "",
+            path if path.contains('?') => "&api-version=7.1",
+            _ => "?api-version=7.1",
+        };
+        let url = format!("{}/{path}{version}", self.azure.url("acme"));
         let request = client().request(method, url).basic_auth("", Some(self.pat.expose_secret()));
         request.header("x-tfs-fedauthredirect", "Suppress")
     }

@@ -17,18 +17,22 @@ pub struct Limits {
     delays: usize,
     blocks: usize,
     seconds: u64,
-    /// Who was told to wait, until when.
-    waits: HashMap<Uuid, Instant>,
+    /// Who was told to wait, when, and until when.
+    waits: HashMap<Uuid, (Instant, Instant)>,
     pub latency: Duration,
 }
 
 /// Clocks are not that exact.
 const GRACE: Duration = Duration::from_millis(20);
 
+/// What comes this soon was sent before the caller heard of it.
+const UNDER_WAY: Duration = Duration::from_millis(100);
+
 impl State {
     /// A call of somebody comes in: does it come too early, is it blocked?
     pub fn admit(&mut self, caller: &Caller, what: &str) -> Option<Reply> {
-        if let Some(until) = self.limits.waits.remove(&caller.person)
+        if let Some((told, until)) = self.limits.waits.get(&caller.person)
+            && told.elapsed() > UNDER_WAY
             && let Some(early) = until.checked_duration_since(Instant::now() + GRACE)
         {
             let early = early.as_millis();
@@ -53,8 +57,9 @@ impl State {
     }
 
     fn wait(&mut self, caller: &Caller) {
-        let until = Instant::now() + Duration::from_secs(self.limits.seconds);
-        self.limits.waits.insert(caller.person, until);
+        let now = Instant::now();
+        let until = now + Duration::from_secs(self.limits.seconds);
+        self.limits.waits.insert(caller.person, (now, until));
     }
 
     fn told(&self, reply: Reply, remaining: &str) -> Reply {

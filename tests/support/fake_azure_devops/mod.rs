@@ -151,9 +151,14 @@ impl FakeAzureDevops {
         Access::with_token(self.url(org), org, token.clone())
     }
 
-    /// How long pages are at most, whatever is asked for. They may be empty, too, with more to come: 0.
+    /// How long pages are at most, whatever is asked for.
     pub fn page_size(&self, most: usize) {
         self.state().page_size = Some(most);
+    }
+
+    /// Before every page comes one with nothing on it but the token that leads on.
+    pub fn empty_pages(&self) {
+        self.state().empty_pages = true;
     }
 
     /// Every organization is stopped (TF24668), or runs again.

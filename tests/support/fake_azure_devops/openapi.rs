@@ -59,9 +59,13 @@ fn case_folded(mut document: Value) -> Value {
     document
 }
 
-/// What the descriptions have wrong: projects may be visible to the whole organization.
+/// What the descriptions have wrong: projects may be visible to the whole organization, and the descriptor of an identity
+/// comes as one text.
 fn repaired(schema: &Value) -> Value {
     let mut schema = schema.clone();
+    if schema.pointer("/properties/identityType").is_some() {
+        return json!({ "type": "string" });
+    }
     if let Some(values) = schema.pointer_mut("/properties/visibility/enum").and_then(Value::as_array_mut) {
         values.push("organization".into());
     }

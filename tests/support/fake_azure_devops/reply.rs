@@ -143,15 +143,26 @@ impl Reply {
     }
 }
 
+/// A token that leads to an empty page before the one that it means.
+const EMPTY: usize = 1_000_000_000;
+
 /// One page of `all`, the size of which the double's owner or the call decides. The only sign of an end is that no
 /// continuation token comes.
 pub fn page(state: &State, call: &Call, all: Vec<Value>, default: usize) -> Reply {
-    let start = call.number("continuationToken").unwrap_or(0);
+    let asked_for = call.number("continuationToken");
+    let start = asked_for.unwrap_or(if state.empty_pages { EMPTY } else { 0 });
+    if let Some(start) = start.checked_sub(EMPTY) {
+        return list(vec![]).header("x-ms-continuationtoken", &start.to_string());
+    }
     let asked = call.number("$top").unwrap_or(default);
-    let size = state.page_size.map_or(asked, |most| asked.min(most));
+    let size = state.page_size.map_or(asked, |most| asked.min(most)).max(1);
     let end = (start + size).min(all.len());
     let reply = list(all.get(start..end).unwrap_or_default().to_vec());
-    if end < all.len() { reply.header("x-ms-continuationtoken", &end.to_string()) } else { reply }
+    if end == all.len() {
+        return reply;
+    }
+    let next = if state.empty_pages { EMPTY + end } else { end };
+    reply.header("x-ms-continuationtoken", &next.to_string())
 }
 
 /// A part of `all` as those calls give it that count what to skip.

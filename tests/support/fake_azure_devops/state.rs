@@ -48,6 +48,8 @@ pub struct State {
     pub limits: Limits,
     /// How many things a page has at most; `None`: as many as are asked for.
     pub page_size: Option<usize>,
+    /// Before every page comes an empty one.
+    pub empty_pages: bool,
     pub stopped: bool,
     /// The largest pack that may be pushed.
     pub push_limit: Option<usize>,
@@ -72,6 +74,7 @@ impl State {
             git_faults: VecDeque::new(),
             limits: Limits::default(),
             page_size: None,
+            empty_pages: false,
             stopped: false,
             push_limit: None,
             hooks: Hooks::default(),
