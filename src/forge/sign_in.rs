@@ -35,5 +35,5 @@ pub trait SignIn: Send + Sync {
 
     /// Why the browser came back without what it went for, from what the authority has it say: a word and a description.
     /// Anybody can write those.
-    fn refused(&self, error: &str, description: &str) -> Error;
+    fn refused(&self, client: &OauthClient, error: &str, description: &str) -> Error;
 }
