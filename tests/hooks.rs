@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use refward::catalog::{Catalog, ConnectionSettings, NewConnection, NewCredential, Source, job_kind};
 use refward::config;
-use refward::domain::{ConnectionId, DeliveryId, Error, RemoteRepository, RepoId};
+use refward::domain::{ConnectionId, DeliveryId, Error, RemoteRepository, RepoId, Result};
 use refward::forge::quota::Quotas;
 use refward::forge::{Forge, Net, Signer, github};
 use refward::ops::accept::{HookSecret, HookSecrets, Receiver};
@@ -43,8 +43,8 @@ impl HookSecrets for Fixed {
         if forge == github::SLUG { Arc::clone(&self.0) } else { Arc::new([]) }
     }
 
-    async fn look_again(&self) -> bool {
-        false
+    async fn look_again(&self) -> Result<bool> {
+        Ok(false)
     }
 }
 

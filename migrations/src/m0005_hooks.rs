@@ -43,7 +43,6 @@ fn hook() -> TableCreateStatement {
         .col(text_null("trouble"))
         .col(big_integer_null("troubled_since"))
         .col(big_integer("seen_until"))
-        .col(big_integer("checked_at"))
         .foreign_key(&mut owned_by("hook", "connection_id", "connection"))
         .to_owned()
 }
@@ -53,5 +52,8 @@ fn new_columns() -> Vec<(&'static str, ColumnDef)> {
         ("credential", json_null("client")),
         ("repository", text("availability").default("open").to_owned()),
         ("repository", text_null("scope")),
+        ("connection", big_integer_null("hooks_checked_at")),
+        ("connection", text_null("hooks_error")),
+        ("connection", big_integer_null("hooks_failing_since")),
     ]
 }

@@ -130,6 +130,8 @@ section! {
         #[serde(with = "humantime_serde")]
         deliveries: Duration,
         #[serde(with = "humantime_serde")]
+        hooks: Duration,
+        #[serde(with = "humantime_serde")]
         installations: Duration,
     }
 }

@@ -22,12 +22,12 @@ pub trait Hooks: Send + Sync {
     async fn create(&self, access: &Access, door: &Door, wanted: &Wanted) -> Result<Found>;
 
     /// Puts one right: what it sends, where, with which secrets, and that it is switched on.
-    async fn mend(&self, access: &Access, door: &Door, found: &Found) -> Result<Found>;
+    async fn mend(&self, access: &Access, door: &Door, found: &Found, wanted: &Wanted) -> Result<Found>;
 
     /// Takes one away. One that is not there any more is fine.
     async fn remove(&self, access: &Access, id: &str) -> Result<()>;
 
-    /// What these hooks could not deliver since then, as far as the forge remembers.
+    /// What these hooks could not deliver, or have not yet, of what happened since then, as far as the forge remembers.
     async fn undelivered(&self, access: &Access, door: &Door, ids: &[String], since: DateTime<Utc>) -> Result<Missed>;
 }
 
@@ -39,6 +39,8 @@ pub struct Door {
     pub connection: ConnectionId,
     /// The connection's webhook secrets, the newest first: hooks are made with that one.
     pub secrets: Vec<SecretString>,
+    /// The forge's ids of hooks that we have set up: ours, whatever somebody has made of their secrets.
+    pub known: Vec<String>,
 }
 
 /// Part of an owner's repositories that has hooks of its own: a project.
@@ -57,6 +59,8 @@ pub struct Wanted {
     pub scope: Scope,
     /// The forge's name for the event.
     pub event: String,
+    /// The forge's word for how it is to be told, of those that it offers.
+    pub version: String,
 }
 
 /// A hook on the forge.
@@ -91,12 +95,32 @@ pub enum HookState {
     DisabledByInactiveIdentity,
 }
 
+impl HookState {
+    /// The word in the database and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Probation => "probation",
+            Self::DisabledByUser => "disabled_by_user",
+            Self::DisabledBySystem => "disabled_by_system",
+            Self::DisabledByInactiveIdentity => "disabled_by_inactive_identity",
+        }
+    }
+
+    /// The other way round. `None`: nothing that a hook can be.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Enabled, Self::Probation, Self::DisabledByUser, Self::DisabledBySystem, Self::DisabledByInactiveIdentity]
+            .into_iter()
+            .find(|state| state.word() == word)
+    }
+}
+
 /// What could not be delivered.
 #[derive(Default)]
 pub struct Missed {
     /// From the forge's history, oldest first.
     pub deliveries: Vec<MissedDelivery>,
-    /// The history reaches back to the moment that was asked for.
+    /// The history reaches back to the moment that was asked for, and nothing is missing in between.
     pub complete: bool,
 }
 

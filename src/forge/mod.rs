@@ -325,6 +325,8 @@ pub struct Delivery {
     pub event: String,
     /// The installation that an App's delivery speaks for.
     pub installation: Option<String>,
+    /// The forge's id of the scope that it is about, where that is told: which of its repositories may not be.
+    pub scope: Option<String>,
     /// What it asks of us.
     pub content: Content,
 }

@@ -1,12 +1,12 @@
 //! Fetches what an App's webhook could not deliver from the forge's log, and takes it in by the same door as any delivery.
 //! Where the log does not reach back far enough, everything is looked at.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
 use super::route::{Incoming, Router};
 use crate::catalog::{AppSecret, PackedBody, Priority, StoredApp, StoredDelivery, job_kind};
 use crate::domain::{AppId, DeliveryId, Error, Result};
-use crate::forge::{Content, Delivered, Forge, HookSecret, Signer, Verified};
+use crate::forge::{Content, Forge, HookSecret, Signer, Verified};
 use crate::services::Services;
 
 /// Catches up with one App's deliveries. Says how many were new to us.
@@ -39,7 +39,7 @@ async fn run(services: &Services, app: &StoredApp) -> Result<u64> {
             complete = false;
             continue;
         };
-        if let Some(incoming) = read(forge, delivery, &verified) {
+        if let Some(incoming) = read(forge, &delivery.id, delivery.at, &verified) {
             let stored = router.store(std::slice::from_ref(&incoming)).await?;
             new += stored.iter().filter(|outcome| **outcome == StoredDelivery::New).count() as u64;
         }
@@ -56,12 +56,12 @@ async fn run(services: &Services, app: &StoredApp) -> Result<u64> {
     Ok(new)
 }
 
-/// `None`: nothing that a backup needs.
-fn read(forge: &dyn Forge, delivery: &Delivered, verified: &Verified) -> Option<Incoming> {
+/// A delivery that a forge's own log tells of. `None`: nothing that a backup needs.
+pub(super) fn read(forge: &dyn Forge, id: &DeliveryId, at: DateTime<Utc>, verified: &Verified) -> Option<Incoming> {
     let told = match forge.read(verified) {
         Ok(told) => told,
         Err(why) => {
-            tracing::warn!(delivery = delivery.id.as_str(), "the forge's log holds what we cannot read: {why}");
+            tracing::warn!(delivery = id.as_str(), "the forge's log holds what we cannot read: {why}");
             return None;
         }
     };
@@ -70,10 +70,11 @@ fn read(forge: &dyn Forge, delivery: &Delivered, verified: &Verified) -> Option<
         forge: forge.slug(),
         signers: verified.signers().to_vec(),
         installation: told.installation,
-        id: delivery.id.clone(),
+        scope: told.scope,
+        id: id.clone(),
         event: told.event,
         // When it should have come, so that the lag is told as it is.
-        received_at: delivery.at.min(Utc::now()),
+        received_at: at.min(Utc::now()),
         body: PackedBody::new(verified.body()),
         events,
     })

@@ -40,7 +40,7 @@ pub use digest::{digest_due, digest_told};
 pub use discover::{Discovered, Filter, Groups, discover, groups_of};
 pub use drill::{Windows, drill, due as drills_due, next_drill, prove};
 pub use follow_app::follow_app;
-pub use keep_hooks::keep_hooks;
+pub use keep_hooks::{keep_hooks, remove_hooks, switch_on_hooks};
 pub use prune::{Pruned, Sentence, prune, prune_now, sentences};
 pub use quotas::{sharing, standing, throttled};
 pub use read_share::{keep_verification, read_share};

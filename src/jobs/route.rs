@@ -26,6 +26,8 @@ pub struct Incoming {
     pub signers: Vec<Signer>,
     /// The installation that an App's delivery speaks for.
     pub installation: Option<String>,
+    /// The forge's id of the scope that it is about, where it tells.
+    pub scope: Option<String>,
     /// The forge's id.
     pub id: DeliveryId,
     /// The forge's name for the event.
@@ -36,6 +38,13 @@ pub struct Incoming {
     pub body: PackedBody,
     /// What it says.
     pub events: Vec<Event>,
+}
+
+impl Incoming {
+    /// References moved, and it does not say in which repository.
+    fn is_vague(&self) -> bool {
+        self.events.iter().any(|event| event.repository.is_none() && CONSUMED.contains(&event.change.kind()))
+    }
 }
 
 /// Stores deliveries together with their consequences.
@@ -93,6 +102,11 @@ impl Router {
                     let news: Vec<Unknown> = wanted.filter(|unknown| self.is_news(unknown)).collect();
                     list_again |= !news.is_empty();
                     unknown.extend(news);
+                }
+                // Something in there moved, and it does not say what.
+                (Standing::Unlisted, None) if CONSUMED.contains(&event.change.kind()) => {
+                    jobs.extend(known.within(delivery.scope.as_deref(), &connections));
+                    list_again = true;
                 }
                 (Standing::Unlisted, None) => {}
             }
@@ -163,6 +177,8 @@ struct Known {
     hosts: HashMap<ConnectionId, String>,
     bindings: HashMap<(AppId, String), ConnectionId>,
     repositories: HashMap<RepoId, Subscription>,
+    /// The repositories that are backed up of each connection's scopes that a delivery is about as a whole.
+    scopes: HashMap<(ConnectionId, String), Vec<RepoId>>,
 }
 
 impl Known {
@@ -173,7 +189,7 @@ impl Known {
         }
         let from_apps = |delivery: &Incoming| delivery.signers.iter().any(|by| matches!(by, Signer::App(_)));
         let bindings = if deliveries.iter().any(from_apps) { catalog.bindings().await? } else { HashMap::new() };
-        let mut known = Self { hosts, bindings, repositories: HashMap::new() };
+        let mut known = Self { hosts, bindings, repositories: HashMap::new(), scopes: HashMap::new() };
         let mut ids = HashSet::new();
         for delivery in deliveries {
             for repository in delivery.events.iter().filter_map(|event| event.repository.as_ref()) {
@@ -181,9 +197,21 @@ impl Known {
                 let hosts = connections.iter().filter_map(|id| known.hosts.get(id));
                 ids.extend(hosts.map(|host| RepoId::derive(delivery.forge, host, &repository.forge_id)));
             }
+            let Some(scope) = delivery.scope.as_deref().filter(|_| delivery.is_vague()) else { continue };
+            for connection in known.connections(delivery) {
+                let within = catalog.selected_in_scope(connection, scope).await?;
+                known.scopes.insert((connection, scope.to_owned()), within);
+            }
         }
         known.repositories = catalog.subscriptions(&ids).await?;
         Ok(known)
+    }
+
+    /// Jobs for all that is backed up of a scope; of everything, where the scope is not told either, surveys take care.
+    fn within(&self, scope: Option<&str>, connections: &[ConnectionId]) -> Vec<NewJob> {
+        let of = |connection: &ConnectionId| self.scopes.get(&(*connection, scope?.to_owned()));
+        let repositories = connections.iter().filter_map(of).flatten();
+        repositories.map(|id| job(job_kind::SYNC_REPO, id.to_string())).collect()
     }
 
     /// The connections that a delivery speaks for.
@@ -211,7 +239,8 @@ impl Known {
             let id = RepoId::derive(forge, &self.hosts[signer], &repository.forge_id);
             match self.repositories.get(&id) {
                 Some(known) if known.connection == *signer && known.active => {
-                    let renamed = known.full_name != repository.full_name;
+                    // Some forges tell nothing but the id.
+                    let renamed = !repository.full_name.is_empty() && known.full_name != repository.full_name;
                     let sync_after = (known.selected && known.on_push).then_some(known.coalesce);
                     return (Some(id), Standing::Listed { sync_after, renamed });
                 }

@@ -61,6 +61,7 @@ impl Scheduler {
                 every(services.settings.sweep.deliveries, "catch up with deliveries", || {
                     for_each_app(&services.catalog, job_kind::CATCH_UP)
                 }),
+                every(services.settings.sweep.hooks, "look after the hooks", || enqueue_hooks(&services)),
             );
         });
         Self { task }
@@ -134,6 +135,17 @@ async fn deliver_waiting(catalog: &Catalog) -> Result<()> {
 async fn for_each_app(catalog: &Catalog, kind: &'static str) -> Result<()> {
     let apps: Vec<String> = catalog.apps().await?.iter().map(|app| app.id.to_string()).collect();
     catalog.enqueue_all(kind, &apps, Priority::Sweep).await
+}
+
+/// For the connections to forges that let us set hooks up.
+async fn enqueue_hooks(services: &Services) -> Result<()> {
+    let mut subjects = Vec::new();
+    for connection in services.catalog.connections().await? {
+        if services.forge(&connection.forge)?.hooks().is_some() {
+            subjects.push(Job::KeepHooks(connection.id).subject());
+        }
+    }
+    services.catalog.enqueue_all(job_kind::KEEP_HOOKS, &subjects, Priority::Sweep).await
 }
 
 /// What `/metrics` shows of the database: jobs by kind and state and by what they wait for, events by kind and whether a job has answered them.

@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde_json::json;
 
 use super::error::Failure;
 use super::{State, chat};
-use crate::ops::accept::{Outcome, Rejected};
+use crate::ops::accept::{Manners, Outcome, Rejected};
 
 /// How long a body may take; GitHub gives up after 10 s itself.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Seconds after which whoever could not be served should come back.
+const COME_BACK: u64 = 5;
 
 pub(super) async fn receive(
     request: HttpRequest,
@@ -45,6 +49,19 @@ async fn take(
     body: web::Payload,
     state: &State,
 ) -> Result<HttpResponse, Failure> {
+    match state.receiver.manners(forge)? {
+        Manners::Plain => plainly(request, forge, key, body, state).await,
+        Manners::Forbearing => Ok(forbearingly(request, forge, key, body, state).await),
+    }
+}
+
+async fn plainly(
+    request: &HttpRequest,
+    forge: &str,
+    key: Option<&str>,
+    body: web::Payload,
+    state: &State,
+) -> Result<HttpResponse, Failure> {
     if !state.receiver.is_open(forge).await? {
         return Ok(answer(Outcome::Rejected(Rejected::Unauthenticated)));
     }
@@ -52,8 +69,36 @@ async fn take(
         Ok(body) => body,
         Err(status) => return Ok(refused(status, status.canonical_reason().unwrap_or_default())),
     };
-    let outcome = state.receiver.receive(forge, key, headers(request), body).await?;
+    let outcome = state.receiver.receive(forge, key, headers(request), Some(body)).await?;
     Ok(answer(outcome))
+}
+
+/// Three answers, of which only wrong credentials get another than "thanks" and "come back": whoever delivers gives up on a
+/// hook that answers anything else. A body that is too large, or does not come, is no reason to either: it tells us to look.
+async fn forbearingly(
+    request: &HttpRequest,
+    forge: &str,
+    key: Option<&str>,
+    body: web::Payload,
+    state: &State,
+) -> HttpResponse {
+    let taken = async {
+        if !state.receiver.is_open(forge).await? {
+            return Ok(Outcome::Rejected(Rejected::Unauthenticated));
+        }
+        let body = read(body, state.max_body, BODY_TIMEOUT).await.ok();
+        state.receiver.receive(forge, key, headers(request), body).await
+    };
+    match taken.await {
+        Ok(Outcome::Rejected(why)) => refused(StatusCode::UNAUTHORIZED, &why.to_string()),
+        Ok(outcome) => HttpResponse::Ok().json(json!({ "status": outcome.word() })),
+        Err(error) => {
+            tracing::error!(forge, "cannot store a delivery: {}", error.for_log());
+            HttpResponse::ServiceUnavailable()
+                .insert_header((RETRY_AFTER, COME_BACK))
+                .json(json!({ "status": "busy", "error": "not stored; try again" }))
+        }
+    }
 }
 
 pub(super) async fn read(body: web::Payload, limit: usize, patience: Duration) -> Result<Bytes, StatusCode> {

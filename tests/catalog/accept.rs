@@ -28,6 +28,7 @@ fn incoming(id: &str, connection: ConnectionId, repository: Option<RemoteReposit
         forge: "github",
         signers: vec![Signer::Connection(connection)],
         installation: None,
+        scope: None,
         id: DeliveryId::parse(id).unwrap(),
         event: change.kind().to_owned(),
         received_at: Utc::now(),

@@ -34,6 +34,11 @@ pub(super) mod connection {
         pub survey_interval_ms: Option<i64>,
         pub survey_requests: Option<i64>,
         pub survey_ms: Option<i64>,
+        /// When the hooks that we have set up were last found, or put, as they should be.
+        pub hooks_checked_at: Option<i64>,
+        /// Why that could not be done the last time.
+        pub hooks_error: Option<String>,
+        pub hooks_failing_since: Option<i64>,
         #[sea_orm(has_many)]
         pub repositories: HasMany<super::repository::Entity>,
     }

@@ -211,15 +211,14 @@ pub(in crate::catalog) mod hook {
         pub event: String,
         /// The forge's id of the hook.
         pub forge_id: String,
-        /// `enabled`, `probation`, …
+        /// `enabled`, `probation`, …: as we left it.
         pub state: String,
-        /// What was wrong with it the last time that something was, in words.
+        /// What was wrong with it: a state, `missing`, `altered`. It stands until a look finds it right, so what is mended once
+        /// is looked after twice.
         pub trouble: Option<String>,
-        /// Since when something is; none: nothing is.
         pub troubled_since: Option<i64>,
         /// Everything that it should have delivered before has been looked after.
         pub seen_until: i64,
-        pub checked_at: i64,
     }
 
     impl ActiveModelBehavior for ActiveModel {}

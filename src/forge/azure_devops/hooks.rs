@@ -21,7 +21,13 @@ impl Hooks for AzureDevops {
         Err(unbuilt())
     }
 
-    async fn mend(&self, _access: &Access, _door: &Door, _found: &FoundHook) -> Result<FoundHook> {
+    async fn mend(
+        &self,
+        _access: &Access,
+        _door: &Door,
+        _found: &FoundHook,
+        _wanted: &WantedHook,
+    ) -> Result<FoundHook> {
         Err(unbuilt())
     }
 

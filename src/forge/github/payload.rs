@@ -68,7 +68,7 @@ pub(super) fn read(verified: &Verified) -> Result<Delivery, Rejected> {
     let id = header(verified.headers(), "x-github-delivery").and_then(|id| DeliveryId::parse(id).ok());
     let id = id.ok_or(Rejected::Malformed("X-GitHub-Delivery is missing or malformed"))?;
     let event = payload.action().map_or_else(|| name.to_owned(), |action| format!("{name}.{action}"));
-    Ok(Delivery { id, event, installation: payload.installation(), content: payload.content(name)? })
+    Ok(Delivery { id, event, installation: payload.installation(), scope: None, content: payload.content(name)? })
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

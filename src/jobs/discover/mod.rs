@@ -16,7 +16,7 @@ use crate::forge::{Mark, Surveyed};
 use crate::services::Services;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{alarms, policies, quotas};
+use super::{alarms, keep_hooks, policies, quotas};
 
 /// What a look at the list brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -130,6 +130,8 @@ impl<'a> Follow<'a> {
             policies::assign(self.services).await?;
         }
         self.services.catalog.record_seen(&self.seen, std::mem::take(&mut self.jobs)).await?;
+        let wanted = |surveyed: &&Surveyed| self.filter.lets_through(&surveyed.repository.full_name);
+        keep_hooks::after_survey(self.services, self.connection, survey.repositories.iter().filter(wanted)).await?;
         if survey.complete {
             self.tell_gone(&ids).await?;
             self.found.gone = self.services.catalog.mark_gone(self.connection.id, &ids).await?;

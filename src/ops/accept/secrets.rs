@@ -92,17 +92,14 @@ impl HookSecrets for StoredSecrets {
         known.get(forge).cloned().unwrap_or_else(|| Arc::from([]))
     }
 
-    async fn look_again(&self) -> bool {
+    async fn look_again(&self) -> Result<bool> {
         let arrived = Instant::now();
         let mut read = self.read.lock().await;
         if read.at > arrived {
             // Somebody who waited before us has looked since we came.
-            return true;
+            return Ok(true);
         }
         tokio::time::sleep_until((read.at + LOOK_AGAIN).into()).await;
-        self.refresh(&mut read).await.unwrap_or_else(|error| {
-            tracing::warn!("cannot read the webhook secrets again: {}", error.for_log());
-            false
-        })
+        self.refresh(&mut read).await
     }
 }
