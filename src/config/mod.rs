@@ -13,7 +13,7 @@ use crate::domain::{Error, Result};
 
 pub use settings::{
     Alarms, ChatChannel, Compact, Database, Deliveries, Discord, Git, Http, Keys, Mail, Notices, People, Policies,
-    Proof, Prune, Pruner, Server, Settings, Sweep, Vault, Webhook, Workers,
+    Proof, Prune, Pruner, Restore, Server, Settings, Sweep, Vault, Webhook, Workers,
 };
 
 /// The commented defaults, compiled in; `refward init` writes them out.

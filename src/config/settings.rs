@@ -28,6 +28,7 @@ pub struct Settings {
     pub compact: Compact,
     pub prune: Prune,
     pub proof: Proof,
+    pub restore: Restore,
     pub alarms: Alarms,
     pub mail: Mail,
     pub webhook: Webhook,
@@ -223,6 +224,13 @@ section! {
         drill_bytes: u64,
         #[serde(with = "humantime_serde")]
         keep: Duration,
+    }
+}
+
+section! {
+    /// `[restore]`
+    Restore {
+        largest_push: u64,
     }
 }
 

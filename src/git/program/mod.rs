@@ -9,6 +9,7 @@ mod history;
 mod push;
 mod refs;
 mod repack;
+mod slices;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,7 @@ pub use history::{commits_between, commits_beyond};
 pub use push::{Outcome, Pushed, Refspec, push};
 pub use refs::{RefUpdate, refs, update_refs};
 pub use repack::{join, keep};
+pub use slices::{Sliced, Slicing, is_unfinished, push_in_slices};
 
 use command::Git;
 

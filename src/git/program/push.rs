@@ -109,7 +109,7 @@ fn outcomes(output: &Output) -> HashMap<String, Outcome> {
 }
 
 /// A push that did not get as far as its references.
-fn failure(remote: &Remote, output: &Output) -> Error {
+pub(super) fn failure(remote: &Remote, output: &Output) -> Error {
     let words = output.excerpt();
     let place = remote.url.host_str().unwrap_or_default();
     let has = |needle: &str| words.contains(needle);
