@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::domain::{Error, Kind, Result, Skipped};
-use crate::ops::restore::Progress;
+use crate::ops::restore::{Progress, Step};
 
 /// Prints `value` as JSON, or what `human` makes of it.
 pub(super) fn print<T: Serialize>(json: bool, value: &T, human: impl FnOnce(&T) -> String) -> Result<()> {
@@ -75,9 +75,23 @@ pub(super) fn error(error: &Error, json: bool) {
 
 /// A bar on standard error, if that is a terminal.
 pub(super) fn progress(what: &str) -> ProgressBar {
+    ProgressBar::new(0).with_style(style(what))
+}
+
+fn style(what: &str) -> ProgressStyle {
     let template = format!("{{bar:30}} {{pos}}/{{len}} {what}, {{elapsed}}, {{eta}} to go");
-    let style = ProgressStyle::with_template(&template);
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Moves a bar as far as a restore is.
+pub(super) fn restoring(bar: &ProgressBar, step: Step) {
+    match step {
+        Step::Read(progress) => advance(bar, progress),
+        Step::Pushed(progress) => {
+            bar.set_style(style("pushes, each as large as the server takes"));
+            advance(bar, progress);
+        }
+    }
 }
 
 /// Moves a bar as far as a vault's work is.
@@ -114,6 +128,11 @@ pub(super) fn lacks(missing: &[Skipped]) -> String {
         text += &format!("  PARTIAL: and {more} more; --json lists them\n");
     }
     text
+}
+
+/// What does not come along to where something is restored, a line each.
+pub(super) fn left_behind(left: &[Skipped]) -> String {
+    left.iter().map(|Skipped { what, why }| format!("  STAYS BEHIND: {what}: {why}\n")).collect()
 }
 
 /// The word that a value is in JSON.

@@ -13,15 +13,18 @@ use super::{Context, myself, output};
 use crate::catalog::{Catalog, NewRecord, Verdict};
 use crate::config::Settings;
 use crate::domain::{Error, Point, RepoAddress, Result};
+use crate::forge::quota::Quotas;
+use crate::forge::{self, Forge, Net, Takes};
 use crate::git::{self, Credential, Login, Remote};
-use crate::ops::pair;
-use crate::ops::restore::{Action, Plan, Receipt, Restore, Source, Target, incomplete, locate, plan, run as carry_out};
-use crate::services::{git_limits, git_net, http_client};
+use crate::ops::restore::{
+    Action, Kin, Place, Plan, Receipt, Restore, Server, Source, Target, incomplete, locate, plan, run as carry_out,
+};
+use crate::services::{Services, git_limits, http_client};
 use crate::vault::Vault;
 
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
-#[command(group(clap::ArgGroup::new("target").args(["to_dir", "to_url", "to_peer", "to_origin"])))]
+#[command(group(clap::ArgGroup::new("target").args(["to_dir", "to_url", "to", "to_peer", "to_origin"])))]
 pub(super) struct Args {
     /// OWNER/NAME or CONNECTION:OWNER/NAME
     repo: RepoAddress,
@@ -35,11 +38,17 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     to_dir: Option<PathBuf>,
     /// Without a working tree.
-    #[arg(long, conflicts_with_all = ["to_url", "to_peer", "to_origin"])]
+    #[arg(long, conflicts_with_all = ["to_url", "to", "to_peer", "to_origin"])]
     bare: bool,
     /// Push to this repository.
     #[arg(long, value_name = "URL")]
     to_url: Option<Url>,
+    /// Push to this repository of a connection, on whatever forge, with what of that connection may write.
+    #[arg(long, value_name = "CONNECTION:OWNER/NAME", conflicts_with_all = ["vault"])]
+    to: Option<RepoAddress>,
+    /// Make the repository if it is not there, private and empty, where the forge lets programs do that.
+    #[arg(long, conflicts_with_all = ["vault", "to_dir", "to_url", "to_origin"])]
+    create: bool,
     /// Push to the repository of the same name at the connection's peer, which is also what happens where nothing else is
     /// said and there is a peer; see `refward connections pair --help`.
     #[arg(long, conflicts_with_all = ["vault"])]
@@ -48,7 +57,7 @@ pub(super) struct Args {
     #[arg(long, conflicts_with_all = ["vault"])]
     to_origin: bool,
     /// File with the token for --to-url.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["to_dir", "to_peer", "to_origin"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["to_dir", "to", "to_peer", "to_origin"])]
     token_file: Option<PathBuf>,
     /// Put the references under this, e.g. refs/heads/restored/.
     #[arg(long, value_name = "REFS/…/", conflicts_with = "to_dir")]
@@ -74,7 +83,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     };
     let client = git::Client::new(http_client(&settings.http)?, &git_limits(&settings.git));
     let source = source(&settings, &args).await?;
-    let request = request(context, &settings, &args).await?;
+    let Asked { request, place } = asked(context, &settings, &args).await?;
     let planned = plan(&source, &request, &client).await?;
     if args.plan {
         return output::print(context.json, &planned, describe_plan);
@@ -84,14 +93,54 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     if let Some(on_record) = &on_record {
         on_record.begins(&planned).await;
     }
-    let outcome = carry_out(&source, &request, &planned, &|progress| output::advance(&bar, progress)).await;
+    let made = make(request, place.as_ref(), &planned);
+    let outcome = match made.await {
+        Ok(request) => carry_out(&source, &request, &planned, &|step| output::restoring(&bar, step)).await,
+        Err(error) => Err(error),
+    };
     if let Some(on_record) = &on_record {
         on_record.ended(&outcome).await;
     }
-    let receipt = outcome?;
+    let mut receipt = outcome?;
     bar.finish_and_clear();
+    explain(&mut receipt, place.as_ref(), &settings)?;
     output::print(context.json, &receipt, describe_receipt)?;
-    if receipt.complete() { Ok(()) } else { Err(incomplete(&receipt)) }
+    if !receipt.complete() {
+        return Err(incomplete(&receipt));
+    }
+    match (&place, planned.makes.as_ref().and(planned.default_branch())) {
+        (Some((services, place)), Some(branch)) => place.show_first(services, branch).await,
+        _ => Ok(()),
+    }
+}
+
+/// What is to be done, and the repository of ours that it goes to, if it is one.
+struct Asked {
+    request: Restore,
+    place: Option<(Arc<Services>, Place)>,
+}
+
+/// Makes the repository, if the plan says so.
+async fn make(request: Restore, place: Option<&(Arc<Services>, Place)>, planned: &Plan) -> Result<Restore> {
+    match (place, request.target) {
+        (Some((services, place)), Target::Server(Server { prefix, .. })) if planned.makes.is_some() => {
+            let made = place.make(services).await?;
+            Ok(Restore { target: Target::Server(Server { prefix, ..made }), ..request })
+        }
+        (_, target) => Ok(Restore { target, ..request }),
+    }
+}
+
+/// In the words of the forge that refused; where we do not know which one it is, of any.
+fn explain(receipt: &mut Receipt, place: Option<&(Arc<Services>, Place)>, settings: &Settings) -> Result<()> {
+    if let Some((services, place)) = place {
+        receipt.explain(&[services.forge(place.forge())?]);
+        return Ok(());
+    }
+    let net = Net { http: http_client(&settings.http)?, quotas: Quotas::default() };
+    let forges: Vec<Box<dyn Forge>> = forge::ALL.iter().map(|(_, make)| make(net.clone())).collect();
+    receipt.explain(&forges.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+    Ok(())
 }
 
 /// Restores onto a server are on the record; what lands in a folder on this machine concerns nobody.
@@ -103,7 +152,7 @@ struct OnRecord {
 impl OnRecord {
     /// `None`: nowhere, because a restore must work without a database.
     async fn of(settings: &Settings, args: &Args, request: &Restore, plan: &Plan) -> Option<Self> {
-        let Target::Remote { remote, .. } = &request.target else { return None };
+        let Target::Server(server) = &request.target else { return None };
         let catalog = match &args.vault {
             Some(_) => None,
             None => Catalog::connect_existing(&settings.database).await.unwrap_or_else(|error| {
@@ -111,7 +160,7 @@ impl OnRecord {
                 None
             }),
         };
-        Some(Self { catalog: catalog?, about: format!("{} to {}", plan.repository, remote.url) })
+        Some(Self { catalog: catalog?, about: format!("{} to {}", plan.repository, server.remote.url) })
     }
 
     /// Said before anything is written: one that is killed has left a trace.
@@ -165,8 +214,8 @@ fn identity(file: &Path) -> Result<SecretString> {
     })
 }
 
-async fn request(context: &Context, settings: &Settings, args: &Args) -> Result<Restore> {
-    let to = |remote| Target::Remote { remote, prefix: args.prefix.clone(), net: git_net(&settings.http) };
+async fn asked(context: &Context, settings: &Settings, args: &Args) -> Result<Asked> {
+    let to = |server| Target::Server(Server { prefix: args.prefix.clone(), ..server });
     let asked = |target| Restore { at: args.at, refs: args.refs.clone(), target, force: args.force };
     let target = match (&args.to_dir, &args.to_url) {
         (Some(dir), _) => Target::Directory { dir: dir.clone(), bare: args.bare },
@@ -174,27 +223,37 @@ async fn request(context: &Context, settings: &Settings, args: &Args) -> Result<
             let credential = args.token_file.as_deref().map(|file| secret_from(file, "the token")).transpose()?;
             let credential =
                 credential.map(|password| Credential::Basic { username: "x-access-token".to_owned(), password });
-            to(remote(url, credential)?)
+            to(Server::new(remote(url, credential)?, Kin::Other, Takes::UNKNOWN, settings))
         }
         (None, None) if args.vault.is_some() => return Err(nowhere()),
         (None, None) => {
             let services = context.services().await?;
-            let repository = services.catalog.resolve(&args.repo).await?;
-            if args.to_origin {
-                return Ok(asked(to(pair::origin(&services, &repository).await?)));
-            }
-            if !args.to_peer && services.connection(repository.connection_id).await?.peer.is_none() {
-                return Err(nowhere());
-            }
-            to(pair::target(&services, &repository).await?)
+            let place = place(&services, args).await?;
+            let server =
+                if args.create { place.ready_or_new(&services).await? } else { place.ready(&services).await? };
+            return Ok(Asked { request: asked(to(server)), place: Some((services, place)) });
         }
     };
-    Ok(asked(target))
+    Ok(Asked { request: asked(target), place: None })
+}
+
+async fn place(services: &Services, args: &Args) -> Result<Place> {
+    let repository = services.catalog.resolve(&args.repo).await?;
+    if let Some(to) = &args.to {
+        return Place::at(services, &repository, to).await;
+    }
+    if args.to_origin {
+        return Place::origin(services, &repository).await;
+    }
+    if !args.to_peer && services.connection(repository.connection_id).await?.peer.is_none() {
+        return Err(nowhere());
+    }
+    Place::peer(services, &repository).await
 }
 
 fn nowhere() -> Error {
     Error::bad_request("nothing says where to restore to")
-        .hint("say --to-dir DIR, --to-url URL, --to-origin or --to-peer")
+        .hint("say --to-dir DIR, --to CONNECTION:OWNER/NAME, --to-url URL, --to-origin or --to-peer")
 }
 
 /// Git itself would take any address; ours may carry a token.
@@ -213,6 +272,9 @@ fn remote(url: &Url, credential: Option<Credential>) -> Result<Remote> {
 
 fn describe_plan(plan: &Plan) -> String {
     let mut text = heading("Plan: ", plan);
+    if let Some(url) = &plan.makes {
+        text += &format!("  make       the repository {url}\n");
+    }
     for planned in &plan.refs {
         let new = planned.new.short();
         let old = planned.old.map(|id| id.short()).unwrap_or_default();
@@ -221,11 +283,12 @@ fn describe_plan(plan: &Plan) -> String {
             Action::Unchanged => format!("unchanged  {} at {new}", planned.target),
             Action::Overwrite => format!("OVERWRITE  {} from {old} to {new}", planned.target),
             Action::Keep => format!("keep       {} at {old}; --force would set it to {new}", planned.target),
-            Action::Skip { why } => format!("skip       {}: {why}", planned.target),
+            // Told together, among what stays behind.
+            Action::Skip { .. } => continue,
         };
         text += &format!("  {line}\n");
     }
-    text + &output::lacks(&plan.missing)
+    text + &output::lacks(&plan.missing) + &output::left_behind(&plan.left_behind)
 }
 
 fn describe_receipt(receipt: &Receipt) -> String {
@@ -250,7 +313,12 @@ fn describe_receipt(receipt: &Receipt) -> String {
         text += &format!("  skipped {}: {why}\n", output::count(count, "reference"));
     }
     for refused in &receipt.refused {
-        text += &format!("  refused by the server: {}: {}\n", refused.name, refused.why);
+        let why = refused.rule.as_ref().unwrap_or(&refused.why);
+        text += &format!("  refused by the server: {}: {why}\n", refused.name);
+        text += &refused.way_out.iter().map(|way_out| format!("    {way_out}\n")).collect::<String>();
+    }
+    for left in &receipt.left_over {
+        text += &format!("  left over from pushing in parts, to be deleted there: {}: {}\n", left.name, left.why);
     }
     text + &output::lacks(&receipt.missing)
 }

@@ -81,6 +81,7 @@ fn describe(proposal: &Proposal) -> String {
     text += &format!("  snapshot {} ({} UTC) to {}\n", plan.seq, output::time(plan.time), plan.target);
     text += &plan.refs.iter().map(planned).collect::<String>();
     text += &output::lacks(&plan.missing);
+    text += &output::left_behind(&plan.left_behind);
     if let Some(error) = &proposal.error {
         text += &format!("  {error}\n");
     }

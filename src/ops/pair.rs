@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use super::connect::{keep_inspection, named};
 use super::inventory;
+use super::restore::nothing_writes;
 use crate::catalog::{Connection, InstallationState, Repository, StoredCredential};
 use crate::domain::{Error, Kind, Result};
 use crate::forge::Role;
-use crate::git::Remote;
 use crate::services::Services;
 
 /// Two connections, by name.
@@ -47,43 +47,9 @@ pub async fn peer(services: &Services, name: &str) -> Result<String> {
     Ok(the_peer_of(services, &connection).await?.name)
 }
 
-/// What has the repository's name now, ready to be pushed to: after it was deleted, that is one that somebody has made for this.
-pub async fn origin(services: &Services, repository: &Repository) -> Result<Remote> {
-    in_its_place(services, repository, None).await
-}
-
-/// The very repository, ready to be pushed to, and not another one that has taken its name.
-pub async fn itself(services: &Services, repository: &Repository) -> Result<Remote> {
-    in_its_place(services, repository, Some(&repository.forge_id)).await
-}
-
-async fn in_its_place(services: &Services, repository: &Repository, forge_id: Option<&str>) -> Result<Remote> {
-    let connection = services.connection(repository.connection_id).await?;
-    let found = writable(services, &connection, &repository.full_name, forge_id).await;
-    found.map_err(|error| error.while_doing(format!("restoring to {}", repository.full_name)))
-}
-
-/// The repository of the same name at the peer, ready to be pushed to.
-pub async fn target(services: &Services, repository: &Repository) -> Result<Remote> {
-    let connection = services.connection(repository.connection_id).await?;
-    let peer = the_peer_of(services, &connection).await?;
-    let name = repository.full_name.split_once('/').map_or(repository.full_name.as_str(), |(_, name)| name);
-    let full_name = format!("{}/{name}", peer.owner);
-    let found = writable(services, &peer, &full_name, None).await;
-    found.map_err(|error| error.while_doing(format!("restoring to the peer {}", peer.name)))
-}
-
-async fn writable(
-    services: &Services,
-    connection: &Connection,
-    full_name: &str,
-    forge_id: Option<&str>,
-) -> Result<Remote> {
-    let access = services.access_to_push(connection).await?;
-    if access.credentials.is_empty() {
-        return Err(nothing_writes(connection));
-    }
-    services.forge(&connection.forge)?.target(&access, full_name, forge_id).await
+/// The connection that a repository is restored to by default.
+pub(super) async fn peer_for(services: &Services, repository: &Repository) -> Result<Connection> {
+    the_peer_of(services, &services.connection(repository.connection_id).await?).await
 }
 
 async fn the_peer_of(services: &Services, connection: &Connection) -> Result<Connection> {
@@ -99,15 +65,6 @@ async fn peer_of(services: &Services, connection: &Connection) -> Result<Option<
         Some(peer) => services.catalog.connection_by_id(peer).await,
         None => Ok(None),
     }
-}
-
-fn nothing_writes(peer: &Connection) -> Error {
-    let (name, owner) = (&peer.name, &peer.owner);
-    Error::misconfigured(format!("the connection {name} has nothing that may write: a backup App only reads")).hint(
-        format!(
-            "install the restore App on {owner} (refward apps --help), or add a token that may write: refward credentials add {name} --token-file FILE"
-        ),
-    )
 }
 
 /// A connection and its peer, looked at from here.

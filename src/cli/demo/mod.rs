@@ -18,13 +18,14 @@ use super::backup::told;
 use super::serve::Running;
 use crate::config::Settings;
 use crate::domain::{Error, Point, RepoAddress, Result, Seq, Snapshot};
+use crate::forge::Takes;
 use crate::forge::quota::Urgency;
 use crate::ops::connect::{Connect, connect};
-use crate::ops::restore::{self, Restore, Source, Target, locate};
+use crate::ops::restore::{self, Kin, Restore, Server, Source, Target, locate};
 use crate::ops::status::status;
 use crate::ops::verify::{Depth, verify};
 use crate::ops::{ConnectionSettings, Level, history};
-use crate::services::{Given, Services, git_limits, git_net, http_client};
+use crate::services::{Given, Services, git_limits, http_client};
 use forge::{DemoForge, Hook};
 use workshop::Workshop;
 
@@ -189,8 +190,8 @@ impl Tour {
 
         let repository = self.services.catalog.resolve(&self.address).await?;
         let remote = self.services.remote(&repository, Urgency::Person, &[]).await?;
-        let net = git_net(&self.services.settings.http);
-        let beside = Target::Remote { remote, prefix: Some("refs/heads/restored/".to_owned()), net };
+        let beside = Server::new(remote, Kin::Same, Takes::UNKNOWN, &self.services.settings);
+        let beside = Target::Server(Server { prefix: Some("refs/heads/restored/".to_owned()), ..beside });
         let receipt = self.restore(&source, seq, beside).await?;
         step(11, &format!("pushed {} references back as restored/…, overwriting nothing", receipt.written.len()));
         Ok(())

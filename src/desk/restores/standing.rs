@@ -2,8 +2,9 @@
 
 use crate::chat::{Line, Look, Reply, Tone};
 use crate::desk::buttons::Button;
-use crate::desk::words::count;
 use crate::ops::restores::{Destination, Proposal, State};
+
+use super::told::how_far;
 
 /// The message. `None`: nothing stands in the channel, because nobody has confirmed it yet or it is a download.
 pub(in crate::desk) fn standing(proposal: &Proposal, named: bool) -> Option<Reply> {
@@ -34,7 +35,7 @@ pub(in crate::desk) fn standing(proposal: &Proposal, named: bool) -> Option<Repl
         (None, _) => asked.text("."),
     });
     if let (State::Running, Some(so_far)) = (proposal.state, proposal.progress.filter(|so_far| so_far.total > 0)) {
-        reply = reply.line(format!("{} of {} read.", so_far.done, count(so_far.total, "object")));
+        reply = reply.line(how_far(so_far));
     }
     Some(match button {
         Some(label) => reply.button(Look::Main, label, Button::Show { restore: id }.to_string()),

@@ -7,7 +7,7 @@ use crate::desk::buttons::Button;
 use crate::desk::words::{count, sentence, span};
 use crate::domain::ObjectId;
 use crate::ops::restore::Action;
-use crate::ops::restores::{Destination, Link, PlannedMove, Proposal, Receipt, State};
+use crate::ops::restores::{Destination, Done, Link, PlannedMove, Proposal, Receipt, State};
 
 /// References that are told one by one.
 const NAMED: usize = 12;
@@ -106,9 +106,17 @@ fn confirmed(proposal: &Proposal, viewer: Viewer) -> Reply {
 fn running(proposal: &Proposal) -> Reply {
     let reply = Reply::new(Tone::Plain, format!("Restore {} of {} is under way", proposal.id, proposal.repository));
     match proposal.progress.filter(|so_far| so_far.total > 0) {
-        Some(so_far) => reply.line(format!("{} of {} read.", so_far.done, count(so_far.total, "object"))),
+        Some(so_far) => reply.line(how_far(so_far)),
         None => reply,
     }
+}
+
+/// `3 of 8 objects read.`
+pub(super) fn how_far(so_far: Done) -> String {
+    if so_far.pushes {
+        return format!("It is too much for one push: {} of {} done.", so_far.done, so_far.total);
+    }
+    format!("{} of {} read.", so_far.done, count(so_far.total, "object"))
 }
 
 /// Every reference: what it is, what it would be, what that costs.
@@ -136,6 +144,9 @@ fn plan(proposal: &Proposal, tone: Tone, title: String) -> Reply {
     }
     for missing in plan.missing.iter().take(NAMED) {
         reply = reply.line(format!("The snapshot lacks {}: {}.", missing.what, missing.why));
+    }
+    for left in plan.left_behind.iter().take(NAMED) {
+        reply = reply.line(format!("Stays behind: {}: {}.", left.what, left.why));
     }
     match plan.estimate_ms {
         Some(estimate) => reply.line(format!("It takes about {}.", span(estimate))),
@@ -228,6 +239,10 @@ fn receipt_lines(mut reply: Reply, receipt: &Receipt) -> Reply {
             reply = reply.line(sentence(way_out));
         }
     }
+    for left in &receipt.left_over {
+        reply =
+            reply.line(Line::new().code(left.as_str()).text(" is left over from pushing in parts: delete it there."));
+    }
     reply = reply.line(format!("It took {}.", span(receipt.duration_ms)));
     if let Some(page) = receipt.page.as_deref().and_then(|page| page.parse().ok()) {
         reply = reply.line(Line::new().text("See it ").link("on the forge", page).text("."));
@@ -257,7 +272,7 @@ mod tests {
     use super::*;
     use crate::desk::plain;
     use crate::domain::{Person, RepoId, Seq, Skipped};
-    use crate::ops::restores::{DetailedPlan, Done, Origin, Refused, Undo, Wish, Written};
+    use crate::ops::restores::{DetailedPlan, Origin, Refused, Undo, Wish, Written};
 
     fn moment(minutes: i64) -> DateTime<Utc> {
         DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::minutes(minutes)
@@ -313,6 +328,7 @@ mod tests {
                 time: moment(-60),
                 refs: vec![overwritten(), hidden],
                 missing: vec![Skipped { what: "issues".to_owned(), why: "they are not asked for".to_owned() }],
+                left_behind: Vec::new(),
                 estimate_ms: Some(4_200),
             },
             hash: "c0ffee".to_owned(),
@@ -325,7 +341,7 @@ mod tests {
             decided_at: None,
             started_at: None,
             finished_at: None,
-            progress: (state == State::Running).then_some(Done { done: 3, total: 8, before: None }),
+            progress: (state == State::Running).then_some(Done { done: 3, total: 8, pushes: false, before: None }),
             receipt: None,
             error: None,
             replaced_by: (state == State::Stale).then_some(13),
@@ -344,6 +360,7 @@ mod tests {
         let receipt = Receipt {
             written: vec![Written { name: name(), old: Some(id('b')), new: id('a') }],
             refused: if state == State::Failed { vec![refused] } else { Vec::new() },
+            left_over: Vec::new(),
             undo: Some(Undo {
                 seq: Seq::new(9).expect("a number"),
                 command: Some("refward restore acme/api".to_owned()),

@@ -6,24 +6,32 @@
 
 mod directory;
 mod locate;
+mod place;
 mod plan;
 mod remote;
+mod travel;
 
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::config::Settings;
 use crate::domain::{Error, Kind, Point, RefName, Result, Seq, Skipped};
+use crate::forge::{Forge, Takes};
 use crate::git;
+use crate::services::git_net;
 use crate::vault::{Moment, Vault, object_name};
 
 pub use crate::vault::Progress;
 
 pub use crate::assembly::Source;
 pub use locate::{locate, source_of};
+pub use place::Place;
+pub(in crate::ops) use place::nothing_writes;
+pub(in crate::ops) use plan::select;
 pub use plan::{Action, Plan, PlannedRef};
-pub(in crate::ops) use plan::{is_hidden, select};
+pub(in crate::ops) use travel::{Journey, left_behind, refuse_names};
 
 /// What to bring back.
 pub struct Restore {
@@ -47,14 +55,56 @@ pub enum Target {
         bare: bool,
     },
     /// A repository on a server.
-    Remote {
-        /// Its address and credential.
-        remote: git::Remote,
-        /// Put `refs/heads/x` under this instead of `refs/`.
-        prefix: Option<String>,
-        /// Proxy and certificates.
-        net: git::program::Net,
-    },
+    Server(Server),
+}
+
+/// A repository on a server, to be pushed to.
+#[derive(Clone)]
+pub struct Server {
+    /// Its address and credential.
+    pub remote: git::Remote,
+    /// What it is to the repository that was backed up.
+    pub kin: Kin,
+    /// Put `refs/heads/x` under this instead of `refs/`.
+    pub prefix: Option<String>,
+    /// What the server takes.
+    pub takes: Takes,
+    /// Proxy and certificates.
+    pub net: git::program::Net,
+}
+
+/// What a target is to the repository that was backed up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kin {
+    /// Itself.
+    Same,
+    /// Another, or we do not know.
+    Other,
+    /// One that is made for this.
+    New,
+}
+
+impl Server {
+    /// `takes`: what is known of the server, unless the settings say otherwise.
+    pub fn new(remote: git::Remote, kin: Kin, mut takes: Takes, settings: &Settings) -> Self {
+        if settings.restore.largest_push > 0 {
+            takes.largest_push = Some(settings.restore.largest_push);
+        }
+        Self { remote, kin, prefix: None, takes, net: git_net(&settings.http) }
+    }
+
+    fn called(&self) -> &str {
+        self.remote.url.host_str().unwrap_or_default()
+    }
+}
+
+/// How far a restore is.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    /// Objects of the vault have been read.
+    Read(Progress),
+    /// So many pushes are done, where one does not hold everything.
+    Pushed(Progress),
 }
 
 /// What was done.
@@ -71,6 +121,9 @@ pub struct Receipt {
     pub skipped: Vec<Refused>,
     /// References that the target refused, and why.
     pub refused: Vec<Refused>,
+    /// What a large push needed on the way and the target did not let go again, and why: somebody has to delete it there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_over: Vec<Refused>,
     /// What the snapshot does not hold, and what would complete it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Skipped>,
@@ -85,6 +138,12 @@ pub struct Refused {
     #[serde(rename = "ref")]
     pub name: RefName,
     pub why: String,
+    /// The rule that it breaks, where we know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// What somebody can do about that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub way_out: Option<String>,
 }
 
 /// Says what [`run`] would do; changes nothing.
@@ -92,7 +151,7 @@ pub async fn plan(source: &Source, request: &Restore, client: &git::Client) -> R
     let Moment { record, state } = moment(source, request.at).await?;
     let now = match &request.target {
         Target::Directory { dir, .. } => directory::refs_of(dir).await?,
-        Target::Remote { remote, .. } => remote::refs_of(client, remote).await?,
+        Target::Server(server) => remote::refs_of(client, server).await?,
     };
     let plan = Plan::make(&record, &state, &now, request)?;
     if let Target::Directory { dir, .. } = &request.target {
@@ -124,18 +183,13 @@ async fn not_shortened(source: &Source, at: Option<Point>) -> Result<()> {
 }
 
 /// Carries a plan out. Stops if the target has moved since the plan was made.
-///
-/// `progress` counts the vault's objects that have been read.
-pub async fn run(
-    source: &Source,
-    request: &Restore,
-    plan: &Plan,
-    progress: &(dyn Fn(Progress) + Sync),
-) -> Result<Receipt> {
+pub async fn run(source: &Source, request: &Restore, plan: &Plan, progress: &(dyn Fn(Step) + Sync)) -> Result<Receipt> {
     let clock = std::time::Instant::now();
     let mut receipt = match &request.target {
-        Target::Directory { dir, bare } => directory::restore(source, plan, dir, *bare, progress).await?,
-        Target::Remote { remote, net, .. } => remote::restore(source, plan, remote, net, progress).await?,
+        Target::Directory { dir, bare } => {
+            directory::restore(source, plan, dir, *bare, &|read| progress(Step::Read(read))).await?
+        }
+        Target::Server(server) => remote::restore(source, plan, server, progress).await?,
     };
     receipt.duration_ms = u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(receipt)
@@ -147,7 +201,7 @@ impl Receipt {
             plan.refs.iter().filter(|planned| action(&planned.action)).map(|planned| planned.target.clone()).collect()
         };
         let skipped = plan.refs.iter().filter_map(|planned| match &planned.action {
-            Action::Skip { why } => Some(Refused { name: planned.target.clone(), why: why.clone() }),
+            Action::Skip { why } => Some(Refused::new(planned.target.clone(), why.clone())),
             _ => None,
         });
         Self {
@@ -159,15 +213,30 @@ impl Receipt {
             kept: named(|action| matches!(action, Action::Keep)),
             skipped: skipped.collect(),
             refused: Vec::new(),
+            left_over: Vec::new(),
             missing: plan.missing.clone(),
             packs,
             duration_ms: 0,
         }
     }
 
+    /// Says which rule each refusal is about, and the way out. `forges`: in whose words they may be.
+    pub fn explain(&mut self, forges: &[&dyn Forge]) {
+        for refused in self.refused.iter_mut().chain(&mut self.left_over) {
+            let known = forges.iter().find_map(|forge| forge.refused(&refused.why));
+            (refused.rule, refused.way_out) = known.map(|known| (known.rule, known.way_out)).unzip();
+        }
+    }
+
     /// Everything that was asked for is in place: nothing kept back, nothing refused.
     pub fn complete(&self) -> bool {
         self.kept.is_empty() && self.refused.is_empty()
+    }
+}
+
+impl Refused {
+    fn new(name: RefName, why: String) -> Self {
+        Self { name, why, rule: None, way_out: None }
     }
 }
 

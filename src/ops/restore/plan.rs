@@ -5,14 +5,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Restore, Target};
+use super::travel::{Journey, left_behind, refuse_names};
+use super::{Kin, Restore, Server, Target};
 use crate::domain::{Error, Head, ObjectFormat, ObjectId, RefName, RefState, Result, Seq, Skipped};
 use crate::ops::history::full_name;
 use crate::vault::Record;
-
-/// References that servers keep for themselves and refuse to have pushed.
-/// <https://docs.github.com/en/get-started/using-git/dealing-with-special-characters-in-branch-and-tag-names>
-const HIDDEN_ON_SERVERS: &[&str] = &["refs/pull/", "refs/merge-requests/", "refs/keep-around/"];
 
 /// A restore, thought through.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +18,9 @@ pub struct Plan {
     pub repository: String,
     pub seq: Seq,
     pub time: DateTime<Utc>,
+    /// The repository that has to be made for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub makes: Option<String>,
     #[serde(skip)]
     pub object_format: ObjectFormat,
     #[serde(skip)]
@@ -29,6 +29,9 @@ pub struct Plan {
     /// What the snapshot does not hold, and what would complete it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Skipped>,
+    /// What does not come along to where it is restored, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_behind: Vec<Skipped>,
 }
 
 /// One reference.
@@ -94,6 +97,9 @@ impl Plan {
         request: &Restore,
     ) -> Result<Self> {
         let wanted = select(state, &request.refs)?;
+        if let Target::Server(server) = &request.target {
+            refuse_names(state.object_format, &server.takes, &record.full_name, server.called())?;
+        }
         let refs = wanted.into_iter().map(|(name, new)| {
             let target = target_name(&name, &request.target)?;
             let old = now.get(&target).copied();
@@ -110,15 +116,37 @@ impl Plan {
         });
         let refs: Vec<PlannedRef> = refs.collect::<Result<_>>()?;
         let head = head_of(state, &refs);
+        let left_behind = match &request.target {
+            Target::Directory { .. } => Vec::new(),
+            Target::Server(server) => {
+                let kept = refs.iter().filter(|planned| matches!(planned.action, Action::Skip { .. }));
+                left_behind(&Journey {
+                    kin: server.kin,
+                    kept: kept.map(|planned| &planned.name).collect(),
+                    instead: "--prefix restores it under another name, --to-dir as it is",
+                    default: default_branch(head.as_ref(), &refs),
+                })
+            }
+        };
         Ok(Self {
             repository: record.full_name.clone(),
             seq: record.seq,
             time: record.time,
+            makes: match &request.target {
+                Target::Server(server) if server.kin == Kin::New => Some(server.remote.url.to_string()),
+                _ => None,
+            },
             object_format: state.object_format,
             head,
             refs,
             missing: record.ledger.missing(),
+            left_behind,
         })
+    }
+
+    /// What people should see first in a repository that is made for this.
+    pub fn default_branch(&self) -> Option<&RefName> {
+        default_branch(self.head.as_ref(), &self.refs)
     }
 
     /// The target as it will be, as far as the plan writes it.
@@ -146,7 +174,7 @@ pub(in crate::ops) fn select(state: &RefState, names: &[String]) -> Result<BTree
 }
 
 fn target_name(name: &RefName, target: &Target) -> Result<RefName> {
-    let Target::Remote { prefix: Some(prefix), .. } = target else { return Ok(name.clone()) };
+    let Target::Server(Server { prefix: Some(prefix), .. }) = target else { return Ok(name.clone()) };
     let below = name.as_str().trim_start_matches("refs/");
     // `refs/heads/restored/` takes branches as they are called, without a second `heads/`.
     let below = if prefix.starts_with("refs/heads/") { name.short().trim_start_matches("refs/") } else { below };
@@ -156,12 +184,15 @@ fn target_name(name: &RefName, target: &Target) -> Result<RefName> {
 }
 
 fn refuses(target: &RefName, place: &Target) -> bool {
-    matches!(place, Target::Remote { .. }) && is_hidden(target)
+    matches!(place, Target::Server(server) if server.takes.keeps(target))
 }
 
-/// No server takes it from us.
-pub(in crate::ops) fn is_hidden(name: &RefName) -> bool {
-    HIDDEN_ON_SERVERS.iter().any(|hidden| name.as_str().starts_with(hidden))
+/// Of what is restored, what people should see first.
+fn default_branch<'a>(head: Option<&'a Head>, refs: &[PlannedRef]) -> Option<&'a RefName> {
+    match head {
+        Some(Head::Symbolic(branch)) if refs.iter().any(|planned| planned.target == *branch) => Some(branch),
+        _ => None,
+    }
 }
 
 /// The backup's `HEAD`, unless only other branches were asked for: then the first of those.

@@ -12,10 +12,10 @@ use tokio::time::MissedTickBehavior;
 use crate::catalog::{Priority, RestoreStep, Verdict, job_kind};
 use crate::domain::{Error, Kind, Person, Point, RefName, RepoId, Result, Seq, command};
 use crate::forge::Page;
-use crate::git::Remote;
+use crate::git::program::is_unfinished;
 use crate::jobs::{Job, Outcome, run_now};
-use crate::ops::restore::{self, Action, Plan, PlannedRef, Progress, Restore, Target};
-use crate::services::{Services, git_net};
+use crate::ops::restore::{self, Action, Plan, PlannedRef, Progress, Restore, Server, Step, Target};
+use crate::services::Services;
 
 use super::decide::{outdate, told_of};
 use super::entitled::Places;
@@ -98,11 +98,14 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn attempt(&self) -> Result<()> {
-        let remote = self.places.remote(self.services).await?;
-        let remote = remote.ok_or_else(|| Error::bug("a download is not carried out"))?;
-        let now = refs_of(self.services, &remote).await?;
+        let server = self.places.server(self.services).await?;
+        let server = server.ok_or_else(|| Error::bug("a download is not carried out"))?;
+        let now = refs_of(self.services, &server.remote).await?;
         // What a worker that died has written needs nobody's leave any more.
         if self.proposal.state == State::Running && self.planned().all(|planned| is_done(planned, &now)) {
+            if now.keys().any(is_unfinished) {
+                self.push(&server, &now, self.held_before()).await?;
+            }
             return self.finish(self.receipt(HashMap::new(), self.held_before())?).await;
         }
         self.still_entitled().await?;
@@ -113,18 +116,18 @@ impl Run<'_> {
             Some(before) => Some(before),
             None if self.overwrites(&now) => match self.snapshot().await? {
                 Some(before) => Some(before),
-                None => return self.look_again(&remote).await,
+                None => return self.look_again(&server).await,
             },
             None => None,
         };
-        let progress = kept(&Done { done: 0, total: 0, before })?;
+        let progress = kept(&Done { done: 0, total: 0, pushes: false, before })?;
         let running = RestoreStep::Run { progress };
         if !self.services.catalog.step_restore(self.proposal.id, &self.proposal.repo, running, None).await? {
             // Cancelled, or its time was over, just now.
             return Ok(());
         }
-        let refused = self.push(&remote, &now, before).await?;
-        self.settle(&remote, refused, before).await
+        let pushed = self.push(&server, &now, before).await?;
+        self.settle(&server, pushed, before).await
     }
 
     /// Rights may have vanished since.
@@ -157,43 +160,43 @@ impl Run<'_> {
         Ok(holds.then_some(seq))
     }
 
-    async fn look_again(&self, remote: &Remote) -> Result<()> {
-        let now = refs_of(self.services, remote).await?;
+    async fn look_again(&self, server: &Server) -> Result<()> {
+        let now = refs_of(self.services, &server.remote).await?;
         match self.moved(&now) {
             Some(moved) => self.stop(moved, &now, self.proposal.state == State::Running).await,
             None => Err(Error::busy("the snapshot of what is overwritten does not hold it yet")),
         }
     }
 
-    /// Pushes what is not there yet; gives what was refused, and why.
-    async fn push(&self, remote: &Remote, now: &Standing, before: Option<Seq>) -> Result<HashMap<RefName, String>> {
+    /// Pushes what is not there yet.
+    async fn push(&self, server: &Server, now: &Standing, before: Option<Seq>) -> Result<restore::Receipt> {
         let backup = self.places.backup(self.services).await?;
         let request = Restore {
             at: Some(Point::Seq(self.proposal.plan.seq)),
             refs: Vec::new(),
-            target: Target::Remote { remote: remote.clone(), prefix: None, net: git_net(&self.services.settings.http) },
+            target: Target::Server(server.clone()),
             force: true,
         };
         let plan = self.rest(now);
-        let (tell, mut told) = watch::channel(Progress { done: 0, total: 0 });
-        let heard = |progress| {
-            tell.send_replace(progress);
+        let (tell, mut told) = watch::channel(Step::Read(Progress { done: 0, total: 0 }));
+        let heard = |step| {
+            tell.send_replace(step);
         };
         let mut work = Box::pin(restore::run(&backup, &request, &plan, &heard));
         let mut every = tokio::time::interval(TELL_EVERY);
         every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let receipt = loop {
+        loop {
             tokio::select! {
-                receipt = &mut work => break receipt?,
+                receipt = &mut work => return receipt,
                 _ = every.tick() => {
                     if told.has_changed().unwrap_or(false) {
-                        let Progress { done, total } = *told.borrow_and_update();
-                        self.show(Done { done, total, before }).await;
+                        let step = *told.borrow_and_update();
+                        let (Step::Read(Progress { done, total }) | Step::Pushed(Progress { done, total })) = step;
+                        self.show(Done { done, total, pushes: matches!(step, Step::Pushed(_)), before }).await;
                     }
                 }
             }
-        };
-        Ok(receipt.refused.into_iter().map(|refused| (refused.name, refused.why)).collect())
+        }
     }
 
     /// That nobody sees how far it is stops nothing.
@@ -222,23 +225,28 @@ impl Run<'_> {
             repository: plan.repository.clone(),
             seq: plan.seq,
             time: plan.time,
+            makes: None,
             object_format: refs.first().map(|planned| planned.new.format()).unwrap_or_default(),
             head: None,
             refs,
             missing: plan.missing.clone(),
+            left_behind: plan.left_behind.clone(),
         }
     }
 
     /// What came of the push.
-    async fn settle(&self, remote: &Remote, mut refused: HashMap<RefName, String>, before: Option<Seq>) -> Result<()> {
+    async fn settle(&self, server: &Server, pushed: restore::Receipt, before: Option<Seq>) -> Result<()> {
+        let refused = pushed.refused.into_iter().map(|refused| (refused.name, refused.why));
+        let mut refused: HashMap<RefName, String> = refused.collect();
         if !refused.is_empty() {
-            let now = refs_of(self.services, remote).await?;
+            let now = refs_of(self.services, &server.remote).await?;
             if let Some(moved) = self.moved(&now) {
                 return self.stop(moved, &now, true).await;
             }
             refused.retain(|name, _| !self.planned().any(|planned| planned.target == *name && is_done(planned, &now)));
         }
-        let receipt = self.receipt(refused, before)?;
+        let left_over = pushed.left_over.into_iter().map(|left| left.name).collect();
+        let receipt = Receipt { left_over, ..self.receipt(refused, before)? };
         let Some(first) = receipt.refused.first() else { return self.finish(receipt).await };
         let name = first.name.short();
         let why = match (&first.rule, &first.way_out) {
@@ -293,7 +301,8 @@ impl Run<'_> {
     }
 
     fn receipt(&self, mut refused: HashMap<RefName, String>, before: Option<Seq>) -> Result<Receipt> {
-        let forge = self.services.forge(&self.places.source.forge)?;
+        let target = self.places.target.as_ref().unwrap_or(&self.places.source);
+        let forge = self.services.forge(&target.forge)?;
         let mut receipt = Receipt::default();
         for planned in self.planned() {
             let name = planned.target.clone();

@@ -110,8 +110,8 @@ pub(super) async fn outdate(
 
 /// Which references of the target are not what the plan saw, in words.
 async fn moved_since(services: &Services, places: &Places, proposal: &Proposal) -> Result<Option<String>> {
-    let Some(remote) = places.remote(services).await? else { return Ok(None) };
-    let now = refs_of(services, &remote).await?;
+    let Some(server) = places.server(services).await? else { return Ok(None) };
+    let now = refs_of(services, &server.remote).await?;
     let moved = proposal.plan.written().filter(|planned| now.get(&planned.target).copied() != planned.now);
     Ok(told_of(moved.map(|planned| planned.target.short())))
 }

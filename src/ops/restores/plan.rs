@@ -9,10 +9,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::assembly::assemble;
 use crate::catalog::JournalEntry;
-use crate::domain::{Error, Kind, ObjectId, ProofKind, RefName, RefState, Result, Seq, Skipped};
+use crate::domain::{Error, Head, Kind, ObjectId, ProofKind, RefName, RefState, Result, Seq};
 use crate::git::{Remote, bare, program};
-use crate::ops::pair;
-use crate::ops::restore::{Action, Source, is_hidden, moment, select, source_of};
+use crate::ops::restore::{
+    Action, Journey, Kin, Place, Server, Source, left_behind, moment, refuse_names, select, source_of,
+};
 use crate::services::{Services, git_limits};
 
 use super::entitled::Places;
@@ -47,11 +48,10 @@ impl Places {
     }
 
     /// The forge's side, ready to be pushed to. `None`: nothing is written.
-    pub async fn remote(&self, services: &Services) -> Result<Option<Remote>> {
-        match &self.target {
-            Some(target) => pair::itself(services, target).await.map(Some),
-            None => Ok(None),
-        }
+    pub async fn server(&self, services: &Services) -> Result<Option<Server>> {
+        let Some(target) = &self.target else { return Ok(None) };
+        let kin = if target.id == self.source.id { Kin::Same } else { Kin::Other };
+        Place::known(services, target, kin).await?.ready(services).await.map(Some)
     }
 
     /// What a wish comes to now. `BadRequest` where there is nothing to do.
@@ -59,8 +59,9 @@ impl Places {
         let backup = self.backup(services).await?;
         let at = moment(&backup, wish.at).await?;
         let wanted = select(&at.state, &wish.refs)?;
-        let now = match self.remote(services).await? {
-            Some(remote) => refs_of(services, &remote).await?,
+        let server = self.server(services).await?;
+        let now = match &server {
+            Some(server) => refs_of(services, &server.remote).await?,
             None => Standing::new(),
         };
         let mut plan = DetailedPlan {
@@ -68,11 +69,15 @@ impl Places {
             target: self.target.as_ref().map_or_else(|| "download".to_owned(), |target| target.address().to_string()),
             seq: at.record.seq,
             time: at.record.time,
-            refs: self.moves(wish, at.record.seq, &wanted, &now)?,
+            refs: self.moves(wish, at.record.seq, &wanted, &now, server.as_ref())?,
             missing: at.record.ledger.missing(),
+            left_behind: Vec::new(),
             estimate_ms: None,
         };
-        leave_out_hidden(&mut plan, wish)?;
+        if let Some(server) = &server {
+            refuse_names(at.state.object_format, &server.takes, &plan.repository, &plan.target)?;
+            leave_out(&mut plan, wish, server, at.state.head.as_ref())?;
+        }
         if !plan.refs.iter().any(|planned| planned.action.writes()) {
             return Err(nothing_to_do(&plan));
         }
@@ -83,7 +88,14 @@ impl Places {
         Ok(plan)
     }
 
-    fn moves(&self, wish: &Wish, seq: Seq, wanted: &Standing, now: &Standing) -> Result<Vec<PlannedMove>> {
+    fn moves(
+        &self,
+        wish: &Wish,
+        seq: Seq,
+        wanted: &Standing,
+        now: &Standing,
+        server: Option<&Server>,
+    ) -> Result<Vec<PlannedMove>> {
         // What is as it was is left out: nobody wants a copy of it either.
         let here = matches!(wish.to, Destination::NewBranch | Destination::InPlace);
         let differs = |(name, then): &(&RefName, &ObjectId)| !here || now.get(*name) != Some(*then);
@@ -96,7 +108,7 @@ impl Places {
             let target = folder.as_deref().map_or_else(|| Ok(name.clone()), |folder| within(folder, name))?;
             let held = now.get(&target).copied();
             let action = match held {
-                _ if self.target.is_some() && is_hidden(name) => {
+                _ if server.is_some_and(|server| server.takes.keeps(name)) => {
                     Action::Skip { why: "the forge keeps these references for itself".to_owned() }
                 }
                 None => Action::Create,
@@ -258,21 +270,24 @@ fn vacant(seq: Seq, wanted: &[(&RefName, &ObjectId)], now: &Standing) -> Result<
         .hint("delete some of them on the forge"))
 }
 
-/// Unless they were named, those that no server takes are told in one line.
-fn leave_out_hidden(plan: &mut DetailedPlan, wish: &Wish) -> Result<()> {
-    let skipped = |planned: &PlannedMove| matches!(planned.action, Action::Skip { .. });
-    let count = plan.refs.iter().filter(|planned| skipped(planned)).count();
-    if count == 0 {
-        return Ok(());
-    }
-    if !wish.refs.is_empty() && count == plan.refs.len() {
+/// Says what stays behind. References that the server keeps for itself are told in one line, unless they alone were named.
+fn leave_out(plan: &mut DetailedPlan, wish: &Wish, server: &Server, head: Option<&Head>) -> Result<()> {
+    let (kept, goes): (Vec<_>, Vec<_>) =
+        plan.refs.drain(..).partition(|planned| matches!(planned.action, Action::Skip { .. }));
+    plan.refs = goes;
+    if !wish.refs.is_empty() && plan.refs.is_empty() && !kept.is_empty() {
         return Err(Error::bad_request("the forge keeps these references for itself and takes them from nobody")
             .hint("a download has them"));
     }
-    plan.refs.retain(|planned| !skipped(planned));
-    plan.missing.push(Skipped {
-        what: format!("{count} references such as those of pull requests"),
-        why: "the forge keeps them for itself; a download has them".to_owned(),
+    let default = match head {
+        Some(Head::Symbolic(branch)) => Some(branch),
+        _ => None,
+    };
+    plan.left_behind = left_behind(&Journey {
+        kin: server.kin,
+        kept: kept.iter().map(|planned| &planned.name).collect(),
+        instead: "a download has what is asked for",
+        default: default.filter(|branch| plan.refs.iter().any(|planned| planned.target == **branch)),
     });
     Ok(())
 }

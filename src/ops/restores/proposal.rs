@@ -142,6 +142,9 @@ pub struct DetailedPlan {
     /// What the snapshot does not hold, and what would complete it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Skipped>,
+    /// What does not come along to where it is restored, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_behind: Vec<Skipped>,
     /// How long it should take.
     pub estimate_ms: Option<u64>,
 }
@@ -176,10 +179,13 @@ pub struct PlannedMove {
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
-    /// Objects of the vault that were read.
+    /// Objects of the vault that were read, or pushes that are done.
     pub done: u64,
     /// Of so many.
     pub total: u64,
+    /// It is pushes that are counted: one does not hold everything.
+    #[serde(default)]
+    pub pushes: bool,
     /// The snapshot that holds what is about to be overwritten.
     #[serde(default)]
     pub before: Option<Seq>,
@@ -193,6 +199,9 @@ pub struct Receipt {
     /// References that the forge did not take.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<Refused>,
+    /// What a large push needed on the way, and the forge did not let go again: somebody has to delete it there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_over: Vec<RefName>,
     /// How to undo it; `None`: nothing was overwritten.
     pub undo: Option<Undo>,
     /// Where it shows on the forge.
