@@ -34,6 +34,8 @@ mod people;
 mod refusals;
 #[path = "forge/rights.rs"]
 mod rights;
+#[path = "forge/signatures.rs"]
+mod signatures;
 #[path = "forge/survey.rs"]
 mod survey;
 
