@@ -64,6 +64,14 @@ fn all_that_is_said_must_fit() {
 }
 
 #[test]
+fn names_of_any_script_fit_in_any_case() {
+    let fits = |selection: &str| select("one", selection).select.compile().unwrap().matches(&facts("Prój Eñt/My Repo"));
+    assert!(fits("include = [\"PRÓJ eñt/*\"]") && fits("include = [\"my repo\"]") && fits("include = [\"*Eñ*/*\"]"));
+    assert!(fits("repositories = [\"prój EÑT/my repo\"]") && fits("repositories = [\"work:Prój Eñt/My Repo\"]"));
+    assert!(!fits("include = [\"proj ent/*\"]") && !fits("include = [\"*\"]\nexclude = [\"PRÓJ*\"]\n"));
+}
+
+#[test]
 fn an_id_outlives_a_rename() {
     let mut renamed = facts("acme/api");
     let policies = vec![select("vip", &format!("repositories = [\"{}\"]", renamed.id))];

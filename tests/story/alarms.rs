@@ -1,7 +1,5 @@
 //! Harm is told: what it was, to whomever should know, with the command that undoes it.
 
-use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::path::Path;
 
 use sea_orm::{Database, FromQueryResult, JsonValue, Statement};
@@ -72,22 +70,6 @@ impl Told {
         self.world.ok(&["connections", "set", "acme", exclude]).await;
     }
 
-    /// Runs what a person pastes into a shell.
-    async fn paste(&self, command: &Value) -> String {
-        let program = self.world.command(&[]);
-        let environment: HashMap<&OsStr, &OsStr> =
-            program.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))).collect();
-        let folder = Path::new(env!("CARGO_BIN_EXE_refward")).parent().unwrap().display().to_string();
-        let path = environment[OsStr::new("PATH")].to_str().unwrap();
-        let path = format!("{folder}:{path}");
-        let mut shell = tokio::process::Command::new("sh");
-        shell.args(["-c", command.as_str().unwrap()]).current_dir(self.world.path(""));
-        let output = shell.env_clear().envs(environment).env("PATH", path).output().await.unwrap();
-        let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(output.status.success(), "{command}: {told}");
-        told
-    }
-
     /// Rows of the database.
     async fn rows(&self, sql: &str) -> Vec<Value> {
         let url = format!("sqlite://{}/refward.db", self.world.folder().display());
@@ -139,7 +121,7 @@ async fn a_force_push_on_the_default_branch_is_told_and_undone_with_one_command(
     assert_eq!(held.len(), 1, "{held:?}");
 
     // And the branch is back.
-    told.paste(&notice["command"]).await;
+    told.world.paste(&notice["command"]).await;
     assert_eq!(git(&api.folder(), &["rev-parse", "main"]).await, two);
     told.world.snapshot("acme/api", 4).await;
     told.world.idle().await;
@@ -171,7 +153,7 @@ async fn where_we_may_only_read_the_command_brings_the_commits_into_a_folder() {
     let text = notice["text"].as_str().unwrap();
     assert!(text.starts_with("5 branches and tags of acme/api were deleted (snapshot 2): "), "{text}");
     assert!(text.contains(&format!("b1, which was at {one}, was deleted")), "{text}");
-    let done = told.paste(&notice["command"]).await;
+    let done = told.world.paste(&notice["command"]).await;
     assert!(done.contains("5 references"), "{done}");
     let folder = world.path("api-at-1");
     assert_eq!(git(Path::new(&folder), &["rev-parse", "b3", evil]).await, format!("{one}\n{one}"));
@@ -230,7 +212,7 @@ async fn repositories_that_vanish_are_told_one_by_one_or_all_at_once() {
     api.delete();
     let alarm = told.receiver.notice("repository.gone").await;
     assert_eq!((&alarm["severity"], &alarm["repository"]), (&json!("alarm"), &json!("acme/api")));
-    told.paste(&alarm["command"]).await;
+    told.world.paste(&alarm["command"]).await;
     assert_eq!(git(Path::new(&world.path("api")), &["log", "--format=%s"]).await, "one");
 
     // Whoever deletes all of them is told of once.
@@ -362,7 +344,7 @@ async fn what_waits_too_long_is_told_and_that_it_waits_no_more() {
     let late = told.receiver.notice("backup.late").await;
     assert_eq!((&late["repository"], &late["severity"]), (&json!("acme/api"), &json!("alarm")));
     told.world.github.let_fetches_go();
-    told.paste(&late["command"]).await;
+    told.world.paste(&late["command"]).await;
     let over = told.receiver.notice("resolved").await;
     assert_eq!(over["text"], format!("Over: {}", late["text"].as_str().unwrap()));
     assert_eq!((&over["repository"], &over["subject"]), (&json!("acme/api"), &late["subject"]));
@@ -411,7 +393,7 @@ async fn a_disk_that_fills_up_and_a_proof_that_fails_are_told() {
     let failed = told.receiver.notice("drill.failed").await;
     assert_eq!(failed["command"], "refward drill acme:acme/api");
     let passes = async || {
-        told.paste(&failed["command"]).await;
+        told.world.paste(&failed["command"]).await;
         told.receiver.notices("resolved").iter().any(|over| over["subject"] == failed["subject"]).then_some(())
     };
     eventually(passes, || "the drill to be passed".to_owned()).await;

@@ -41,7 +41,7 @@ async fn what_may_be_done_is_told_and_secrets_stay_secret() {
                 "expires": "2030-12-01T10:00:00Z",
                 "missing": []
             },
-            "repositories": { "listed": 1, "created": ["acme/api"], "renamed": [], "gone": [], "left_out": [], "let_in": [], "changed": 0, "requests": 1 },
+            "repositories": { "listed": 1, "created": ["acme/api"], "renamed": [], "gone": [], "disabled": [], "recycled": [], "left_out": [], "let_in": [], "changed": 0, "requests": 1 },
             "webhook_path": "/hooks/github"
         })
     );

@@ -4,6 +4,7 @@
 #![allow(clippy::allow_attributes, reason = "an `expect` would fail in the files that use everything")]
 
 pub mod adopted;
+pub mod azure_world;
 pub mod chat_world;
 pub mod database;
 pub mod fake_azure_devops;

@@ -13,6 +13,8 @@
 //!
 //! Nothing of the machine's configuration reaches the program. Whatever is waited for is a condition, never a time.
 
+use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -25,6 +27,8 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use url::Url;
 
+use super::fake_azure_devops;
+use super::fake_azure_devops::FakeAzureDevops;
 use super::fake_discord::FakeDiscord;
 use super::fake_github::{AppHandle, FakeGithub, Repo, Token};
 use super::postgres;
@@ -45,9 +49,41 @@ pub struct World {
     pub s3: Option<S3>,
     /// Set where people ask from a chat.
     pub(super) discord: Option<FakeDiscord>,
+    /// Set where there is an Azure DevOps to back up, too.
+    pub(super) azure: Option<FakeAzureDevops>,
+    /// Where the service listens.
+    pub(super) listen: String,
     dir: TempDir,
     environment: Vec<(String, String)>,
     hooks: Mutex<Hooks>,
+}
+
+/// A repository of a forge's double, whichever.
+pub trait OnServer {
+    /// What refward calls it.
+    fn called(&self) -> String;
+    /// Where the server has it.
+    fn kept_in(&self) -> PathBuf;
+}
+
+impl OnServer for Repo {
+    fn called(&self) -> String {
+        self.full_name()
+    }
+
+    fn kept_in(&self) -> PathBuf {
+        self.folder()
+    }
+}
+
+impl OnServer for fake_azure_devops::Repo {
+    fn called(&self) -> String {
+        self.full_name()
+    }
+
+    fn kept_in(&self) -> PathBuf {
+        self.path()
+    }
 }
 
 /// Webhooks go to where the service was last seen listening.
@@ -129,7 +165,8 @@ impl World {
         let url = "http://127.0.0.1:1/hooks/github".parse().unwrap();
         let hooks = Mutex::new(Hooks { url, secrets: Vec::new() });
         let github = FakeGithub::start().await;
-        Self { github, s3: None, discord: None, dir, environment: Vec::new(), hooks }
+        let listen = "127.0.0.1:0".to_owned();
+        Self { github, s3: None, discord: None, azure: None, listen, dir, environment: Vec::new(), hooks }
     }
 
     pub(super) async fn init(&self) {
@@ -206,6 +243,27 @@ impl World {
         command
     }
 
+    /// Runs what a person pastes into a shell; it must succeed. Gives all that it says.
+    pub async fn paste(&self, command: &Value) -> String {
+        let program = self.command(&[]);
+        let environment: HashMap<&OsStr, &OsStr> =
+            program.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))).collect();
+        let folder = Path::new(env!("CARGO_BIN_EXE_refward")).parent().unwrap().display().to_string();
+        let path = format!("{folder}:{}", environment[OsStr::new("PATH")].to_str().unwrap());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command.as_str().unwrap()]).current_dir(self.path(""));
+        let output = shell.env_clear().envs(environment).env("PATH", path).output().await.unwrap();
+        let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "{command}: {told}");
+        told
+    }
+
+    /// What was told of this kind, oldest first.
+    pub async fn notices(&self, kind: &str) -> Vec<Value> {
+        let told = self.ok(&["notices"]).await;
+        told.as_array().unwrap().iter().rev().filter(|notice| notice["kind"] == kind).cloned().collect()
+    }
+
     /// Connects an owner under its own name, with a token that may see everything, and hooks its webhooks.
     pub async fn connect(&self, owner: &str) -> Value {
         let token = self.github.token(Token::classic("mona"));
@@ -249,6 +307,11 @@ impl World {
         app
     }
 
+    /// Remembers a secret that this deployment is given.
+    pub(super) fn knows(&self, secret: &SecretString) {
+        self.hooks.lock().unwrap().secrets.push(secret.expose_secret().to_owned());
+    }
+
     /// Every token and webhook secret that this deployment was ever given.
     pub fn secrets(&self) -> Vec<String> {
         self.hooks.lock().unwrap().secrets.clone()
@@ -261,7 +324,7 @@ impl World {
 
     /// The same with further arguments.
     pub async fn serve_with(&self, more: &[&str]) -> Service {
-        let service = self.start(&[&["--listen", "127.0.0.1:0"], more].concat());
+        let service = self.start(&[&["--listen", &self.listen], more].concat());
         let line = service.logged("listening").await;
         let url: Url = format!("http://{}/hooks/github", line["address"].as_str().unwrap()).parse().unwrap();
         *service.address.lock().unwrap() = Some(url.join("/").unwrap());
@@ -343,13 +406,13 @@ impl World {
     }
 
     /// What the forge's repository holds, told like [`Self::restored`].
-    pub async fn server_refs(&self, repo: &Repo) -> Value {
-        refs(&repo.folder()).await
+    pub async fn server_refs(&self, repo: &impl OnServer) -> Value {
+        refs(&repo.kept_in()).await
     }
 
     /// The newest snapshot, restored, is what the forge has.
-    pub async fn matches(&self, repo: &Repo) {
-        assert_eq!(self.restored(&repo.full_name(), None).await, self.server_refs(repo).await, "{}", repo.full_name());
+    pub async fn matches(&self, repo: &impl OnServer) {
+        assert_eq!(self.restored(&repo.called(), None).await, self.server_refs(repo).await, "{}", repo.called());
     }
 }
 
