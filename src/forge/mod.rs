@@ -234,6 +234,8 @@ pub enum Page<'a> {
 pub struct Survey {
     /// What was seen.
     pub repositories: Vec<Surveyed>,
+    /// What was deleted and can be brought back, with all that belonged to it and is not listed any more.
+    pub recycled: Vec<Scope>,
     /// Requests that it took.
     pub requests: u64,
     /// The main credential looked; another may see less, so what it does not list may still be there.

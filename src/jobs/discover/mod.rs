@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::catalog::{self, Connection, ConnectionSettings, Known, Listing, NewJob, Priority, Seen, job_kind};
 use crate::domain::{Availability, ConnectionId, Kind, RepoId, Result};
 use crate::forge::quota::Urgency;
-use crate::forge::{Mark, Surveyed};
+use crate::forge::{Mark, Survey, Surveyed};
 use crate::services::Services;
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -103,10 +103,13 @@ impl<'a> Follow<'a> {
 
     async fn run(mut self, urgency: Urgency) -> Result<Discovered> {
         let access = self.services.access(self.connection, urgency).await?;
-        let survey = self.services.forge(&self.connection.forge)?.survey(&access).await?;
+        let mut survey = self.services.forge(&self.connection.forge)?.survey(&access).await?;
         metrics::counter!("refward_survey_requests_total").increment(survey.requests);
         self.found.requests = survey.requests;
-        let ids: Vec<RepoId> = survey.repositories.iter().map(|surveyed| self.id(surveyed)).collect();
+        let mut ids: Vec<RepoId> = survey.repositories.iter().map(|surveyed| self.id(surveyed)).collect();
+        let (buried, of_them) = self.buried(&survey, &ids).await?.into_iter().unzip::<_, _, Vec<_>, Vec<_>>();
+        ids.extend(buried);
+        survey.repositories.extend(of_them);
         let known = self.services.catalog.known(&ids).await?;
         let mut listed: Vec<(&RepoId, &Surveyed)> = ids.iter().zip(&survey.repositories).collect();
         // What was deleted before we knew it is none of ours.
@@ -137,6 +140,28 @@ impl<'a> Follow<'a> {
             self.found.gone = self.services.catalog.mark_gone(self.connection.id, &ids).await?;
         }
         Ok(self.found)
+    }
+
+    /// What belonged to something that is in the recycle bin is in there with it, although no list says so.
+    async fn buried(&self, survey: &Survey, listed: &[RepoId]) -> Result<Vec<(RepoId, Surveyed)>> {
+        if survey.recycled.is_empty() {
+            return Ok(Vec::new());
+        }
+        let missing = self.services.catalog.missing(self.connection.id, listed).await?;
+        let missing: Vec<RepoId> = missing.into_iter().map(|(id, _)| id).collect();
+        let known = self.services.catalog.known(&missing).await?.into_iter();
+        let buried = known.filter_map(|(id, known)| {
+            let scope = survey.recycled.iter().find(|scope| known.scope.as_ref() == Some(&scope.id))?;
+            let surveyed = Surveyed {
+                repository: known.remote,
+                visibility: known.visibility,
+                mark: Mark::Untold,
+                availability: Availability::Recycled,
+                scope: Some(scope.clone()),
+            };
+            Some((id, surveyed))
+        });
+        Ok(buried.collect())
     }
 
     fn id(&self, surveyed: &Surveyed) -> RepoId {
@@ -186,7 +211,7 @@ impl<'a> Follow<'a> {
                 mark: told,
                 availability: surveyed.availability,
                 scope,
-                changed: before.is_some() && !as_before,
+                changed: before.is_some() && changed,
             });
         }
         Ok(())
