@@ -30,7 +30,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 
 #[test]
 fn modules_use_only_what_lies_below_them() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let source = source();
     let mut wrong = Vec::new();
     let mut seen = 0;
     for file in rust_files(&source) {
@@ -60,17 +60,9 @@ fn modules_use_only_what_lies_below_them() {
 
 #[test]
 fn forges_know_nothing_of_one_another() {
-    let forges = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/forge");
-    let folders: Vec<String> = fs::read_dir(&forges)
-        .expect("src/forge")
-        .filter_map(|entry| {
-            let entry = entry.expect("entry");
-            // A forge verifies deliveries; `quota` is for all of them.
-            entry.path().join("verify.rs").is_file().then(|| entry.file_name().to_string_lossy().into_owned())
-        })
-        .collect();
+    let folders = forges();
     for folder in &folders {
-        for file in rust_files(&forges.join(folder)) {
+        for file in rust_files(&source().join("forge").join(folder)) {
             let text = fs::read_to_string(&file).expect("readable source");
             for other in folders.iter().filter(|other| *other != folder) {
                 assert!(!text.contains(&format!("forge::{other}")), "{} names {other}", file.display());
@@ -80,8 +72,64 @@ fn forges_know_nothing_of_one_another() {
 }
 
 #[test]
+fn forges_have_the_same_files_for_the_same_things() {
+    let every_forge_has = [
+        "access",
+        "api",
+        "errors",
+        "hosts",
+        "limits",
+        "login",
+        "mod",
+        "payload",
+        "people",
+        "reach",
+        "refusals",
+        "repositories",
+        "survey",
+        "target",
+        "verify",
+    ];
+    for folder in forges() {
+        for name in every_forge_has {
+            let file = source().join("forge").join(&folder).join(format!("{name}.rs"));
+            assert!(file.is_file(), "{} is missing: its siblings have it", file.display());
+        }
+    }
+}
+
+/// A second forge is a folder, a line, and how it is connected; nothing that backs up, proves, restores or tells needs to know
+/// that there is such a thing.
+#[test]
+fn nothing_but_its_folder_and_its_subcommand_names_the_second_forge() {
+    let at_home = ["forge/azure_devops/", "cli/connect/"];
+    // The line by which it is found, and the one sentence that says what this program is.
+    let lines = [("forge/mod.rs", 2), ("lib.rs", 1)];
+    let mut strays = Vec::new();
+    for file in rust_files(&source()) {
+        let relative = file.strip_prefix(source()).expect("listed below src").display().to_string();
+        if at_home.iter().any(|home| relative.starts_with(home)) {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("readable source");
+        let named = text.lines().filter(|line| names_azure_devops(line)).map(|line| format!("src/{relative}: {line}"));
+        let allowed = lines.iter().find(|(of, _)| *of == relative).map_or(0, |(_, count)| *count);
+        strays.extend(named.skip(allowed));
+    }
+    assert!(strays.is_empty(), "\n{}\n", strays.join("\n"));
+}
+
+fn names_azure_devops(line: &str) -> bool {
+    let line = line.to_lowercase();
+    let words = ["azure_devops", "azure-devops", "azuredevops", "azure devops", "dev.azure", "visualstudio"];
+    // Of which others are parts: central, entrance.
+    let alone = line.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| matches!(word, "entra" | "tfs" | "vso"));
+    alone || words.iter().any(|word| line.contains(word))
+}
+
+#[test]
 fn only_config_reads_the_environment_and_only_git_spawns_programs() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let source = source();
     // The demo runs a server of its own on loopback, `git http-backend` included; it is a guided tour, not the service.
     let may_spawn = ["git", "cli/demo"];
     for file in rust_files(&source) {
@@ -96,6 +144,18 @@ fn only_config_reads_the_environment_and_only_git_spawns_programs() {
             assert!(!text.contains("Command::new("), "src/{relative} spawns a program; git::program does that");
         }
     }
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// By their folders.
+fn forges() -> Vec<String> {
+    let entries = fs::read_dir(source().join("forge")).expect("src/forge").map(|entry| entry.expect("entry"));
+    // A forge verifies deliveries; `quota` is for all of them.
+    let forges = entries.filter(|entry| entry.path().join("verify.rs").is_file());
+    forges.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
 fn top_module(relative: &Path) -> String {
