@@ -35,7 +35,9 @@ async fn projects_repositories_and_references_are_listed() {
 async fn pages_end_only_where_no_token_comes() {
     let azure = FakeAzureDevops::start().await;
     let org = azure.org("acme");
-    ["a", "b", "c"].into_iter().for_each(|name| drop(org.project(name)));
+    for name in ["a", "b", "c"] {
+        org.project(name);
+    }
     azure.page_size(2);
     azure.empty_pages();
     let visitor = Visitor::new(&azure, azure.full_pat("acme"));

@@ -61,13 +61,17 @@ async fn protocol_v0_is_spoken_whatever_is_asked_for() {
 }
 
 #[tokio::test]
-async fn whoever_wants_objects_must_know_multi_ack() {
+async fn whoever_wants_objects_must_know_multi_ack_and_ask_for_tips() {
     let azure = FakeAzureDevops::start().await;
     let repo = filled(&azure).await;
-    let tip = repo.tip("main").await;
+    let work = repo.work().await;
+    work.git(&["pull", "--quiet", "origin", "main"]).await;
+    work.commit("two").await;
+    let tip = work.commit("three").await;
+    work.push(&["main"]).await;
     let pat = azure.full_pat("acme");
-    let wanted = async |capabilities: &str| {
-        let want = format!("want {tip} {capabilities}\n");
+    let wanted = async |id: &str, capabilities: &str| {
+        let want = format!("want {id} {capabilities}\n");
         let body = format!("{:04x}{want}00000009done\n", want.len() + 4);
         let request =
             client().post(format!("{}/git-upload-pack", repo.git_url())).basic_auth("", Some(pat.expose_secret()));
@@ -75,9 +79,12 @@ async fn whoever_wants_objects_must_know_multi_ack() {
         let answer = answer.unwrap();
         (answer.status().as_u16(), String::from_utf8_lossy(&answer.bytes().await.unwrap()).into_owned())
     };
-    let (status, text) = wanted("side-band-64k").await;
+    let (status, text) = wanted(&tip, "side-band-64k").await;
     assert!(status == 400 && text.starts_with("TF401041: "), "{status} {text}");
-    assert_eq!(wanted("multi_ack_detailed side-band-64k").await.0, 200);
+    let (status, text) = wanted(&tip, "multi_ack_detailed side-band-64k").await;
+    assert!(status == 200 && text.contains("PACK"), "{status} {text}");
+    let within = repo.tip("main~1").await;
+    assert!(wanted(&within, "multi_ack_detailed side-band-64k").await.1.contains("not our ref"));
 }
 
 #[tokio::test]

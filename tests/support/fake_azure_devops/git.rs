@@ -1,5 +1,6 @@
 //! Git over HTTP as Azure Repos speaks it: protocol v0, with rules of its own; `git http-backend` does the work.
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::process::Stdio;
 
@@ -19,8 +20,8 @@ use super::FakeAzureDevops;
 use super::errors;
 use super::packets::{self, Push};
 use super::policies;
-use super::refs::is_forced;
-use super::reply::decoded;
+use super::refs::{self, is_forced};
+use super::reply::{self, Reply, decoded};
 use super::repo::{Repo, folder_of};
 use super::repositories::sees;
 use super::sign_in::Caller;
@@ -79,41 +80,39 @@ pub async fn before(
     let place = azure.note(request.request(), Value::Null);
     let body = request.extract::<Bytes>().await?;
     let answer = match admitted(&azure, &request, &visit) {
-        Err(refusal) => request.into_response(refusal),
+        Err(refusal) => request.into_response(refusal.finish()),
         Ok((caller, repo)) => served(&azure, request, next, &visit, &caller, &repo, body).await?,
     };
     azure.noted(place, answer.status());
     Ok(answer)
 }
 
-fn refuse(status: u16, text: &str) -> HttpResponse {
-    HttpResponse::build(StatusCode::from_u16(status).unwrap())
-        .content_type("text/plain; charset=utf-8")
-        .body(text.to_owned())
+fn refuse(status: u16, text: &str) -> Reply {
+    Reply { status, headers: vec![], body: reply::Body::Text(text.to_owned()) }
 }
 
 /// Who comes, and to which repository.
-fn admitted(azure: &FakeAzureDevops, request: &ServiceRequest, visit: &Visit) -> Result<(Caller, Repo), HttpResponse> {
+fn admitted(azure: &FakeAzureDevops, request: &ServiceRequest, visit: &Visit) -> Result<(Caller, Repo), Reply> {
     let mut state = azure.state();
     let state = &mut *state;
     if let Some(fault) = state.git_faults.pop_front() {
-        return Err(crate::support::fake_github::reply::play(&fault));
+        return Err(reply::played(&fault));
     }
     if state.stopped {
-        return Err(errors::stopped(&visit.org).finish());
+        return Err(errors::stopped(&visit.org));
     }
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let Some(caller) = state.caller(&visit.org, header("authorization")) else {
         // Without this, git would never ask anybody.
         let polite = state.sign_in.is_none();
-        return Err(state.sign_in_first(&visit.org, "GET", polite).finish());
+        return Err(state.sign_in_first(&visit.org, "GET", polite));
     };
     let what = format!("git: {} {}", request.method(), request.uri().path());
     if let Some(refusal) = state.admit(&caller, &what) {
-        return Err(refusal.finish());
+        return Err(refusal);
     }
     if !caller.holds("vso.code") {
-        return Err(errors::unauthorized(&caller.person.to_string()).finish());
+        return Err(errors::unauthorized(&caller.person.to_string()));
     }
     let org = state.org(&visit.org);
     let project = org.project(visit.project.as_deref().unwrap_or(&visit.name)).map(|project| project.id);
@@ -154,7 +153,12 @@ async fn served(
             let first = wants.first().map(|line| String::from_utf8_lossy(line).into_owned()).unwrap_or_default();
             if first.starts_with("want ") && first.trim_end().len() > 45 && !first.contains("multi_ack") {
                 let why = "TF401041: The Git protocol sent is not as expected (Clients must support multi-ack.).";
-                return Ok(request.into_response(refuse(400, why)));
+                return Ok(request.into_response(refuse(400, why).finish()));
+            }
+            if let Some(stranger) = stranger(repo, &wants) {
+                let told = packets::packet(format!("ERR upload-pack: not our ref {stranger}").as_bytes());
+                let answer = HttpResponse::Ok().content_type("application/x-git-upload-pack-result").body(told);
+                return Ok(request.into_response(answer));
             }
             azure.inner.fetches.pass().await;
         }
@@ -214,8 +218,19 @@ fn rewrite(request: &mut ServiceRequest, visit: &Visit, caller: &Caller, repo: &
     request.set_payload(body.into());
 }
 
+/// What is wanted, and is no tip, nor ever was one: it says `allow-tip-sha1-in-want`, and nothing about what is reachable.
+fn stranger(repo: &Repo, wants: &[&[u8]]) -> Option<String> {
+    let wanted =
+        wants.iter().filter_map(|line| Some(std::str::from_utf8(line).ok()?.strip_prefix("want ")?.get(..40)?));
+    let now = refs::read(repo).into_iter().flat_map(|(_, id, peeled)| [Some(id), peeled]).flatten();
+    let before = repo.change(|repository| repository.pushes.clone());
+    let before = before.into_iter().flat_map(|push| push.updates).flat_map(|update| [update.old, update.new]);
+    let tips: HashSet<String> = now.chain(before).collect();
+    wanted.map(str::to_owned).find(|id| !tips.contains(id))
+}
+
 fn unpacked(request: &ServiceRequest, body: &Bytes) -> Vec<u8> {
-    if !request.headers().get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip") {
+    if request.headers().get(header::CONTENT_ENCODING).is_none_or(|encoding| encoding != "gzip") {
         return body.to_vec();
     }
     let mut plain = Vec::new();
@@ -285,7 +300,7 @@ impl FakeAzureDevops {
             old: text(change.old),
             new: text(change.new),
         });
-        self.record_push(&repo, by, updates.collect());
+        self.record_push(&repo, by, &updates.collect::<Vec<_>>());
     }
 
     /// Pushes with larger packs are refused.

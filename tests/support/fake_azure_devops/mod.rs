@@ -35,6 +35,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::Bytes;
+use chrono::TimeDelta;
 use refward::cli::demo::git_server::GitServer;
 use refward::forge::Access;
 use secrecy::SecretString;
@@ -159,6 +160,11 @@ impl FakeAzureDevops {
     /// Before every page comes one with nothing on it but the token that leads on.
     pub fn empty_pages(&self) {
         self.state().empty_pages = true;
+    }
+
+    /// The host's clock goes that much before ours.
+    pub fn clock_ahead(&self, by: TimeDelta) {
+        self.state().clock_ahead = by;
     }
 
     /// Every organization is stopped (TF24668), or runs again.

@@ -35,7 +35,8 @@ fn file_of(rest: &[&str]) -> Option<&'static str> {
 
 /// What one file tells; `None`: it is not there.
 fn description(file: &'static str) -> Option<Arc<Described>> {
-    static READ: LazyLock<Mutex<HashMap<&str, Option<Arc<Described>>>>> = LazyLock::new(Mutex::default);
+    type Read = HashMap<&'static str, Option<Arc<Described>>>;
+    static READ: LazyLock<Mutex<Read>> = LazyLock::new(Mutex::default);
     let mut read = READ.lock().unwrap();
     read.entry(file)
         .or_insert_with(|| {
@@ -76,7 +77,7 @@ fn repaired(schema: &Value) -> Value {
 pub struct Operation {
     described: Arc<Described>,
     template: String,
-    operation: Value,
+    said: Value,
 }
 
 /// Finds what is said of a call. `Ok(None)`: nothing can be checked.
@@ -93,13 +94,13 @@ pub fn operation(call: &Call) -> Result<Option<Operation>, String> {
         let known = described.operation(&call.method, &format!("{place}/{}", rest.join("/")));
         found = found.or_else(|_| known.map(|(template, operation)| (template.to_owned(), operation.clone())));
     }
-    let (template, operation) = found.map_err(|why| format!("{} {}: {why}", call.method, call.path))?;
-    Ok(Some(Operation { described, template, operation }))
+    let (template, said) = found.map_err(|why| format!("{} {}: {why}", call.method, call.path))?;
+    Ok(Some(Operation { described, template, said }))
 }
 
 impl Operation {
     fn parameters(&self) -> impl Iterator<Item = &Value> {
-        let all = self.operation["parameters"].as_array().into_iter().flatten();
+        let all = self.said["parameters"].as_array().into_iter().flatten();
         all.map(|parameter| self.described.resolve(parameter))
     }
 
@@ -133,7 +134,7 @@ impl Operation {
             }
             self.described.validate(&self.key(call, &format!("?{name}")), &schema, &instance)?;
         }
-        let mut references = self.operation["parameters"].as_array().into_iter().flatten();
+        let mut references = self.said["parameters"].as_array().into_iter().flatten();
         let stays_preview =
             references.any(|known| known["$ref"].as_str().is_some_and(|reference| reference.contains("-preview")));
         if stays_preview && !call.api_version().unwrap_or_default().contains("-preview") {
@@ -177,7 +178,7 @@ impl Operation {
 
     fn answer(&self, call: &Call, reply: &Reply) -> Result<(), String> {
         // The descriptions say 200 where 202 and 204 come.
-        let answers = self.operation["responses"].as_object().unwrap();
+        let answers = self.said["responses"].as_object().unwrap();
         let answer = answers.iter().find(|(status, _)| status.starts_with('2')).map(|(_, answer)| answer);
         let schema = answer.and_then(|answer| answer.get("schema"));
         let Some(schema) = schema else {

@@ -229,8 +229,6 @@ fn update(state: &mut State, name: &str, call: &Call, id: &str) -> Reply {
 fn operation(state: &mut State, name: &str, id: &str) -> Reply {
     let known = id.parse::<Uuid>().ok().and_then(|id| Some((id, state.operations.get_mut(&id)?)));
     let Some((id, stages)) = known else { return errors::bad_argument(&format!("There is no operation {id}.")) };
-    let stage = if stages.len() > 1 { stages.pop_front().unwrap() } else { stages[0] };
-    ok(
-        json!({ "id": id, "status": stage, "url": format!("{}/{name}/_apis/operations/{id}", state.host), "_links": {} }),
-    )
+    let now = if stages.len() > 1 { stages.pop_front().unwrap() } else { stages[0] };
+    ok(json!({ "id": id, "status": now, "url": format!("{}/{name}/_apis/operations/{id}", state.host), "_links": {} }))
 }

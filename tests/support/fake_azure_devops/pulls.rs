@@ -145,7 +145,7 @@ impl Pull {
         let old = self.repo.resolve(&target).unwrap_or_else(|| NOTHING.to_owned());
         self.repo.set(&target, &merge);
         self.close("completed");
-        self.repo.azure.record_push(&self.repo, by, vec![RefUpdate { name: target, old, new: merge }]);
+        self.repo.azure.record_push(&self.repo, by, &[RefUpdate { name: target, old, new: merge }]);
         self.repo.announce(What::PullRequestUpdated { number: self.number, how: "completed" });
         self.repo.announce(What::PullRequestMerged { number: self.number, result: "Succeeded" });
     }
@@ -162,20 +162,18 @@ impl Pull {
     }
 }
 
-impl FakeAzureDevops {
-    /// Pull requests from branches that were pushed to are merged for trial again.
-    pub(super) fn pushed_to_pulls(&self, repo: &Repo, updates: &[RefUpdate]) {
-        let is_from = |pull: &&PullRequest| {
-            let pushed = |update: &RefUpdate| update.name == pull.source && update.new != NOTHING;
-            pull.status == "active" && updates.iter().any(pushed)
-        };
-        let from: Vec<u64> = repo.change(|known| known.pulls.iter().filter(is_from).map(|pull| pull.number).collect());
-        for number in from {
-            let pull = Pull { repo: repo.clone(), number };
-            let result = pull.try_merge();
-            repo.announce(What::PullRequestUpdated { number, how: "pushed" });
-            repo.announce(What::PullRequestMerged { number, result });
-        }
+/// Pull requests from branches that were pushed to are merged for trial again.
+pub fn pushed_to(repo: &Repo, updates: &[RefUpdate]) {
+    let is_from = |pull: &&PullRequest| {
+        let pushed = |update: &RefUpdate| update.name == pull.source && update.new != NOTHING;
+        pull.status == "active" && updates.iter().any(pushed)
+    };
+    let from: Vec<u64> = repo.change(|known| known.pulls.iter().filter(is_from).map(|pull| pull.number).collect());
+    for number in from {
+        let pull = Pull { repo: repo.clone(), number };
+        let result = pull.try_merge();
+        repo.announce(What::PullRequestUpdated { number, how: "pushed" });
+        repo.announce(What::PullRequestMerged { number, result });
     }
 }
 

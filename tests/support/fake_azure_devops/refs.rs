@@ -7,6 +7,7 @@ use super::FakeAzureDevops;
 use super::errors;
 use super::events::What;
 use super::policies;
+use super::pulls;
 use super::reply::{Call, Reply, list, ok, page, skip};
 use super::repo::Repo;
 use super::sign_in::Caller;
@@ -60,28 +61,28 @@ fn folder_size(folder: &std::path::Path) -> u64 {
 
 impl FakeAzureDevops {
     /// Somebody changed references; whoever wants to hear of it does.
-    pub(super) fn record_push(&self, repo: &Repo, by: Uuid, updates: Vec<RefUpdate>) {
+    pub(super) fn record_push(&self, repo: &Repo, by: Uuid, updates: &[RefUpdate]) {
         look_again(repo);
         let push_id = {
             let mut state = self.state();
             let (id, at) = (state.number(), state.now());
             let repository = state.org_mut(&repo.org).by_id(repo.id);
-            for update in &updates {
+            for update in updates {
                 if update.old == NOTHING {
                     repository.creators.insert(update.name.clone(), by);
                 }
             }
-            repository.pushes.push(PushState { id, by, at, updates: updates.clone() });
+            repository.pushes.push(PushState { id, by, at, updates: updates.to_owned() });
             id
         };
-        let push = What::Push { push_id, updates: updates.clone() };
+        let push = What::Push { push_id, updates: updates.to_owned() };
         self.announce(&repo.org, repo.project, Some(repo.id), by, push);
-        self.pushed_to_pulls(repo, &updates);
+        pulls::pushed_to(repo, updates);
     }
 }
 
 /// `refs`.
-pub async fn respond(azure: &FakeAzureDevops, caller: &Caller, repo: &Repo, call: &Call) -> Option<Reply> {
+pub fn respond(azure: &FakeAzureDevops, caller: &Caller, repo: &Repo, call: &Call) -> Option<Reply> {
     match call.method.as_str() {
         "GET" => Some(all(azure, caller, repo, call)),
         "POST" => Some(update(azure, caller, repo, call)),
@@ -137,7 +138,7 @@ fn update(azure: &FakeAzureDevops, caller: &Caller, repo: &Repo, call: &Call) ->
         }
     }
     if !done.is_empty() {
-        azure.record_push(repo, caller.person, done);
+        azure.record_push(repo, caller.person, &done);
     }
     list(results)
 }
@@ -184,9 +185,8 @@ fn lock(azure: &FakeAzureDevops, caller: &Caller, repo: &Repo, call: &Call) -> R
         return errors::bad_argument(&format!("TF401035: The object '{name}' does not exist."));
     };
     let locked = call.body["isLocked"] == true;
-    repo.change(|repository| match locked {
-        true => repository.locks.insert(name.clone(), caller.person),
-        false => repository.locks.remove(&name),
+    repo.change(|repository| {
+        if locked { repository.locks.insert(name.clone(), caller.person) } else { repository.locks.remove(&name) }
     });
     let state = azure.state();
     ok(json!({ "name": name, "objectId": id, "isLocked": locked, "url": format!("{}/refs", state.host) }))

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::FakeAzureDevops;
 use super::state::State;
-use crate::support::fake_github::Seen;
+use crate::support::fake_github::{Fault, Seen};
 
 /// A call of the API: `/ORG/[PROJECT/]_apis/REST`.
 pub struct Call {
@@ -94,6 +94,7 @@ pub enum Body {
     Nothing,
     Json(Value),
     Html(String),
+    Text(String),
 }
 
 pub fn ok(body: Value) -> Reply {
@@ -110,7 +111,19 @@ pub fn done() -> Reply {
 
 /// Lists come in a wrapper, whatever the specification says.
 pub fn list(values: Vec<Value>) -> Reply {
-    ok(json!({ "count": values.len(), "value": values }))
+    let mut wrapped = json!({ "count": values.len() });
+    wrapped["value"] = values.into();
+    ok(wrapped)
+}
+
+/// An answer that comes instead of the right one.
+pub fn played(fault: &Fault) -> Reply {
+    let body = match serde_json::from_str(&fault.body) {
+        Ok(json) => Body::Json(json),
+        Err(_) => Body::Html(fault.body.clone()),
+    };
+    let headers = fault.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+    Reply { status: fault.status, headers: headers.cloned().collect(), body }
 }
 
 impl Reply {
@@ -138,6 +151,7 @@ impl Reply {
             Body::Json(body) => {
                 response.content_type("application/json; charset=utf-8; api-version=7.1").body(body.to_string())
             }
+            Body::Text(text) => response.content_type("text/plain; charset=utf-8").body(text),
             Body::Html(text) => response.content_type("text/html; charset=utf-8").body(text),
         }
     }
@@ -148,7 +162,7 @@ const EMPTY: usize = 1_000_000_000;
 
 /// One page of `all`, the size of which the double's owner or the call decides. The only sign of an end is that no
 /// continuation token comes.
-pub fn page(state: &State, call: &Call, all: Vec<Value>, default: usize) -> Reply {
+pub fn page(state: &State, call: &Call, mut all: Vec<Value>, default: usize) -> Reply {
     let asked_for = call.number("continuationToken");
     let start = asked_for.unwrap_or(if state.empty_pages { EMPTY } else { 0 });
     if let Some(start) = start.checked_sub(EMPTY) {
@@ -157,8 +171,9 @@ pub fn page(state: &State, call: &Call, all: Vec<Value>, default: usize) -> Repl
     let asked = call.number("$top").unwrap_or(default);
     let size = state.page_size.map_or(asked, |most| asked.min(most)).max(1);
     let end = (start + size).min(all.len());
-    let reply = list(all.get(start..end).unwrap_or_default().to_vec());
-    if end == all.len() {
+    let is_last = end == all.len();
+    let reply = list(all.drain(start.min(end)..end).collect());
+    if is_last {
         return reply;
     }
     let next = if state.empty_pages { EMPTY + end } else { end };

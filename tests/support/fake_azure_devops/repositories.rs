@@ -96,7 +96,7 @@ pub async fn respond(
             };
             match below {
                 [] => one(azure, caller, &repo, call),
-                ["refs"] => refs::respond(azure, caller, &repo, call).await,
+                ["refs"] => refs::respond(azure, caller, &repo, call),
                 ["pushes", rest @ ..] => refs::pushes(&azure.state(), caller, &repo, call, rest),
                 ["pullrequests", rest @ ..] => pulls::respond(azure, caller, &repo, call, rest),
                 _ => None,
@@ -257,15 +257,11 @@ async fn create(azure: &FakeAzureDevops, caller: &Caller, project: Option<Uuid>,
     };
     let id = azure.state().add_repository(&caller.org, project, name);
     let repo = Repo { azure: azure.unjudged(), org: caller.org.clone(), project, id };
-    match parent {
-        Some(parent) => {
-            let parent = Repo { id: parent, ..repo.clone() };
-            repo.fork_from(&parent).await;
-        }
-        None => {
-            repo.make().await;
-            azure.announce(&caller.org, project, Some(id), caller.person, What::RepositoryCreated);
-        }
+    if let Some(parent) = parent {
+        repo.fork_from(&Repo { id: parent, ..repo.clone() }).await;
+    } else {
+        repo.make().await;
+        azure.announce(&caller.org, project, Some(id), caller.person, What::RepositoryCreated);
     }
     let state = azure.state();
     let org = state.org(&caller.org);

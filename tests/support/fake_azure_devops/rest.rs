@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::FakeAzureDevops;
 use super::errors;
-use super::reply::{Body, Call, Reply, list, ok};
+use super::reply::{self, Body, Call, Reply, list, ok};
 use super::sign_in::Caller;
 use super::state::{Kind, State};
 use super::{hooks, openapi, people, projects, repositories, security};
@@ -93,7 +93,7 @@ fn admitted(azure: &FakeAzureDevops, call: &Call, rest: &[&str]) -> Result<Calle
     let mut state = azure.state();
     let state = &mut *state;
     if let Some(fault) = state.api_faults.pop_front() {
-        return Err(played(&fault));
+        return Err(reply::played(&fault));
     }
     let what = format!("{} {}", call.method, call.path);
     if state.organization(&call.org).is_none() {
@@ -117,15 +117,6 @@ fn admitted(azure: &FakeAzureDevops, call: &Call, rest: &[&str]) -> Result<Calle
         return Err(errors::unauthorized(&caller.person.to_string()));
     }
     Ok(caller)
-}
-
-fn played(fault: &crate::support::fake_github::Fault) -> Reply {
-    let body = match serde_json::from_str(&fault.body) {
-        Ok(json) => Body::Json(json),
-        Err(_) => Body::Html(fault.body.clone()),
-    };
-    let headers = fault.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
-    Reply { status: fault.status, headers: headers.cloned().collect(), body }
 }
 
 /// The version must be there, not too new, and say that it knows of previews.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -57,6 +57,8 @@ pub struct State {
     pub operations: HashMap<Uuid, VecDeque<&'static str>>,
     /// Rules that were broken.
     pub violations: Vec<String>,
+    /// How far the host's clock is ahead of ours.
+    pub clock_ahead: TimeDelta,
     pub seen: Vec<Seen>,
     next: u64,
 }
@@ -80,6 +82,7 @@ impl State {
             hooks: Hooks::default(),
             operations: HashMap::new(),
             violations: Vec::new(),
+            clock_ahead: TimeDelta::zero(),
             seen: Vec::new(),
             next: 1,
         }
@@ -160,7 +163,7 @@ impl State {
 
     /// The host's time.
     pub fn now(&self) -> DateTime<Utc> {
-        Utc::now().trunc_subsecs(3)
+        (Utc::now() + self.clock_ahead).trunc_subsecs(3)
     }
 
     pub fn organization(&self, name: &str) -> Option<&Organization> {
