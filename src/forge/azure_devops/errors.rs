@@ -202,7 +202,8 @@ pub(super) fn limited(answer: &Answer) -> Option<Refusal> {
 
 /// A good answer that asks for a pause before the next call, or that came late itself.
 pub(super) fn rest(answer: &Answer) -> Option<Duration> {
-    let delay = || header(answer, "x-ratelimit-delay")?.parse().ok().and_then(|wait| Duration::try_from_secs_f64(wait).ok());
+    let delay =
+        || header(answer, "x-ratelimit-delay")?.parse().ok().and_then(|wait| Duration::try_from_secs_f64(wait).ok());
     let answered = !answer.status.is_server_error() && answer.status != StatusCode::TOO_MANY_REQUESTS;
     answered.then(|| retry_after(answer).or_else(delay)).flatten()
 }

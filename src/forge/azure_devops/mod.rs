@@ -4,6 +4,7 @@ mod api;
 mod create;
 mod entra;
 mod errors;
+mod history;
 mod hooks;
 mod hosts;
 pub mod limits;
