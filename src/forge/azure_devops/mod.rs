@@ -15,6 +15,7 @@ mod product;
 mod reach;
 mod refusals;
 mod repositories;
+mod rights;
 mod sign_in;
 mod target;
 mod verify;
@@ -94,16 +95,16 @@ impl Forge for AzureDevops {
         Ok(Remote { url, credential: Some(Arc::new(login)) })
     }
 
-    async fn target(&self, _access: &Access, _full_name: &str, _forge_id: Option<&str>) -> Result<Remote> {
-        Err(unbuilt())
+    async fn target(&self, access: &Access, full_name: &str, forge_id: Option<&str>) -> Result<Remote> {
+        self.find_target(access, full_name, forge_id).await
     }
 
-    async fn create(&self, _access: &Access, _full_name: &str) -> Result<RemoteRepository> {
-        Err(unbuilt())
+    async fn create(&self, access: &Access, full_name: &str) -> Result<RemoteRepository> {
+        self.make(access, full_name).await
     }
 
-    async fn set_default_branch(&self, _access: &Access, _full_name: &str, _branch: &RefName) -> Result<()> {
-        Err(unbuilt())
+    async fn set_default_branch(&self, access: &Access, full_name: &str, branch: &RefName) -> Result<()> {
+        self.point_default(access, full_name, branch).await
     }
 
     fn name_at(&self, _owner: &str, full_name: &str) -> String {
