@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use clap::Parser as _;
-use common::forge::{Forge, REPOSITORY};
+use common::forge::{Forge, Kind, REPOSITORY};
 use common::history::{Choice, History};
 use common::process::{self, Run};
 use common::refward::Refward;
@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let history = History::prepare(&options.history)?;
     let folder = scratch()?;
-    let forge = Forge::start(&folder.path().join("forge"), &history)?;
+    let forge = Forge::start(Kind::Github, &folder.path().join("forge"), &history)?;
     let title =
         "Full backup: `refward backup REPO --wait` (whole process, encrypted and sealed) against `git clone --mirror`";
     let mut report = Report::new(&format!("{title}\n{}", history.describe()));

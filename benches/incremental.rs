@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clap::Parser as _;
-use common::forge::{Forge, OWNER, REPOSITORY};
+use common::forge::{Forge, Kind, OWNER, REPOSITORY};
 use common::history::{self, Choice, History};
 use common::process::{self, Run};
 use common::refward::{Refward, WEBHOOK_SECRET};
@@ -47,67 +47,128 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let history = History::prepare(&options.history)?;
     let folder = scratch()?;
-    let forge = Forge::start(&folder.path().join("forge"), &history)?;
-    let refward = Refward::init(&folder.path().join("refward"))?;
-    refward.connect(&forge.url, OWNER, &[])?;
-    refward.backup(REPOSITORY)?;
-    let mirror = Mirror::new(folder.path(), &forge)?;
     let title = "Incremental backup after a push of one commit: `refward backup REPO --wait` (whole process)\n\
                  against `git remote update` in a warm mirror, and that plus `restic backup` of the mirror";
     let mut report = Report::new(&format!("{title}\n{}", history.describe()));
-
-    let (mut ours, mut updates, mut restics) = (Vec::new(), Vec::new(), Vec::new());
-    let before = usage(&mirror.restic)?;
+    let start = |kind| Scene::start(kind, folder.path(), &history);
+    let mut scenes = [start(Kind::Github)?, start(Kind::Azure)?];
     for round in 0..options.rounds {
-        history::push_one_commit(&forge.folder, round)?;
-        // Whoever comes second finds the server's files in memory: take turns.
-        if round % 2 == 0 {
-            ours.push(back_up(&refward)?);
-        }
-        updates.push(mirror.update()?);
-        restics.push(mirror.back_up()?);
-        if round % 2 == 1 {
-            ours.push(back_up(&refward)?);
+        for scene in &mut scenes {
+            scene.turn(round)?;
         }
     }
-    let after = usage(&mirror.restic)?;
-    for number in options.rounds..options.pushes {
-        history::push_one_commit(&forge.folder, number)?;
-        if number % 100 == 0 {
-            history::maintain(&forge.folder)?;
+    for scene in &mut scenes {
+        scene.stored = minus(usage(&scene.mirror.restic)?, scene.stored);
+        scene.age(&options)?;
+    }
+    let (served, beside) = served(&scenes[0], &options)?;
+
+    for scene in &scenes {
+        scene.tell(&mut report, &options);
+        if scene.forge.kind == Kind::Github {
+            let what = "running service, from the webhook to the sealed object / git remote update";
+            report.ratio(what, median(&served), walls(&beside), 0.35);
         }
-        ours.push(back_up(&refward)?);
     }
-
-    // The server has aged as well: what became of the peer says how much of a change is not ours.
-    history::maintain(&forge.folder)?;
-    mirror.update()?;
-    let mut late = Vec::new();
-    for number in 0..options.rounds {
-        history::push_one_commit(&forge.folder, options.pushes + number)?;
-        late.push(mirror.update()?);
-    }
-
-    let (served, beside) = served(&forge, &refward, &mirror, &options)?;
-
-    let rounds = usize::try_from(options.rounds)?;
-    let first = &ours[..rounds];
-    let walls = |runs: &[Run]| median(&runs.iter().map(|run| run.wall).collect::<Vec<_>>());
-    let (update, restic) = (walls(&updates), walls(&restics));
-    report.ratio("time / git remote update", wall(first), update, 0.35);
-    report.ratio("time / git remote update + restic backup", wall(first), update + restic, 0.1);
-    report.note("the same without the start of the process", seconds(own(first)), "");
-    let what = "running service, from the webhook to the sealed object / git remote update";
-    report.ratio(what, median(&served), walls(&beside), 0.35);
-    let peak = megabytes(ours.iter().map(|snapshot| snapshot.run.peak).max().unwrap_or(0));
-    let git_peak = megabytes(updates.iter().map(|run| run.peak).max().unwrap_or(0));
-    report.limit("peak memory of the largest process", peak, Some(git_peak), 64.0, "MB");
-    storage(&mut report, &ours, (after.0 - before.0, after.1 - before.1), options.rounds);
-    growth(&mut report, &ours);
-    let what = "for comparison: git remote update at the end / at the start";
-    report.note(what, "", format!("{} / {}", seconds(walls(&late)), seconds(update)));
+    let [github, azure] = &scenes;
+    let what = "for comparison: Azure DevOps, protocol v0 / GitHub, protocol v2";
+    report.ratio(what, wall(azure.first(&options)), wall(github.first(&options)), 1.0);
     report.print();
     Ok(())
+}
+
+/// A forge, an installation that backs its repository up, and a peer.
+struct Scene {
+    forge: Forge,
+    refward: Refward,
+    mirror: Mirror,
+    ours: Vec<Snapshot>,
+    updates: Vec<Run>,
+    restics: Vec<Run>,
+    /// Updates after all pushes.
+    late: Vec<Run>,
+    /// Files and bytes of restic: before the first turn, then what all turns brought.
+    stored: (u64, u64),
+}
+
+impl Scene {
+    fn start(kind: Kind, folder: &Path, history: &History) -> Result<Self> {
+        let folder = folder.join(if kind == Kind::Github { "github" } else { "azure" });
+        std::fs::create_dir_all(&folder)?;
+        let forge = Forge::start(kind, &folder.join("forge"), history)?;
+        let refward = Refward::init(&folder.join("refward"))?;
+        match kind {
+            Kind::Github => refward.connect(&forge.url, OWNER, &[])?,
+            Kind::Azure => refward.connect_azure(&forge.url)?,
+        }
+        refward.backup(REPOSITORY)?;
+        let mirror = Mirror::new(&folder, &forge)?;
+        let stored = usage(&mirror.restic)?;
+        let (ours, updates, restics, late) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { forge, refward, mirror, ours, updates, restics, late, stored })
+    }
+
+    /// A push, and all who deal with it.
+    fn turn(&mut self, round: u64) -> Result<()> {
+        history::push_one_commit(&self.forge.folder, round)?;
+        // Whoever comes second finds the server's files in memory: take turns.
+        if round.is_multiple_of(2) {
+            self.ours.push(back_up(&self.refward)?);
+        }
+        self.updates.push(self.mirror.update()?);
+        self.restics.push(self.mirror.back_up()?);
+        if !round.is_multiple_of(2) {
+            self.ours.push(back_up(&self.refward)?);
+        }
+        Ok(())
+    }
+
+    /// All other pushes. The server ages as well: what becomes of the peer says how much of a change is not ours.
+    fn age(&mut self, options: &Options) -> Result<()> {
+        for number in options.rounds..options.pushes {
+            history::push_one_commit(&self.forge.folder, number)?;
+            if number.is_multiple_of(100) {
+                history::maintain(&self.forge.folder)?;
+            }
+            self.ours.push(back_up(&self.refward)?);
+        }
+        history::maintain(&self.forge.folder)?;
+        self.mirror.update()?;
+        for number in 0..options.rounds {
+            history::push_one_commit(&self.forge.folder, options.pushes + number)?;
+            self.late.push(self.mirror.update()?);
+        }
+        Ok(())
+    }
+
+    /// The snapshots that were taken beside the peer.
+    fn first(&self, options: &Options) -> &[Snapshot] {
+        &self.ours[..usize::try_from(options.rounds).unwrap_or(usize::MAX).min(self.ours.len())]
+    }
+
+    fn tell(&self, report: &mut Report, options: &Options) {
+        report.heading(self.forge.kind.title());
+        let first = self.first(options);
+        let (update, restic) = (walls(&self.updates), walls(&self.restics));
+        report.ratio("time / git remote update", wall(first), update, 0.35);
+        report.ratio("time / git remote update + restic backup", wall(first), update + restic, 0.1);
+        report.note("the same without the start of the process", seconds(own(first)), "");
+        let peak = megabytes(self.ours.iter().map(|snapshot| snapshot.run.peak).max().unwrap_or(0));
+        let git_peak = megabytes(self.updates.iter().map(|run| run.peak).max().unwrap_or(0));
+        report.limit("peak memory of the largest process", peak, Some(git_peak), 64.0, "MB");
+        storage(report, &self.ours, self.stored, options.rounds);
+        growth(report, &self.ours);
+        let what = "for comparison: git remote update at the end / at the start";
+        report.note(what, "", format!("{} / {}", seconds(walls(&self.late)), seconds(update)));
+    }
+}
+
+fn minus(after: (u64, u64), before: (u64, u64)) -> (u64, u64) {
+    (after.0 - before.0, after.1 - before.1)
+}
+
+fn walls(runs: &[Run]) -> Duration {
+    median(&runs.iter().map(|run| run.wall).collect::<Vec<_>>())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people")]
@@ -152,7 +213,8 @@ fn back_up(refward: &Refward) -> Result<Snapshot> {
 }
 
 /// How long a running service takes from the webhook's first byte to the sealed object, in turns with the mirror's update.
-fn served(forge: &Forge, refward: &Refward, mirror: &Mirror, options: &Options) -> Result<(Vec<Duration>, Vec<Run>)> {
+fn served(scene: &Scene, options: &Options) -> Result<(Vec<Duration>, Vec<Run>)> {
+    let Scene { forge, refward, mirror, .. } = scene;
     let server = Server::refward(refward)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let http = reqwest::Client::builder().no_proxy().build()?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use clap::Parser as _;
-use common::forge::{Forge, OWNER, REPOSITORY};
+use common::forge::{Forge, Kind, OWNER, REPOSITORY};
 use common::history::{self, Choice, History};
 use common::process::{self, Run};
 use common::refward::Refward;
@@ -31,7 +31,7 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let history = History::prepare(&options.history)?;
     let folder = scratch()?;
-    let forge = Forge::start(&folder.path().join("forge"), &history)?;
+    let forge = Forge::start(Kind::Github, &folder.path().join("forge"), &history)?;
     let refward = Refward::init(&folder.path().join("refward"))?;
     refward.connect(&forge.url, OWNER, &[])?;
     let title = "Restore: `refward restore REPO --to-dir DIR --bare` against `git clone --mirror` from the same server\n\

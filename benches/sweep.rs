@@ -6,11 +6,11 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use clap::Parser as _;
-use common::process;
+use common::forge::Kind;
 use common::refward::Refward;
 use common::report::{Report, megabytes, seconds};
 use common::stub::{self, OWNER, Requests, Stub};
-use common::{Result, git, median, scratch};
+use common::{Result, azure, git, median, process, scratch};
 
 /// Repositories that the peer looks at; more would only take longer.
 const SAMPLE: u32 = 400;
@@ -30,7 +30,6 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let folder = scratch()?;
     let stub = Stub::start(folder.path(), options.repositories)?;
-    let refward = Refward::init(&folder.path().join("refward"))?;
     let mut report = Report::new(&format!(
         "{} unchanged repositories, looked at in both ways that the scheduler does: a survey of marks (`refward repos\n\
          sync`) and every reference by git (`refward backup --all --wait`). Catalog on SQLite; the forge answers from memory,\n\
@@ -39,8 +38,22 @@ fn main() -> Result<()> {
         options.repositories
     ));
 
+    for kind in [Kind::Github, Kind::Azure] {
+        report.heading(kind.title());
+        let refward = Refward::init(&folder.path().join(format!("refward-{}", kind as u8)))?;
+        sweep(&mut report, kind, &stub, &refward, &options)?;
+    }
+    report.print();
+    Ok(())
+}
+
+fn sweep(report: &mut Report, kind: Kind, stub: &Stub, refward: &Refward, options: &Options) -> Result<()> {
+    stub.requests();
     let started = Instant::now();
-    refward.connect(&stub.url, OWNER, &[])?;
+    match kind {
+        Kind::Github => refward.connect(&stub.url, OWNER, &[])?,
+        Kind::Azure => refward.connect_azure(&stub.organization)?,
+    }
     report.note("connect: list of repositories", seconds(started.elapsed()), "");
     report.note("  requests", describe(stub.requests()), "");
     let first = process::run(&mut refward.command(&["backup", "--all", "--wait"]))?;
@@ -57,7 +70,7 @@ fn main() -> Result<()> {
         ours.push(run.wall);
         peak = peak.max(run.peak);
         requests = describe(stub.requests());
-        theirs.push(list_remotes(&stub)?);
+        theirs.push(list_remotes(kind, stub)?);
     }
     let all = u32::try_from(options.repositories)?;
     report.note("survey: requests", survey_requests, "");
@@ -66,7 +79,6 @@ fn main() -> Result<()> {
     report.ratio("sweep: time for each repository", median(&ours) / all, median(&theirs) / SAMPLE, 1.0);
     report.note("sweep: time in total", seconds(median(&ours)), "");
     report.note("sweep: peak memory", format!("{:.0} MB", megabytes(peak)), "");
-    report.print();
     Ok(())
 }
 
@@ -76,12 +88,15 @@ fn describe(requests: Requests) -> String {
 }
 
 /// `git ls-remote` for the first repositories, four at a time.
-fn list_remotes(stub: &Stub) -> Result<Duration> {
+fn list_remotes(kind: Kind, stub: &Stub) -> Result<Duration> {
     let folder = std::env::temp_dir();
     let started = Instant::now();
     for start in (0..SAMPLE).step_by(4) {
         let run = |number: u32| {
-            let url = format!("{}{}.git", stub.url, stub::full_name(number as usize));
+            let url = match kind {
+                Kind::Github => format!("{}{}.git", stub.url, stub::full_name(number as usize)),
+                Kind::Azure => azure::git_address(&stub.organization, &stub::full_name_in_project(number as usize)),
+            };
             git(&folder).args(["ls-remote", "--quiet", &url]).stdout(Stdio::null()).spawn()
         };
         for child in (start..start + 4).map(run).collect::<Vec<_>>() {

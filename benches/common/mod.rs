@@ -5,6 +5,7 @@
     reason = "every benchmark is a program of its own and uses a part of this"
 )]
 
+pub mod azure;
 pub mod forge;
 pub mod history;
 pub mod load;

@@ -40,6 +40,15 @@ impl Refward {
         Ok(())
     }
 
+    /// `refward connect azure-devops` to an organization.
+    pub fn connect_azure(&self, url: &Url) -> Result<()> {
+        let token = self.dir.join("token");
+        std::fs::write(&token, TOKEN)?;
+        let mut command = self.command(&["connect", "azure-devops", "--name", "bench", "--url", url.as_str()]);
+        text_of(command.arg("--token-file").arg(token))?;
+        Ok(())
+    }
+
     /// A subcommand, to be run.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_refward"));

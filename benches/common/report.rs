@@ -66,6 +66,11 @@ impl Report {
         self.row([what.to_owned(), ours.into(), peer.into(), String::new(), String::new(), String::new()]);
     }
 
+    /// What the rows below are about.
+    pub fn heading(&mut self, what: &str) {
+        self.row([format!("— {what}"), String::new(), String::new(), String::new(), String::new(), String::new()]);
+    }
+
     /// Prints the table.
     pub fn print(self) {
         println!("{}", self.table);

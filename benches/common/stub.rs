@@ -1,5 +1,6 @@
-//! A forge of many small repositories that are all alike. It answers from memory, so that what is measured is the cost of
-//! the one who asks. What it answers to git has been said by git once, to the same question.
+//! A forge of many small repositories that are all alike, for those who take it for GitHub and for those who take it for
+//! Azure DevOps. It answers from memory, so that what is measured is the cost of the one who asks. What it answers to git has
+//! been said by git once, to the same question.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -15,6 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::runtime::Runtime;
 use url::Url;
 
+use super::azure::{self, ORGANIZATION, Organization};
 use super::{Result, git, text_of};
 
 /// The account that all repositories belong to.
@@ -23,18 +25,31 @@ pub const OWNER: &str = "bench";
 /// As many as GitHub puts on a page at most.
 const PAGE: usize = 100;
 
+/// Repositories of a project, where there are projects.
+const IN_A_PROJECT: usize = 100;
+
+/// What git speaks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Version {
+    Zero,
+    Two,
+}
+
 /// A running forge on loopback.
 pub struct Stub {
-    /// Where to connect.
+    /// Where to connect, for GitHub's adapter.
     pub url: Url,
+    /// Where to connect, for that of Azure DevOps.
+    pub organization: Url,
     shared: Arc<Shared>,
     _runtime: Runtime,
 }
 
 struct Shared {
     repositories: usize,
+    organization: Organization,
     git_folder: PathBuf,
-    said: Mutex<HashMap<Bytes, Bytes>>,
+    said: Mutex<HashMap<(Version, Bytes), Bytes>>,
     rest: AtomicU64,
     graphql: AtomicU64,
     info_refs: AtomicU64,
@@ -61,6 +76,7 @@ impl Stub {
         make_template(&git_folder)?;
         let shared = Arc::new(Shared {
             repositories,
+            organization: organization(repositories),
             git_folder,
             said: Mutex::default(),
             rest: AtomicU64::new(0),
@@ -79,6 +95,9 @@ impl Stub {
                     .route("/api/v3/orgs/{owner}/repos", web::get().to(list))
                     .route("/{owner}/{name}/info/refs", web::get().to(info_refs))
                     .route("/{owner}/{name}/git-upload-pack", web::post().to(upload_pack))
+                    .route("/{organization}/{project}/_git/{name}/info/refs", web::get().to(old_info_refs))
+                    .route("/{organization}/{project}/_git/{name}/git-upload-pack", web::post().to(old_upload_pack))
+                    .default_service(web::to(azure_api))
             };
             let server =
                 HttpServer::new(app).workers(2).tcp_nodelay(true).disable_signals().bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -86,7 +105,8 @@ impl Stub {
             tokio::spawn(server.run());
             Ok::<_, std::io::Error>(address)
         })?;
-        Ok(Self { url: format!("http://{address}/").parse()?, shared, _runtime: runtime })
+        let url: Url = format!("http://{address}/").parse()?;
+        Ok(Self { organization: url.join(ORGANIZATION)?, url, shared, _runtime: runtime })
     }
 
     /// Since the last time that this was asked.
@@ -105,6 +125,20 @@ impl Stub {
 /// The full name of a repository of the stub; its id is `number + 1`.
 pub fn full_name(number: usize) -> String {
     format!("{OWNER}/repository-{number}")
+}
+
+/// The same repository as Azure DevOps calls it.
+pub fn full_name_in_project(number: usize) -> String {
+    format!("project-{}/repository-{number}", number / IN_A_PROJECT)
+}
+
+fn organization(repositories: usize) -> Organization {
+    let name = |number: usize| format!("repository-{number}");
+    let project = |first: usize| {
+        let last = (first + IN_A_PROJECT).min(repositories);
+        (format!("project-{}", first / IN_A_PROJECT), (first..last).map(name).collect())
+    };
+    Organization((0..repositories).step_by(IN_A_PROJECT).map(project).collect())
 }
 
 fn make_template(folder: &Path) -> Result<()> {
@@ -179,34 +213,62 @@ fn describe_node(number: usize) -> Value {
 }
 
 async fn info_refs(shared: web::Data<Shared>) -> HttpResponse {
-    shared.info_refs.fetch_add(1, Ordering::Relaxed);
-    let mut answer = b"001e# service=git-upload-pack\n0000".to_vec();
-    answer.extend_from_slice(&shared.ask_git("--http-backend-info-refs", &Bytes::new()).await);
-    HttpResponse::Ok().content_type("application/x-git-upload-pack-advertisement").body(answer)
+    shared.advertise(Version::Two).await
 }
 
 async fn upload_pack(shared: web::Data<Shared>, question: Bytes) -> HttpResponse {
-    shared.upload_pack.fetch_add(1, Ordering::Relaxed);
-    let answer = shared.ask_git("--stateless-rpc", &question).await;
-    HttpResponse::Ok().content_type("application/x-git-upload-pack-result").body(answer)
+    shared.answer(Version::Two, question).await
+}
+
+async fn old_info_refs(shared: web::Data<Shared>) -> HttpResponse {
+    shared.advertise(Version::Zero).await
+}
+
+async fn old_upload_pack(shared: web::Data<Shared>, question: Bytes) -> HttpResponse {
+    shared.answer(Version::Zero, question).await
+}
+
+async fn azure_api(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
+    shared.rest.fetch_add(1, Ordering::Relaxed);
+    shared.organization.answer(request.path())
 }
 
 impl Shared {
+    async fn advertise(&self, version: Version) -> HttpResponse {
+        self.info_refs.fetch_add(1, Ordering::Relaxed);
+        let mut answer = b"001e# service=git-upload-pack\n0000".to_vec();
+        answer.extend_from_slice(&self.ask_git(version, "--http-backend-info-refs", &Bytes::new()).await);
+        if version == Version::Zero {
+            answer = azure::with_capabilities(&answer);
+        }
+        HttpResponse::Ok().content_type("application/x-git-upload-pack-advertisement").body(answer)
+    }
+
+    async fn answer(&self, version: Version, question: Bytes) -> HttpResponse {
+        self.upload_pack.fetch_add(1, Ordering::Relaxed);
+        let answer = self.ask_git(version, "--stateless-rpc", &question).await;
+        HttpResponse::Ok().content_type("application/x-git-upload-pack-result").body(answer)
+    }
+
     /// What git says, or has said to the same.
-    async fn ask_git(&self, way: &str, question: &Bytes) -> Bytes {
+    async fn ask_git(&self, version: Version, way: &str, question: &Bytes) -> Bytes {
         let lock = || self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = lock().get(question) {
+        let key = (version, question.clone());
+        if let Some(answer) = lock().get(&key) {
             return answer.clone();
         }
         let mut command = tokio::process::Command::from(git(&self.git_folder));
-        command.args(["upload-pack", way, "."]).env("GIT_PROTOCOL", "version=2");
+        command.args(["upload-pack", way, "."]);
+        if version == Version::Two {
+            command.env("GIT_PROTOCOL", "version=2");
+        }
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("git has just made the repository");
         let mut input = child.stdin.take().expect("was asked for");
         input.write_all(question).await.expect("git reads a question of a few hundred bytes");
         drop(input);
         let answer = Bytes::from(child.wait_with_output().await.expect("git answers").stdout);
-        lock().insert(question.clone(), answer.clone());
+        lock().insert(key, answer.clone());
         answer
     }
 }
