@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Visitor, names, told};
 use crate::client;
-use crate::support::fake_azure_devops::{FakeAzureDevops, SignIn};
+use crate::support::fake_azure_devops::{FakeAzureDevops, SignIn, fault};
 
 #[tokio::test]
 async fn projects_repositories_and_references_are_listed() {
@@ -102,6 +102,14 @@ async fn a_server_knows_its_versions_and_no_more() {
     assert_eq!(visitor.get("_apis/graph/users?api-version=7.0-preview.1").await.status(), 404);
     let told: Value = visitor.request(Method::OPTIONS, "_apis").send().await.unwrap().json().await.unwrap();
     assert_eq!(told["value"][0]["maxVersion"], "7.0");
+    let below = format!("{}tfs/acme/_apis/projects?api-version=7.0", azure.host());
+    let below = client().get(below).basic_auth("", Some(visitor.pat.expose_secret())).send().await.unwrap();
+    assert_eq!(below.status(), 200);
+    azure.fail(
+        1,
+        &fault(403, "AccessCheckException", "TF50309: The following account does not have sufficient permissions"),
+    );
+    assert!(visitor.refusal("_apis/projects?api-version=7.0").await.starts_with("403 AccessCheckException: TF50309"));
     azure.forgive_violations();
 }
 
@@ -168,7 +176,7 @@ async fn disabled_repositories_are_listed_and_deleted_ones_lie_in_a_bin() {
 
     project.delete();
     assert!(visitor.list("_apis/projects").await.is_empty() && visitor.list("_apis/git/repositories").await.is_empty());
-    assert_eq!(names(&visitor.list("_apis/projects?stateFilter=deleted").await), ["one"]);
+    assert_eq!(names(&visitor.list("_apis/projects?stateFilter=Deleted").await), ["one"]);
     assert!(visitor.refusal("one/_apis/git/repositories").await.contains("TF200016"));
 }
 

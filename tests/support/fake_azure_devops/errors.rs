@@ -3,6 +3,13 @@
 use serde_json::{Value, json};
 
 use super::reply::{Reply, answer};
+use crate::support::fake_github::Fault;
+
+/// A refusal that comes instead of the right answer: [`super::FakeAzureDevops::fail`].
+pub fn fault(status: u16, type_key: &str, message: &str) -> Fault {
+    let body = body(FRAMEWORK, type_key, message).to_string();
+    Fault { status, headers: Vec::new(), body }
+}
 
 /// A refusal; `space` is where its type lives.
 fn refusal(status: u16, space: &str, type_key: &str, message: &str) -> Reply {

@@ -21,7 +21,7 @@ use super::errors;
 use super::packets::{self, Push};
 use super::policies;
 use super::refs::{self, is_forced};
-use super::reply::{self, Reply, decoded};
+use super::reply::{self, Reply, segments};
 use super::repo::{Repo, folder_of};
 use super::repositories::sees;
 use super::sign_in::Caller;
@@ -56,7 +56,7 @@ struct Visit {
 
 impl Visit {
     fn read(path: &str) -> Option<Self> {
-        let parts: Vec<String> = path.split('/').skip(1).map(decoded).collect();
+        let parts = segments(path);
         let place = parts.iter().position(|part| part == "_git")?;
         let (org, project) = match &parts[..place] {
             [org] => (org.clone(), None),
@@ -221,7 +221,7 @@ fn rewrite(request: &mut ServiceRequest, visit: &Visit, caller: &Caller, repo: &
 /// What is wanted, and is no tip, nor ever was one: it says `allow-tip-sha1-in-want`, and nothing about what is reachable.
 fn stranger(repo: &Repo, wants: &[&[u8]]) -> Option<String> {
     let wanted =
-        wants.iter().filter_map(|line| Some(std::str::from_utf8(line).ok()?.strip_prefix("want ")?.get(..40)?));
+        wants.iter().filter_map(|line| std::str::from_utf8(line).ok()?.strip_prefix("want ")?.get(..40));
     let now = refs::read(repo).into_iter().flat_map(|(_, id, peeled)| [Some(id), peeled]).flatten();
     let before = repo.change(|repository| repository.pushes.clone());
     let before = before.into_iter().flat_map(|push| push.updates).flat_map(|update| [update.old, update.new]);

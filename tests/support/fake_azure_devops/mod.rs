@@ -43,6 +43,7 @@ use tempfile::TempDir;
 use url::Url;
 use uuid::Uuid;
 
+pub use errors::fault;
 pub use people::{License, Person};
 pub use projects::Project;
 pub use pulls::Pull;

@@ -8,6 +8,7 @@ use jsonschema::Draft;
 use serde_json::{Map, Value, json};
 
 use super::reply::{Call, Reply};
+use super::state::same;
 use crate::support::openapi::Described;
 
 /// Calls that work, and that no description has.
@@ -126,7 +127,12 @@ impl Operation {
                 Some("integer") => value.parse::<i64>().map_or_else(|_| json!(value), Value::from),
                 Some("boolean") => value.to_lowercase().parse::<bool>().map_or_else(|_| json!(value), Value::from),
                 Some("array") => continue,
-                _ => json!(value),
+                // Words may be written in any case.
+                _ => {
+                    let mut words = known["enum"].as_array().into_iter().flatten();
+                    let meant = words.find(|word| word.as_str().is_some_and(|word| same(word, value)));
+                    meant.cloned().unwrap_or_else(|| json!(value))
+                }
             };
             let mut schema = json!({ "type": known["type"] });
             if let Some(values) = known.get("enum") {
@@ -192,7 +198,8 @@ impl Operation {
                 if body["count"] != values.len() {
                     return Err("the `count` is not that of the `value`".to_owned());
                 }
-                values.iter().take(3).cloned().collect()
+                // Those of identities have null where nobody was found.
+                values.iter().filter(|value| !value.is_null()).take(3).cloned().collect()
             }
             _ => body.clone(),
         };

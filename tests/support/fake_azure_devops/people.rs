@@ -266,12 +266,16 @@ pub fn identities(azure: &FakeAzureDevops, caller: &Caller, call: &Call) -> Repl
     let org = state.org(&caller.org);
     let listed = |name: &str| call.query(name).map(|value| value.split(',').map(str::to_owned).collect::<Vec<_>>());
     let all = || org.people.iter();
-    let found: Vec<&PersonState> = if let Some(wanted) = listed("descriptors") {
-        all().filter(|person| wanted.iter().any(|wanted| same(wanted, &person.descriptor(org, &state.kind)))).collect()
+    // Whoever of those that are named is not there stands in the list as null.
+    let each = |wanted: Vec<String>, fits: &dyn Fn(&PersonState, &str) -> bool| -> Vec<Option<&PersonState>> {
+        wanted.iter().map(|wanted| all().find(|person| fits(person, wanted))).collect()
+    };
+    let found: Vec<Option<&PersonState>> = if let Some(wanted) = listed("descriptors") {
+        each(wanted, &|person, wanted| same(wanted, &person.descriptor(org, &state.kind)))
     } else if let Some(wanted) = listed("subjectDescriptors") {
-        all().filter(|person| wanted.contains(&person.subject_descriptor(&state.kind))).collect()
+        each(wanted, &|person, wanted| person.subject_descriptor(&state.kind) == wanted)
     } else if let Some(wanted) = listed("identityIds") {
-        all().filter(|person| wanted.iter().any(|wanted| is(person.id, wanted))).collect()
+        each(wanted, &|person, wanted| is(person.id, wanted))
     } else {
         let (filter, value) = (call.query("searchFilter").unwrap_or("General"), call.query("filterValue"));
         let Some(value) = value else {
@@ -280,9 +284,10 @@ pub fn identities(azure: &FakeAzureDevops, caller: &Caller, call: &Call) -> Repl
         let by_name = !same(filter, "AccountName") && !same(filter, "MailAddress");
         let fits =
             |person: &&PersonState| same(value, &person.account(&org.name)) || (by_name && same(value, &person.name));
-        all().filter(fits).collect()
+        all().filter(fits).map(Some).collect()
     };
-    list(found.into_iter().map(|person| state.identity_json(org, person)).collect())
+    let told = |person: Option<&PersonState>| person.map_or(Value::Null, |person| state.identity_json(org, person));
+    list(found.into_iter().map(told).collect())
 }
 
 /// `_apis/graph/…`, which Services have alone.

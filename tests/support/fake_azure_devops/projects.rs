@@ -10,6 +10,7 @@ use super::reply::{Call, Reply, answer, ok, page};
 use super::sign_in::Caller;
 use super::state::{Organization, ProjectState, Repository, State, put, same};
 use super::{FakeAzureDevops, Org, Repo};
+use crate::support::shell::git;
 
 /// A project. Its name may change; it stays the same.
 #[derive(Clone)]
@@ -60,6 +61,7 @@ impl Project {
     pub async fn wiki(&self) -> Repo {
         let repo = self.repo(&format!("{}.wiki", self.name())).await;
         repo.change(|repository| repository.hidden = true);
+        git(&repo.path(), &["symbolic-ref", "HEAD", "refs/heads/wikiMaster"]).await;
         repo
     }
 

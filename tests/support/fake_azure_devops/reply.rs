@@ -28,7 +28,7 @@ impl Call {
     /// `None`: it is no call of the API.
     pub fn new(request: &HttpRequest, body: &[u8]) -> Option<Self> {
         let raw = request.uri().path();
-        let segments: Vec<String> = raw.split('/').skip(1).map(decoded).collect();
+        let segments = segments(raw);
         let place = segments.iter().position(|segment| segment.eq_ignore_ascii_case("_apis"))?;
         let (org, project) = match &segments[..place] {
             [org] => (org.clone(), None),
@@ -72,8 +72,17 @@ impl Call {
     }
 }
 
+/// The parts of a path. Servers have their collections below `tfs`, too.
+pub fn segments(path: &str) -> Vec<String> {
+    let mut parts: Vec<String> = path.split('/').skip(1).map(decoded).collect();
+    if parts[0].eq_ignore_ascii_case("tfs") {
+        parts.remove(0);
+    }
+    parts
+}
+
 /// A part of a path, without the percent signs.
-pub fn decoded(part: &str) -> String {
+fn decoded(part: &str) -> String {
     // A form's `+` would be a space, and its `&` and `=` an end; a path's are not.
     let part = part.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
     let mut fields = url::form_urlencoded::parse(part.as_bytes());

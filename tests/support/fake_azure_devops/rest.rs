@@ -232,7 +232,8 @@ fn resource_areas(state: &State, caller: &Caller) -> Reply {
 fn wikis(state: &State, caller: &Caller, project: Option<Uuid>) -> Reply {
     let org = state.org(&caller.org);
     let found = org.repositories.iter().filter(|known| {
-        known.hidden && known.deleted.is_none() && project.is_none_or(|project| known.project == project)
+        let here = project.is_none_or(|project| known.project == project) && org.is_open(known.project);
+        known.hidden && here && known.deleted.is_none() && repositories::sees(org, caller, known)
     });
     let all = found.map(|known| {
         json!({
