@@ -6,6 +6,8 @@ mod support;
 
 #[path = "forge/addresses.rs"]
 mod addresses;
+#[path = "forge/azure.rs"]
+mod azure;
 #[path = "forge/azure_double.rs"]
 mod azure_double;
 #[path = "forge/contract.rs"]

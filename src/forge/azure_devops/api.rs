@@ -5,7 +5,7 @@
 //! ([`Api::area`]), and those only where a credential of Services belongs. No request goes out before the quotas admit it, and
 //! every answer tells them what is left.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -66,6 +66,32 @@ struct Asked<'a> {
     path: &'a [&'a str],
     query: &'a [(&'a str, &'a str)],
     body: Option<&'a Value>,
+}
+
+/// What runs there, and who we are to it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ConnectionData {
+    pub authenticated_user: Option<User>,
+    deployment_type: Option<String>,
+}
+
+/// An identity.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct User {
+    pub id: String,
+    pub provider_display_name: Option<String>,
+    #[serde(default)]
+    properties: HashMap<String, Value>,
+}
+
+impl User {
+    /// The name that it signs in with, or what people call it.
+    pub fn name(self) -> Option<String> {
+        let account = self.properties.get("Account").and_then(|account| account["$value"].as_str());
+        account.map(str::to_owned).or(self.provider_display_name)
+    }
 }
 
 /// How every list stands in its answer.
@@ -222,22 +248,21 @@ impl Api {
         Ok(product)
     }
 
-    /// Nothing is known of the server yet, so its routes are asked for without a version, and who we are with the oldest.
-    async fn find_out(&self) -> Result<Product> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct ConnectionData {
-            deployment_type: Option<String>,
-        }
+    /// What runs there, and who we are to it. Nothing is known of the server yet, so this is asked for in the oldest version.
+    pub async fn connection_data(&self) -> Result<ConnectionData> {
         let oldest = Version::OLDEST.preview();
         let query = [("api-version", oldest.as_str())];
-        let (path, body) = (["_apis", "connectionData"].as_slice(), None);
-        let asked = Asked { method: &Method::GET, path, query: &query, body };
+        let path = ["_apis", "connectionData"];
+        let asked = Asked { method: &Method::GET, path: &path, query: &query, body: None };
         let answer = self.good(self.ask(asked, None).await?)?;
-        if self.read::<ConnectionData>(&answer)?.deployment_type.as_deref() == Some("hosted") {
+        self.read(&answer)
+    }
+
+    async fn find_out(&self) -> Result<Product> {
+        if self.connection_data().await?.deployment_type.as_deref() == Some("hosted") {
             return Ok(Product::new(true, Version::OURS));
         }
-        let asked = Asked { method: &Method::OPTIONS, path: &["_apis"], query: &[], body };
+        let asked = Asked { method: &Method::OPTIONS, path: &["_apis"], query: &[], body: None };
         let answer = self.good(self.ask(asked, None).await?)?;
         let routes = self.read::<Listed<Route>>(&answer)?.value;
         match product::newest(&routes) {
@@ -254,11 +279,12 @@ impl Api {
         }
     }
 
-    fn signs(&self) -> Signs {
+    /// What the calls are signed with.
+    pub fn signs(&self) -> Signs<'_> {
         match &self.kind {
             None => Signs::Nobody,
-            Some(CredentialKind::Client { .. }) => Signs::Client,
-            Some(CredentialKind::Delegated { .. }) => Signs::Person,
+            Some(CredentialKind::Client { client, .. }) => Signs::Client(&client.tenant),
+            Some(CredentialKind::Delegated { client, .. }) => Signs::Person(&client.tenant),
             Some(_) => Signs::Token,
         }
     }

@@ -20,35 +20,38 @@ const MAX_QUOTE: usize = 300;
 
 /// What a request is signed with, as far as it matters to who has to mend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Signs {
+pub(super) enum Signs<'a> {
     /// Nothing.
     Nobody,
     /// A personal access token.
     Token,
-    /// A client that acts for itself: a service principal.
-    Client,
-    /// A client that acts for whoever has signed in.
-    Person,
+    /// A client that acts for itself, a service principal, of this tenant.
+    Client(&'a str),
+    /// A client that acts for whoever has signed in at this tenant.
+    Person(&'a str),
 }
 
 /// What Azure DevOps says of an error.
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Said {
     #[serde(default)]
     message: String,
-    #[serde(default)]
-    type_key: String,
 }
 
 /// What is wrong with an answer, if anything is.
-pub(super) fn refusal(host: &Host, signs: Signs, answer: &Answer) -> Option<Error> {
+pub(super) fn refusal(host: &Host, signs: Signs<'_>, answer: &Answer) -> Option<Error> {
     let (status, name) = (answer.status, host.name());
     if is_sign_in(answer) {
         return Some(signed_out(host, signs, answer));
     }
     if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
         return Some(proxy_wants_password());
+    }
+    if is_web_page(answer) && status == StatusCode::NOT_FOUND {
+        return Some(
+            Error::not_found(format!("{name} has no organization or collection `{}`", host.owner()))
+                .hint(format!("check the spelling; people find it at {}", host.web)),
+        );
     }
     if is_web_page(answer) && !status.is_server_error() {
         return Some(Error::misconfigured(format!("{name} answers {status} with a web page instead of data")).hint(
@@ -60,9 +63,9 @@ pub(super) fn refusal(host: &Host, signs: Signs, answer: &Answer) -> Option<Erro
         200..=299 => return None,
         300..=399 => sent_away(host, &elsewhere(answer)),
         400 => Error::bad_request(format!("{name} refuses: {said}")),
-        403 => forbidden(host, signs, &said),
-        404 | 410 => not_found(host, answer, &said),
-        409 => Error::new(Kind::Busy { retry_after: None }, format!("{name} refuses for now: {said}")),
+        403 => forbidden(&name, &said),
+        404 | 410 => not_found(&name, &said),
+        409 => Error::busy(format!("{name} refuses for now: {said}")),
         429 => slow_down(&name, answer),
         500.. => in_trouble(host, answer, &said),
         _ => Error::remote(format!("{name} answers {status}: {said}")),
@@ -126,36 +129,56 @@ fn mentions_sign_in(page: &[u8]) -> bool {
     ["_signin", "sign in", "login.microsoftonline.com"].iter().any(|word| page.contains(word))
 }
 
-fn signed_out(host: &Host, signs: Signs, answer: &Answer) -> Error {
-    let name = host.name();
-    let said = said(answer);
-    let words = if said.starts_with("TF") { format!(": {said}") } else { String::new() };
-    let tenant = tenant(answer);
+fn signed_out(host: &Host, signs: Signs<'_>, answer: &Answer) -> Error {
+    let (name, said) = (host.name(), said(answer));
+    if answer.status == StatusCode::UNAUTHORIZED && names_somebody(&said) {
+        let hint = match signs {
+            Signs::Token => format!("open the token at {}, tick the scope, save", reach::tokens(host)),
+            _ => "grant it to the application in Entra, API permissions, Azure DevOps".to_owned(),
+        };
+        return Error::misconfigured(format!("the credential lacks a scope that {name} wants for this: {said}"))
+            .hint(hint);
+    }
+    let belongs =
+        tenant(answer).map_or_else(String::new, |tenant| format!("; the organization belongs to the tenant {tenant}"));
+    let elsewhere = |of: &str| tenant(answer).is_some_and(|tenant| is_guid(of) && !of.eq_ignore_ascii_case(&tenant));
     match signs {
         Signs::Nobody => Error::misconfigured(format!("{name} answers nobody without a credential")),
-        Signs::Token => Error::misconfigured(format!("{name} refuses the token{words}")).hint(format!(
+        Signs::Token => Error::misconfigured(format!("{name} refuses the token")).hint(format!(
             "it is mistyped, expired or revoked, or was made for another organization; make a new one at {}",
             reach::tokens(host)
         )),
-        Signs::Client | Signs::Person => {
-            let belongs = tenant.map_or_else(
-                || "the organization's directory does not know it".to_owned(),
-                |tenant| format!("the organization belongs to the tenant {tenant}"),
-            );
-            let (who, hint) = match signs {
-                Signs::Client => (
-                    "service principal",
-                    format!("add it to the organization, with the access level Basic: {}", reach::users(host)),
-                ),
-                _ => (
-                    "sign-in",
-                    "sign in again, with an account of that organization: `refward connect azure-devops --help`"
-                        .to_owned(),
-                ),
-            };
-            Error::misconfigured(format!("{name} does not take the {who}{words}; {belongs}")).hint(hint)
+        Signs::Client(of) if elsewhere(of) => {
+            Error::misconfigured(format!("the service principal is one of the tenant {of}{belongs}"))
+                .hint("register the application in that tenant, and connect with its client id and tenant")
+        }
+        Signs::Client(_) => {
+            let text = format!("the service principal is not a member of the organization `{}`{belongs}", host.owner());
+            Error::misconfigured(text).hint(format!(
+                "add it by the name of its application, with the access level Basic, at {}; it can take a few minutes",
+                reach::users(host)
+            ))
+        }
+        Signs::Person(of) if elsewhere(of) => {
+            Error::misconfigured(format!("whoever signed in did so at the tenant {of}{belongs}"))
+                .hint("sign in there: `refward connect azure-devops --help`")
+        }
+        Signs::Person(_) => {
+            let text = format!("whoever signed in is not a member of the organization `{}`{belongs}", host.owner());
+            Error::misconfigured(text).hint(format!("sign in as somebody else, or add them at {}", reach::users(host)))
         }
     }
+}
+
+/// Somebody who is known is refused: `TF400813: The user 'mona' is not authorized`. Whoever is not known is nobody, or all
+/// zeros, or all `a`.
+fn names_somebody(said: &str) -> bool {
+    let named = said.strip_prefix("TF400813").and_then(|said| said.split('\'').nth(1)).unwrap_or_default();
+    named.chars().any(|c| c.is_ascii_alphanumeric() && !matches!(c, '0' | 'a'))
+}
+
+fn is_guid(text: &str) -> bool {
+    uuid::Uuid::parse_str(text).is_ok()
 }
 
 /// Which Entra tenant an organization trusts; all zeros: none.
@@ -165,21 +188,37 @@ pub(super) fn tenant(answer: &Answer) -> Option<String> {
     is_one.then(|| told.to_owned())
 }
 
-fn forbidden(host: &Host, signs: Signs, said: &str) -> Error {
-    _ = signs;
-    Error::misconfigured(format!("{} refuses: {said}", host.name()))
+/// Somebody known may not do something.
+fn forbidden(name: &str, said: &str) -> Error {
+    let lower = said.to_ascii_lowercase();
+    let error = Error::misconfigured(format!("{name} refuses: {said}"));
+    if said.contains("TF401027") {
+        return error.hint("grant that permission: Project settings, Repositories, Security");
+    }
+    if lower.contains("conditional access") || lower.contains("ip address") {
+        return error
+            .hint("an administrator of the tenant has to let this machine's address in: Entra, Conditional Access");
+    }
+    if lower.contains("following permission") {
+        return error.hint("somebody who administers the project or the organization can grant it");
+    }
+    error
 }
 
-fn not_found(host: &Host, answer: &Answer, said: &str) -> Error {
-    _ = answer;
-    Error::not_found(format!("{} has no such thing, or the credential may not see it: {said}", host.name()))
+fn not_found(name: &str, said: &str) -> Error {
+    let error = Error::not_found(format!("{name} has no such thing, or the credential may not see it: {said}"));
+    if said.contains("TF401019") {
+        return error.hint("disabled repositories answer like that too, and all of them do to somebody with the access level Stakeholder");
+    }
+    error
 }
 
 fn in_trouble(host: &Host, answer: &Answer, said: &str) -> Error {
     let name = host.name();
     if said.contains("TF24668") {
-        return Error::misconfigured(format!("{} is stopped: {said}", host.owner()))
-            .hint("whoever administers it has to start it again; nothing is asked of it meanwhile");
+        return Error::misconfigured(format!("`{}` on {name} is stopped", host.owner()))
+            .hint("whoever administers the server or the organization has to start it again")
+            .detail(said);
     }
     Error::new(
         Kind::Remote { retry_after: retry_after(answer) },
@@ -222,16 +261,16 @@ fn elsewhere(answer: &Answer) -> String {
     target.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "another address".to_owned())
 }
 
-/// Azure DevOps' own words, without control characters.
+/// Azure DevOps' own words, without control characters. What is not JSON has them in a header.
 pub(super) fn said(answer: &Answer) -> String {
-    let body = serde_json::from_slice::<Said>(&answer.body).unwrap_or_default();
-    let message: String = body.message.chars().filter(|c| !c.is_control()).take(MAX_QUOTE).collect();
+    let body = serde_json::from_slice::<Said>(&answer.body).unwrap_or_default().message;
+    let in_header = || {
+        let text = header(answer, "x-tfs-serviceerror").unwrap_or_default();
+        percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+    };
+    let message = if body.is_empty() { in_header() } else { body };
+    let message: String = message.chars().filter(|c| !c.is_control()).take(MAX_QUOTE).collect();
     if message.is_empty() { answer.status.to_string() } else { message }
-}
-
-/// The name of an error, which is the same in every language.
-pub(super) fn type_key(answer: &Answer) -> String {
-    serde_json::from_slice::<Said>(&answer.body).unwrap_or_default().type_key
 }
 
 pub(super) fn retry_after(answer: &Answer) -> Option<Duration> {
@@ -248,4 +287,41 @@ pub(super) fn until_reset(answer: &Answer) -> Option<Duration> {
 
 pub(super) fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     answer.headers.get(name)?.to_str().ok().map(str::trim).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::{HeaderMap, HeaderValue};
+
+    use super::*;
+
+    const OURS: &str = "11111111-1111-1111-1111-111111111111";
+    const THEIRS: &str = "22222222-2222-2222-2222-222222222222";
+
+    /// What is said to whoever is not known, by an organization of this tenant.
+    fn unknown(signs: Signs<'_>, tenant: &'static str) -> String {
+        let host = Host::at(&"https://dev.azure.com/acme".parse().unwrap_or_else(|_| unreachable!()));
+        let host = host.unwrap_or_else(|_| unreachable!());
+        let mut headers = HeaderMap::new();
+        headers.insert("x-vss-resourcetenant", HeaderValue::from_static(tenant));
+        let body =
+            Bytes::from_static(br#"{"message":"TF400813: The user '' is not authorized to access this resource."}"#);
+        let answer = Answer { status: StatusCode::UNAUTHORIZED, headers, body };
+        let error = refusal(&host, signs, &answer).unwrap_or_else(|| unreachable!());
+        format!("{error}\n→ {}", error.next_step().unwrap_or("-"))
+    }
+
+    #[test]
+    fn who_is_not_known_is_told_whether_it_is_the_tenant_or_the_membership() {
+        let told = [
+            unknown(Signs::Client(OURS), OURS),
+            unknown(Signs::Client(OURS), THEIRS),
+            unknown(Signs::Client("acme.example"), THEIRS),
+            unknown(Signs::Person(OURS), OURS),
+            unknown(Signs::Person(OURS), THEIRS),
+            unknown(Signs::Client(OURS), "00000000-0000-0000-0000-000000000000"),
+        ];
+        insta::assert_snapshot!(told.join("\n"), @"");
+    }
 }

@@ -6,13 +6,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 
 use super::entra::{Bearer, Entra};
+use super::hosts::Host;
+use super::limits;
 use crate::domain::{Error, Kind, Result};
-use crate::forge::Credential;
+use crate::forge::quota::{Domain, Quotas, Resource};
+use crate::forge::{Access, Credential};
 use crate::git;
 
 /// For one repository, for as long as a job lasts.
 pub(super) struct PoolLogin {
-    credentials: Vec<Credential>,
+    access: Access,
+    host: String,
+    quotas: Quotas,
     entra: Arc<Entra>,
     current: AtomicUsize,
     /// A token that had been good was refused, and another was made in its place.
@@ -20,24 +25,32 @@ pub(super) struct PoolLogin {
 }
 
 impl PoolLogin {
-    pub fn new(credentials: &[Credential], entra: Arc<Entra>) -> Self {
+    pub fn new(access: &Access, quotas: Quotas, entra: Arc<Entra>) -> Result<Self> {
         let (current, renewed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { credentials: credentials.to_vec(), entra, current, renewed }
+        Ok(Self { access: access.clone(), host: Host::at(&access.url)?.name(), quotas, entra, current, renewed })
     }
 
     fn current(&self) -> Result<&Credential> {
-        let credential = self.credentials.get(self.current.load(Ordering::Relaxed));
+        let credential = self.access.credentials.get(self.current.load(Ordering::Relaxed));
         credential.ok_or_else(|| Error::misconfigured("there is no credential to fetch with"))
+    }
+
+    /// git counts like calls do: whoever was asked to rest does not go on with git.
+    /// <https://learn.microsoft.com/azure/devops/integrate/concepts/rate-limits>
+    async fn bearer(&self, credential: &Credential) -> Result<Bearer> {
+        let domain = Domain { host: self.host.clone(), who: credential.who.clone() };
+        self.quotas.choose(&[domain], Resource::Rest, self.access.urgency, &limits::SERVICES)?;
+        self.entra.bearer(&credential.kind).await
     }
 
     /// On to the next credential, if there is one.
     fn advance(&self) -> bool {
         let next = self.current.fetch_add(1, Ordering::Relaxed) + 1;
-        if next < self.credentials.len() {
+        if next < self.access.credentials.len() {
             self.renewed.store(false, Ordering::Relaxed);
             return true;
         }
-        self.current.store(self.credentials.len().saturating_sub(1), Ordering::Relaxed);
+        self.current.store(self.access.credentials.len().saturating_sub(1), Ordering::Relaxed);
         false
     }
 }
@@ -46,11 +59,13 @@ impl PoolLogin {
 impl git::Login for PoolLogin {
     async fn credential(&self) -> Result<git::Credential> {
         loop {
-            match self.entra.bearer(&self.current()?.kind).await {
+            match self.bearer(self.current()?).await {
                 // Any name goes with a token, and none is the one that Microsoft documents.
                 Ok(Bearer::Pat(password)) => return Ok(git::Credential::Basic { username: String::new(), password }),
                 Ok(Bearer::Token(token)) => return Ok(git::Credential::Bearer(token)),
-                Err(error) if error.kind() == Kind::Misconfigured && self.advance() => {
+                Err(error)
+                    if matches!(error.kind(), Kind::Misconfigured | Kind::Throttled { .. }) && self.advance() =>
+                {
                     tracing::warn!("{}; going on with another credential", error.for_log());
                 }
                 Err(error) => return Err(error),

@@ -1,5 +1,6 @@
 //! Azure DevOps: Services (dev.azure.com) and Server.
 
+mod access;
 mod api;
 mod create;
 mod entra;
@@ -17,6 +18,7 @@ mod refusals;
 mod repositories;
 mod rights;
 mod sign_in;
+mod survey;
 mod target;
 mod verify;
 
@@ -29,11 +31,13 @@ use self::entra::Entra;
 use self::hosts::Host;
 use self::login::PoolLogin;
 use self::product::Products;
+use self::survey::Memory;
+use super::quota::{Domain, Resource};
 use super::{
-    Access, Delivery, Forge, HookSecret, Hooks, Inspection, Manners, Net, Page, People, Place, Posted, Reached,
-    Refusal, Rejected, SignIn, Survey, Takes, Verified,
+    Access, Credential, Delivery, Forge, HookSecret, Hooks, Inspection, Manners, Net, Page, People, Place, Posted,
+    Reached, Refusal, Rejected, SignIn, Survey, Takes, Verified,
 };
-use crate::domain::{Error, RefName, RemoteRepository, Result};
+use crate::domain::{Error, Kind, RefName, RemoteRepository, Result};
 use crate::git::Remote;
 
 /// The word for Azure DevOps in paths, the database and the vault.
@@ -42,13 +46,29 @@ pub const SLUG: &str = "azure-devops";
 /// Azure DevOps, reached through `net`.
 pub fn connect(net: Net) -> Box<dyn Forge> {
     let entra = Arc::new(Entra::new(net.clone()));
-    Box::new(AzureDevops { net, entra, products: Arc::default() })
+    Box::new(AzureDevops { net, entra, products: Arc::default(), memory: Memory::default() })
 }
 
 struct AzureDevops {
     net: Net,
     entra: Arc<Entra>,
     products: Arc<Products>,
+    memory: Memory,
+}
+
+impl AzureDevops {
+    /// The main credential while its limits last, then whichever may go on soonest.
+    fn choose<'a>(&self, access: &'a Access) -> Result<&'a Credential> {
+        let host = Host::at(&access.url)?.name();
+        let domain = |credential: &Credential| Domain { host: host.clone(), who: credential.who.clone() };
+        let main = access.credentials.first().ok_or_else(|| Error::misconfigured("there is no credential to use"))?;
+        let choose = |from: &[Domain]| self.net.quotas.choose(from, Resource::Rest, access.urgency, &limits::SERVICES);
+        if choose(&[domain(main)]).is_ok() {
+            return Ok(main);
+        }
+        let all: Vec<Domain> = access.credentials.iter().map(domain).collect();
+        Ok(&access.credentials[choose(&all)?])
+    }
 }
 
 #[async_trait]
@@ -81,17 +101,33 @@ impl Forge for AzureDevops {
         Host::at(url).ok().map(|host| host.owner())
     }
 
-    async fn inspect(&self, _access: &Access) -> Result<Inspection> {
-        Err(unbuilt())
+    async fn inspect(&self, access: &Access) -> Result<Inspection> {
+        let credential = access.credentials.first();
+        let credential = credential.ok_or_else(|| Error::misconfigured("there is no credential to look at"))?;
+        access::inspect(&self.api(access, credential)?).await
     }
 
-    async fn survey(&self, _access: &Access) -> Result<Survey> {
-        Err(unbuilt())
+    async fn survey(&self, access: &Access) -> Result<Survey> {
+        let main = access.credentials.first().map(|credential| credential.label.clone());
+        let mut access = access.clone();
+        loop {
+            let credential = self.choose(&access)?.clone();
+            let error = match survey::survey(&self.api(&access, &credential)?, &self.memory).await {
+                Ok(survey) => return Ok(Survey { complete: Some(credential.label) == main, ..survey }),
+                Err(error) => error,
+            };
+            access.credentials.retain(|other| other.label != credential.label);
+            let lost_or_spent = matches!(error.kind(), Kind::Misconfigured | Kind::Throttled { .. });
+            if access.credentials.is_empty() || !lost_or_spent {
+                return Err(error);
+            }
+            tracing::warn!(credential = credential.label, "{}; going on with another credential", error.for_log());
+        }
     }
 
     fn remote(&self, access: &Access, repository: Place<'_>) -> Result<Remote> {
         let url = git_address(&access.url, repository.full_name)?;
-        let login = PoolLogin::new(&access.credentials, Arc::clone(&self.entra));
+        let login = PoolLogin::new(access, self.net.quotas.clone(), Arc::clone(&self.entra))?;
         Ok(Remote { url, credential: Some(Arc::new(login)) })
     }
 

@@ -21,8 +21,8 @@ pub(super) struct Product {
 /// A version of the API. <https://learn.microsoft.com/azure/devops/integrate/concepts/rest-api-versioning>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version {
-    major: u8,
-    minor: u8,
+    pub major: u8,
+    pub minor: u8,
 }
 
 impl Version {

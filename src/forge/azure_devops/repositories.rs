@@ -23,7 +23,7 @@ pub(super) struct Found {
 }
 
 /// A project, as far as it is told with what belongs to it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Project {
     /// A GUID.
     pub id: String,
@@ -78,6 +78,12 @@ pub(super) async fn by_name(api: &Api, full_name: &str) -> Result<Option<Found>>
 /// Every repository of the whole organization, those that are disabled or hidden (of wikis) among them.
 pub(super) async fn all(api: &Api) -> Result<Vec<Found>> {
     api.list(&["_apis", "git", "repositories"], &[("includeHidden", "true")]).await
+}
+
+/// The projects in this state: `wellFormed`; `deleted`, in the recycle bin. `all` leaves those out.
+/// <https://learn.microsoft.com/rest/api/azure/devops/core/projects/list>
+pub(super) async fn projects(api: &Api, state: &str) -> Result<Vec<Project>> {
+    api.list_paged(&["_apis", "projects"], &[("stateFilter", state), ("$top", "1000")]).await
 }
 
 /// `PROJECT/REPOSITORY`; neither holds a slash.
