@@ -10,6 +10,8 @@ mod addresses;
 mod azure;
 #[path = "forge/azure_double.rs"]
 mod azure_double;
+#[path = "forge/azure/entra.rs"]
+mod azure_entra;
 #[path = "forge/contract.rs"]
 mod contract;
 #[path = "forge/demo.rs"]

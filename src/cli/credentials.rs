@@ -1,11 +1,10 @@
-//! `refward credentials`: the tokens and Apps behind a connection.
+//! `refward credentials`: the tokens, clients and Apps behind a connection.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::connect::secret_from;
+use super::connect::Opens;
 use super::connections::describe as describe_inspection;
 use super::{Context, output, recorded};
 use crate::domain::Result;
@@ -18,13 +17,12 @@ pub(super) enum Command {
         /// Only of this connection.
         connection: Option<String>,
     },
-    /// Add a token to a connection's pool. It is checked first, and not used before it is switched on.
+    /// Add a token or a service principal to a connection's pool. It is checked first, and not used before it is switched on.
     Add {
         /// The connection.
         connection: String,
-        /// File with the token; `-` reads it from standard input.
-        #[arg(long, value_name = "FILE")]
-        token_file: PathBuf,
+        #[command(flatten)]
+        opens: Opens,
         /// What to call it.
         #[arg(long)]
         label: String,
@@ -69,10 +67,10 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
         Command::List { connection } => {
             output::print(context.json, &credentials::list(&services, connection.as_deref()).await?, describe)
         }
-        Command::Add { connection, token_file, label, enable } => {
-            let token = secret_from(&token_file, "the token")?;
+        Command::Add { connection, opens, label, enable } => {
+            let given = opens.given()?;
             let about = format!("{connection}: {label}");
-            let adding = credentials::add(&services, &connection, &label, token, enable);
+            let adding = credentials::add(&services, &connection, &label, given, enable);
             let added = recorded(catalog, "credential.add", &about, adding).await?;
             output::print(context.json, &added, describe_added)
         }

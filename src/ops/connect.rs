@@ -8,7 +8,9 @@ use url::Url;
 
 use super::backup::retry_failing;
 use super::setup::random;
-use crate::catalog::{Connection, ConnectionSettings, NewConnection, NewCredential, StoredCredential};
+use crate::catalog::{
+    Connection, ConnectionSettings, NewConnection, NewCredential, Priority, StoredCredential, job_kind,
+};
 use crate::domain::{ConnectionId, Error, Result};
 use crate::forge::quota::Urgency;
 use crate::forge::{Access, Inspection};
@@ -44,6 +46,20 @@ pub struct Connected {
     pub repositories: Discovered,
     /// Where the forge must send its webhooks, below this service's public address.
     pub webhook_path: String,
+    /// Who sees to it that it does.
+    pub webhooks: Webhooks,
+}
+
+/// Who sees to it that a forge sends webhooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Webhooks {
+    /// Somebody sets one up there.
+    ByHand,
+    /// We set them up ourselves.
+    Ours,
+    /// We would, if we knew where the forge reaches us.
+    NoAddress,
 }
 
 /// Checks the credential, stores the connection, reads its repositories and enqueues a first snapshot of each. If any check
@@ -55,10 +71,11 @@ pub async fn connect(services: &Services, request: Connect) -> Result<Connected>
     Filter::new(&request.settings)?;
     let forge = services.forge(&request.forge)?;
     let url = forge.settle_url(&request.url)?;
+    let given = request.given.settled(forge)?;
     let owner = request.owner.clone().or_else(|| forge.owner_in(&url));
     let owner = owner.ok_or_else(|| Error::bad_request("nothing says whose repositories to back up"))?;
-    refuse_second(services, &request, &url, &owner).await?;
-    let access = Access::with(url.clone(), &owner, request.given.kind());
+    refuse_second(services, &request.forge, &request.name, &url, &owner).await?;
+    let access = Access::with(url.clone(), &owner, given.kind());
     let inspection = forge.inspect(&access).await?;
     forge.survey(&access).await?;
 
@@ -69,8 +86,8 @@ pub async fn connect(services: &Services, request: Connect) -> Result<Connected>
         owner,
         settings: request.settings,
         credential: NewCredential {
-            label: request.given.label().to_owned(),
-            source: services.source(&request.given)?,
+            label: given.label().to_owned(),
+            source: services.source(&given)?,
             main: true,
             enabled: true,
         },
@@ -80,7 +97,16 @@ pub async fn connect(services: &Services, request: Connect) -> Result<Connected>
     keep_inspection(services, id, &main_credential(services, id).await?, &inspection).await?;
     let repositories = jobs::discover(services, id, Urgency::Person).await?;
     retry_failing(services, id).await?;
-    Ok(Connected { name: request.name, inspection, repositories, webhook_path: format!("/hooks/{}", request.forge) })
+    let webhooks = match forge.hooks() {
+        None => Webhooks::ByHand,
+        Some(_) if services.settings.server.public_url().is_err() => Webhooks::NoAddress,
+        Some(_) => Webhooks::Ours,
+    };
+    if webhooks == Webhooks::Ours {
+        services.catalog.enqueue(job_kind::KEEP_HOOKS, &id.to_string(), Priority::Manual).await?;
+    }
+    let webhook_path = format!("/hooks/{}", request.forge);
+    Ok(Connected { name: request.name, inspection, repositories, webhook_path, webhooks })
 }
 
 /// What a connection's credential may do now.
@@ -148,13 +174,14 @@ pub async fn list(services: &Services) -> Result<Vec<ConnectionRow>> {
     Ok(rows.collect())
 }
 
-async fn refuse_second(services: &Services, request: &Connect, url: &Url, owner: &str) -> Result<()> {
+/// An owner is connected once, and a name is one connection's.
+pub(super) async fn refuse_second(services: &Services, forge: &str, name: &str, url: &Url, owner: &str) -> Result<()> {
     for other in services.catalog.connections().await? {
-        if other.name.eq_ignore_ascii_case(&request.name) {
+        if other.name.eq_ignore_ascii_case(name) {
             return Err(Error::bad_request(format!("there is a connection called {} already", other.name))
                 .hint(format!("choose another --name, or remove it: refward connections remove {}", other.name)));
         }
-        let same_host = other.forge == request.forge && other.url == url.as_str();
+        let same_host = other.forge == forge && other.url == url.as_str();
         if same_host && other.owner.eq_ignore_ascii_case(owner) {
             return Err(Error::bad_request(format!(
                 "{} on {url} is connected already, as {}",

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use secrecy::SecretString;
 use serde::Serialize;
 
 use super::backup::retry_failing;
@@ -15,7 +14,7 @@ use crate::domain::{ConnectionId, Error, Result};
 use crate::forge::quota::{Domain, Resource};
 use crate::forge::{Access, Inspection};
 use crate::jobs;
-use crate::services::Services;
+use crate::services::{Given, Services};
 
 /// All credentials, and what waits for them.
 #[derive(Debug, Serialize)]
@@ -105,19 +104,15 @@ pub async fn list(services: &Services, connection: Option<&str>) -> Result<Pool>
     Ok(pool)
 }
 
-/// Checks a token and adds it to a connection's pool. It is not used before somebody switches it on.
-pub async fn add(
-    services: &Services,
-    connection: &str,
-    label: &str,
-    token: SecretString,
-    enable: bool,
-) -> Result<Added> {
+/// Checks a credential and adds it to a connection's pool. It is not used before somebody switches it on.
+pub async fn add(services: &Services, connection: &str, label: &str, given: Given, enable: bool) -> Result<Added> {
     check_label(label)?;
     let connection = named(services, connection).await?;
-    let access = Access::with_token(connection.address()?, &connection.owner, token.clone());
-    let inspection = services.forge(&connection.forge)?.inspect(&access).await?;
-    let source = Source::Token(services.credentials.seal(&token)?);
+    let forge = services.forge(&connection.forge)?;
+    let given = given.settled(forge)?;
+    let access = Access::with(connection.address()?, &connection.owner, given.kind());
+    let inspection = forge.inspect(&access).await?;
+    let source = services.source(&given)?;
     let new = NewCredential { label: label.to_owned(), source, main: false, enabled: enable };
     let id = services.catalog.add_credential(connection.id, new).await?;
     services.catalog.set_credential_inspection(id, &inspection).await?;

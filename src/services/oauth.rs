@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::catalog::{Catalog, OauthKind, Source, StoredCredential};
 use crate::domain::{CredentialId, Error, Result};
-use crate::forge::{CredentialKind, OauthClient, Proof, Refresh};
+use crate::forge::{CredentialKind, Forge, OauthClient, Proof, Refresh};
 use crate::vault::CredentialKey;
 
 use super::Services;
@@ -48,6 +48,20 @@ impl Given {
         }
     }
 
+    /// With its client as that is stored. Fails where the forge takes none.
+    pub fn settled(self, forge: &dyn Forge) -> Result<Self> {
+        let settle = |client: &OauthClient| match forge.sign_in() {
+            Some(sign_in) => sign_in.settle_client(client),
+            None => Err(Error::bad_request(format!("{} takes no clients of other authorities", forge.title()))
+                .hint("give a token instead")),
+        };
+        Ok(match self {
+            Self::Token(token) => Self::Token(token),
+            Self::Client { client, proof } => Self::Client { client: settle(&client)?, proof },
+            Self::Delegated { client, proof, refresh } => Self::Delegated { client: settle(&client)?, proof, refresh },
+        })
+    }
+
     /// To be tried, before it is kept.
     pub fn kind(&self) -> CredentialKind {
         match self {
@@ -74,7 +88,8 @@ impl Unkept {
         Arc::new(Self { id: Uuid::new_v4(), token: Mutex::new(token) })
     }
 
-    fn newest(&self) -> SecretString {
+    /// What came of it by now.
+    pub fn newest(&self) -> SecretString {
         self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -151,6 +166,32 @@ impl Services {
         };
         let client = serde_json::to_value(client).map_err(|_| unreadable())?;
         Ok(Source::Oauth { kind, client, sealed: sealed.seal(&self.credentials)? })
+    }
+
+    /// Puts another proof of the client, or somebody's new sign-in, in the place of what a credential has. Whoever uses it
+    /// begins anew.
+    pub async fn reseal(&self, id: CredentialId, proof: Option<&Proof>, refresh: Option<&SecretString>) -> Result<()> {
+        let stored = self.catalog.credential_by_id(id).await?.map(|stored| stored.source);
+        let Some(Source::Oauth { sealed, .. }) = stored else {
+            return Err(Error::misconfigured("the credential has been removed"));
+        };
+        let mut open = Sealed::open(&self.credentials, &sealed)?;
+        if let Some(proof) = proof {
+            let refresh = open.refresh.take();
+            open = Sealed { refresh, ..Sealed::of(proof, None) };
+        }
+        if let Some(refresh) = refresh {
+            open.refresh = Some(Zeroizing::new(refresh.expose_secret().to_owned()));
+        }
+        self.catalog.replace_token(id, open.seal(&self.credentials)?).await
+    }
+
+    /// What proves the client that a credential is of.
+    pub fn proof_of(&self, stored: &StoredCredential) -> Result<Proof> {
+        match &stored.source {
+            Source::Oauth { sealed, .. } => Sealed::open(&self.credentials, sealed)?.proof(),
+            Source::Token(_) | Source::Installation { .. } => Err(unreadable()),
+        }
     }
 
     pub(super) fn oauth(

@@ -82,6 +82,8 @@ async fn a_code_leads_to_an_app_a_connection_and_a_snapshot_of_everything() {
     12345678910
     One is enough for most. Each further one has limits of its own and may be switched on when backups wait for limits. The next free numbers are taken, #10 is the last.
     Go on
+    Without Apps
+    Connect Azure DevOps
     ");
     wish(&world, &mut browser, "backup", "1").await;
     insta::assert_snapshot!(browser.text(), @"

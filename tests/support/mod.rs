@@ -9,6 +9,7 @@ pub mod chat_world;
 pub mod database;
 pub mod fake_azure_devops;
 pub mod fake_discord;
+pub mod fake_entra;
 pub mod fake_github;
 pub mod faults;
 pub mod openapi;

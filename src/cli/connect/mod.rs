@@ -2,6 +2,7 @@
 
 mod azure_devops;
 mod github;
+mod opens;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -12,7 +13,9 @@ use super::connections::describe as describe_inspection;
 use super::{Context, output, recorded};
 use crate::domain::{Error, Result};
 use crate::ops::ConnectionSettings;
-use crate::ops::connect::{Connected, connect};
+use crate::ops::connect::{Connected, Webhooks, connect};
+
+pub(super) use opens::{Opens, proof};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -62,13 +65,23 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
 }
 
 fn describe(connected: &Connected) -> String {
+    let hooks = match connected.webhooks {
+        Webhooks::ByHand => format!(
+            "Next: let the forge send webhooks (all events, application/json, your secret) to this service's address + {}",
+            connected.webhook_path
+        ),
+        Webhooks::Ours => "The service sets its hooks up there by itself, and looks after them.".to_owned(),
+        Webhooks::NoAddress => {
+            "Next: say in `server.public_url` where the forge reaches this service, which then sets its hooks up \
+                                there by itself. Until then changes are found by looking."
+                .to_owned()
+        }
+    };
     format!(
-        "Connected {}: {}\n{} repositories; the service takes a first snapshot of each.\n\
-         Next: let the forge send webhooks (all events, application/json, your secret) to this service's address + {}",
+        "Connected {}: {}\n{} repositories; the service takes a first snapshot of each.\n{hooks}",
         connected.name,
         describe_inspection(&connected.inspection),
         connected.repositories.listed,
-        connected.webhook_path
     )
 }
 

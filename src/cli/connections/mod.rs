@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::connect::secret_from;
+use super::connect::{proof, secret_from};
 use super::{Context, output, recorded};
-use crate::domain::Result;
+use crate::domain::{Error, Result};
 use crate::ops::Inspection;
 use crate::ops::connect::{self, ConnectionRow};
 use crate::ops::{inventory, rotate};
@@ -55,13 +55,21 @@ pub(super) enum Command {
         /// The connection.
         name: String,
     },
-    /// Replace the token, e.g. before it expires. The new one is checked first; the old one is deleted.
+    /// Replace the token, or a client's secret or certificate, e.g. before it expires. The new one is checked first; the old one
+    /// is deleted.
+    #[command(group(clap::ArgGroup::new("new").args(["token_file", "client_secret_file", "client_certificate_file"]).required(true)))]
     SetToken {
         /// The connection.
         name: String,
         /// File with the new token; `-` reads it from standard input.
         #[arg(long, value_name = "FILE")]
-        token_file: PathBuf,
+        token_file: Option<PathBuf>,
+        /// File with the client's new secret; `-` reads it from standard input.
+        #[arg(long, value_name = "FILE")]
+        client_secret_file: Option<PathBuf>,
+        /// PEM file with the client's new certificate and its private key; `-` reads it from standard input.
+        #[arg(long, value_name = "FILE")]
+        client_certificate_file: Option<PathBuf>,
     },
     /// Accept deliveries signed with one more secret. Then change it on the forge, then `retire-secrets`.
     AddSecret {
@@ -99,9 +107,17 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Pair { name, peer } => pair::pair(context, &services, &name, &peer).await,
         Command::Unpair { name, remove_peer, yes } => pair::unpair(context, &services, &name, remove_peer, yes).await,
         Command::Test { name } => output::print(context.json, &connect::test(&services, &name).await?, describe),
-        Command::SetToken { name, token_file } => {
-            let token = secret_from(&token_file, "the token")?;
-            let replacing = rotate::replace_token(&services, &name, token);
+        Command::SetToken { name, token_file, client_secret_file, client_certificate_file } => {
+            let proof = proof(client_secret_file.as_ref(), client_certificate_file.as_ref())?;
+            let replacing = async {
+                match (proof, token_file) {
+                    (Some(proof), _) => rotate::replace_proof(&services, &name, proof).await,
+                    (None, Some(file)) => {
+                        rotate::replace_token(&services, &name, secret_from(&file, "the token")?).await
+                    }
+                    (None, None) => Err(Error::bad_request("nothing says what is new")),
+                }
+            };
             let inspection = recorded(&services.catalog, "connection.token", &name, replacing).await?;
             output::print(context.json, &inspection, describe)
         }

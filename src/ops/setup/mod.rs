@@ -1,4 +1,4 @@
-//! Registering Apps in a browser: who may, what they wish for, and what the forge sends back.
+//! Registering Apps in a browser, and connecting by a sign-in: who may, what they wish for, and what the forge sends back.
 //!
 //! A one-time code, which only somebody who can run commands or read the service's output has, opens a session for one
 //! browser. The session holds what was wished for; each registration at the forge gets a state of its own, which works once
@@ -6,6 +6,7 @@
 
 mod door;
 mod register;
+mod sign_in;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,9 +20,11 @@ use crate::catalog::{Priority, job_kind};
 use crate::domain::Result;
 use crate::services::Services;
 
+pub use crate::forge::OauthClient as Client;
 pub use door::{Door, Session, new_code};
 pub(super) use door::{hash, random};
 pub use register::{Next, Wish};
+pub use sign_in::{Authority, Came, Step, Steps, Wanted};
 
 /// How long a browser is kept waiting for a look at the forge before it is asked to come back.
 const MOMENT: Duration = Duration::from_secs(3);

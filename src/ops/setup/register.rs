@@ -13,7 +13,7 @@ use crate::forge::{ManifestForm, Registered, Registration, Role};
 use crate::ops::apps::{MOST, Place, keep, of_forge};
 
 /// The forge gives a browser this long. <https://docs.github.com/en/apps/sharing-github-apps/registering-a-github-app-from-a-manifest>
-const STATE_LASTS: TimeDelta = TimeDelta::hours(1);
+pub(super) const STATE_LASTS: TimeDelta = TimeDelta::hours(1);
 
 /// What somebody wants to register.
 #[derive(Clone, Debug)]
@@ -181,7 +181,7 @@ impl Setup {
 }
 
 /// Whoever had the code: nobody knows more of them.
-fn at_the_page() -> By {
+pub(super) fn at_the_page() -> By {
     By { who: "setup".to_owned(), whence: "setup".to_owned() }
 }
 
@@ -190,6 +190,6 @@ fn no_answer() -> Error {
         .hint("begin again at /setup; if an App was registered and is not listed there, delete it on the forge")
 }
 
-fn json(value: &impl Serialize) -> Result<serde_json::Value> {
+pub(super) fn json(value: &impl Serialize) -> Result<serde_json::Value> {
     serde_json::to_value(value).map_err(|error| Error::bug("a wish becomes no JSON").detail(error))
 }

@@ -4,6 +4,7 @@
 //! Nothing that the browser says of an installation is believed: it makes us look at the forge's own list.
 
 pub(super) mod pages;
+mod sign_in;
 mod tries;
 
 use actix_web::cookie::{Cookie, SameSite};
@@ -33,7 +34,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/setup/register").get(register))
         .service(web::resource("/setup/registered").get(registered))
         .service(web::resource("/setup/installed").get(installed))
-        .service(web::resource("/setup/apps").get(apps));
+        .service(web::resource("/setup/apps").get(apps))
+        .configure(sign_in::routes);
 }
 
 async fn begin(request: HttpRequest, state: web::Data<State>) -> Answer {
@@ -42,8 +44,12 @@ async fn begin(request: HttpRequest, state: web::Data<State>) -> Answer {
     let Some(session) = session_of(setup, &request).await? else {
         return Ok(page(StatusCode::OK, &Code { trouble: None })?);
     };
-    let form = WishForm { apps: setup.apps().await?, token: session.form_token(), trouble: None };
-    Ok(page(StatusCode::OK, &form)?)
+    Ok(page(StatusCode::OK, &wish_form(setup, &session, None).await?)?)
+}
+
+async fn wish_form(setup: &Setup, session: &Session, trouble: Option<String>) -> Result<WishForm> {
+    let (apps, signed_in) = (setup.apps().await?, setup.signed_in().await?);
+    Ok(WishForm { apps, authorities: setup.authorities(), signed_in, token: session.form_token(), trouble })
 }
 
 #[derive(Deserialize)]
@@ -117,8 +123,7 @@ async fn wish(request: HttpRequest, form: web::Form<WishFields>, state: web::Dat
         Ok(()) => Ok(see("setup/register", None)),
         Err(error) if error.kind() == Kind::BadRequest => {
             let trouble = Some(format!("{error}. {}", error.next_step().unwrap_or_default()).trim().to_owned());
-            let form = WishForm { apps: setup.apps().await?, token: session.form_token(), trouble };
-            Ok(page(StatusCode::BAD_REQUEST, &form)?)
+            Ok(page(StatusCode::BAD_REQUEST, &wish_form(setup, &session, trouble).await?)?)
         }
         Err(error) => Err(error.into()),
     }

@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{Error, Kind, Result};
 use crate::ops::apps::AppRow;
+use crate::ops::connect::ConnectionRow;
+use crate::ops::setup::{Authority, Steps};
 use crate::web::error::status_of;
 
 pub(in crate::web) const STYLE: &str = include_str!("../../../templates/setup/style.css");
@@ -26,8 +28,41 @@ pub(super) struct Code<'a> {
 #[template(path = "setup/wish.html")]
 pub(super) struct WishForm {
     pub apps: Vec<AppRow>,
+    /// Where people can let us act for them instead.
+    pub authorities: Vec<Authority>,
+    /// Connections that somebody has signed in for.
+    pub signed_in: Vec<String>,
     pub token: String,
     pub trouble: Option<String>,
+}
+
+/// Asks what to connect, and as which client.
+#[derive(Template)]
+#[template(path = "setup/connect.html")]
+pub(super) struct ConnectForm {
+    pub slug: &'static str,
+    pub title: &'static str,
+    pub token: String,
+    pub trouble: Option<String>,
+    pub name: String,
+    pub url: String,
+    pub authority: String,
+    pub tenant: String,
+    pub client_id: String,
+}
+
+/// Sends the browser to the authority.
+#[derive(Template)]
+#[template(path = "setup/sign-in.html")]
+pub(super) struct StepsPage {
+    pub steps: Steps,
+}
+
+/// What came of that.
+#[derive(Template)]
+#[template(path = "setup/connected.html")]
+pub(super) struct ConnectedPage {
+    pub row: ConnectionRow,
 }
 
 /// Sends the browser to the forge to register one App.

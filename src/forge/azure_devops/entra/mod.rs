@@ -66,7 +66,7 @@ type Key = [u8; 32];
 
 struct Minted {
     token: SecretString,
-    lasts: Duration,
+    renew_at: Instant,
 }
 
 impl Entra {
@@ -106,8 +106,8 @@ impl Entra {
 
     /// The client acts for itself.
     async fn mint(&self, client: &OauthClient, proof: &Proof) -> Result<Arc<Minted>> {
-        let grant = [("grant_type", "client_credentials"), ("scope", SCOPE)];
-        Ok(minted(self.grant(client, Some(proof), &grant).await?))
+        let (grant, since) = ([("grant_type", "client_credentials"), ("scope", SCOPE)], Instant::now());
+        Ok(minted(self.grant(client, Some(proof), &grant).await?, since))
     }
 
     /// The client acts for somebody who has signed in. Entra gives a new refresh token with every use and lets the old one live
@@ -119,12 +119,13 @@ impl Entra {
             let scope = format!("{SCOPE} offline_access");
             let grant =
                 [("grant_type", "refresh_token"), ("refresh_token", used.expose_secret()), ("scope", scope.as_str())];
+            let since = Instant::now();
             match self.grant(client, Some(proof), &grant).await {
                 Ok(granted) => {
                     if let Some(newer) = &granted.refresh_token {
                         refresh.keep(&used, newer).await?;
                     }
-                    return Ok(minted(granted));
+                    return Ok(minted(granted, since));
                 }
                 Err(refused) => {
                     let newest = refresh.token().await?;
@@ -186,9 +187,11 @@ pub(super) fn address(client: &OauthClient, path: &[&str]) -> Result<Url> {
     Ok(url)
 }
 
-fn minted(granted: Granted) -> Arc<Minted> {
+/// `since`: when it was asked for, which is before its life began.
+fn minted(granted: Granted, since: Instant) -> Arc<Minted> {
     metrics::counter!("refward_tokens_minted_total", "forge" => super::SLUG).increment(1);
-    Arc::new(Minted { token: granted.access_token, lasts: Duration::from_secs(granted.expires_in) })
+    let renew_after = Duration::from_secs(granted.expires_in) / MARGIN * (MARGIN - 1);
+    Arc::new(Minted { token: granted.access_token, renew_at: since + renew_after })
 }
 
 fn key(client: &OauthClient, proof: &Proof, refresh: Option<&dyn Refresh>) -> Key {
@@ -208,7 +211,7 @@ fn key(client: &OauthClient, proof: &Proof, refresh: Option<&dyn Refresh>) -> Ke
 struct UntilRenewal;
 
 impl Expiry<Key, Arc<Minted>> for UntilRenewal {
-    fn expire_after_create(&self, _: &Key, minted: &Arc<Minted>, _: Instant) -> Option<Duration> {
-        Some(minted.lasts / MARGIN * (MARGIN - 1))
+    fn expire_after_create(&self, _: &Key, minted: &Arc<Minted>, now: Instant) -> Option<Duration> {
+        Some(minted.renew_at.saturating_duration_since(now))
     }
 }
