@@ -12,6 +12,10 @@ mod azure;
 mod azure_double;
 #[path = "forge/azure/entra.rs"]
 mod azure_entra;
+#[path = "forge/azure/refusals.rs"]
+mod azure_refusals;
+#[path = "forge/azure/target.rs"]
+mod azure_target;
 #[path = "forge/contract.rs"]
 mod contract;
 #[path = "forge/demo.rs"]
