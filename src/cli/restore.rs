@@ -43,10 +43,10 @@ pub(super) struct Args {
     /// Push to this repository.
     #[arg(long, value_name = "URL")]
     to_url: Option<Url>,
-    /// Push to this repository of a connection, on whatever forge, with what of that connection may write.
-    #[arg(long, value_name = "CONNECTION:OWNER/NAME", conflicts_with_all = ["vault"])]
+    /// Push to CONNECTION:OWNER/NAME, on whatever forge, with what of that connection may write.
+    #[arg(long, value_name = "REPO", conflicts_with_all = ["vault"])]
     to: Option<RepoAddress>,
-    /// Make the repository if it is not there, private and empty, where the forge lets programs do that.
+    /// Make the repository if it is not there, where the forge lets us do that.
     #[arg(long, conflicts_with_all = ["vault", "to_dir", "to_url", "to_origin"])]
     create: bool,
     /// Push to the repository of the same name at the connection's peer, which is also what happens where nothing else is

@@ -83,6 +83,9 @@ async fn restore_first() {
           --to-dir <DIR>       Restore into this folder: new, empty, or an existing repository
           --bare               Without a working tree
           --to-url <URL>       Push to this repository
+          --to <REPO>          Push to CONNECTION:OWNER/NAME, on whatever forge, with what of that
+                               connection may write
+          --create             Make the repository if it is not there, where the forge lets us do that
           --to-peer            Push to the repository of the same name at the connection's peer, which
                                is also what happens where nothing else is said and there is a peer; see
                                `refward connections pair --help`

@@ -33,6 +33,9 @@ pub(super) enum Command {
         name: String,
     },
     /// Restore the repositories of one connection to another by default: --to-peer.
+    ///
+    /// A repository goes to the one of the same name that the peer's owner has. Where a forge has projects, the part before the
+    /// name is the project, on the way there and back; `restore --to` names any other repository.
     Pair {
         /// What is backed up from this one …
         name: String,
