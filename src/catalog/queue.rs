@@ -336,6 +336,16 @@ pub(super) async fn finish(db: &impl ConnectionTrait, lease: &Lease) -> Result<b
     Ok(finished.during("finishing a job")?.rows_affected == 1)
 }
 
+/// Calls jobs off that nobody has begun, within the caller's transaction.
+pub(super) async fn call_off(db: &impl ConnectionTrait, kind: &str, subjects: &[&str]) -> Result<()> {
+    for chunk in subjects.chunks(1000) {
+        let these = Column::Subject.is_in(chunk.iter().copied());
+        let waiting = job::Entity::delete_many().filter(Column::Kind.eq(kind)).filter(Column::State.eq(READY));
+        waiting.filter(these).exec(db).await.during("calling jobs off")?;
+    }
+    Ok(())
+}
+
 /// Keeps a job for another `length` within the caller's transaction.
 pub(super) async fn renew(db: &impl ConnectionTrait, lease: &Lease, length: Duration) -> Result<bool> {
     let now = now();

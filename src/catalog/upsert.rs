@@ -12,7 +12,7 @@ use super::error::During;
 use super::repositories::{ACTIVE, GONE, LEFT_OUT, repo_id};
 use super::tables::repository;
 use super::values::now;
-use super::{Catalog, Connection, NewJob, queue};
+use super::{Catalog, Connection, NewJob, job_kind, queue};
 
 /// What we know of a repository that a forge lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub struct Seen {
     pub scope: Option<String>,
     /// Something was pushed: all of it is to be compared, whatever events say.
     pub changed: bool,
+    /// It was closed, or it is open again: whatever waits was wanted of it as it was.
+    pub turned: bool,
 }
 
 /// What was new about a listed repository.
@@ -177,6 +179,8 @@ impl Catalog {
             };
             row.update(&tx).await.during(DOING)?;
         }
+        let turned: Vec<&str> = seen.iter().filter(|seen| seen.turned).map(|seen| seen.id.as_str()).collect();
+        queue::call_off(&tx, job_kind::SYNC_REPO, &turned).await?;
         queue::enqueue(&tx, jobs).await?;
         tx.commit().await.during(DOING)?;
         self.ring();

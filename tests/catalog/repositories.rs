@@ -1,7 +1,7 @@
 //! Repositories: discovery and finding them by name.
 
 use chrono::{TimeDelta, Utc};
-use refward::catalog::{Seen, Upserted};
+use refward::catalog::{Priority, Seen, Upserted, job_kind};
 use refward::domain::{Availability, Kind, RepoAddress, RepoId};
 
 use crate::world::{World, connect, list, remote};
@@ -77,6 +77,7 @@ async fn see(world: &World, availability: Availability) {
         availability,
         scope: Some("project".to_owned()),
         changed: false,
+        turned: true,
     };
     world.catalog.record_seen(&[seen], Vec::new()).await.unwrap();
 }
@@ -86,7 +87,9 @@ async fn what_is_closed_is_not_due_and_comes_back_as_it_was(world: World) {
     let due = async || catalog.repositories_due(Utc::now(), Utc::now(), 10).await.unwrap();
     for closed in [Availability::Disabled, Availability::Recycled] {
         catalog.record_error(rocket, "404").await.unwrap();
+        catalog.enqueue(job_kind::SYNC_REPO, rocket.as_str(), Priority::Event).await.unwrap();
         see(&world, closed).await;
+        assert_eq!(catalog.jobs().await.unwrap(), [], "nobody tries in vain");
         let seen = catalog.repository(rocket).await.unwrap();
         assert_eq!((seen.availability, seen.gone, seen.selected), (closed, false, true));
         assert_eq!(seen.last_error, None, "that it cannot be read is no failure");

@@ -212,6 +212,7 @@ impl<'a> Follow<'a> {
                 availability: surveyed.availability,
                 scope,
                 changed: before.is_some() && changed,
+                turned: before.is_some_and(|known| known.availability != surveyed.availability),
             });
         }
         Ok(())
