@@ -10,6 +10,8 @@ mod alarms;
 mod announce;
 #[path = "story/apps.rs"]
 mod apps;
+#[path = "story/azure.rs"]
+mod azure;
 #[path = "story/compaction.rs"]
 mod compaction;
 #[path = "story/connect.rs"]

@@ -40,10 +40,12 @@ impl Acme {
         acme
     }
 
-    /// A commit on a branch of its own.
+    /// A commit on a branch of its own, whatever the repository is called by now.
     async fn push(&self, branch: &str) {
-        self.work.commit(branch).await;
-        self.work.push(&[&format!("HEAD:refs/heads/{branch}")]).await;
+        let work = self.repo.work().await;
+        work.git(&["pull", "--quiet", "origin", "main"]).await;
+        work.commit(branch).await;
+        work.push(&[&format!("HEAD:refs/heads/{branch}")]).await;
     }
 
     /// Everything, now.

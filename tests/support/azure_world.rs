@@ -29,15 +29,21 @@ impl World {
 
     async fn beside(azure: FakeAzureDevops, settings: &[(&str, &str)]) -> Self {
         let mut world = Self::bare().await;
-        // Service hooks lead to an address that has to be known before somebody listens there.
-        world.listen = free_address();
-        world.set("server.public_url", &format!("http://{}", world.listen));
         for (key, value) in settings {
             world.set(key, value);
         }
-        world.azure = Some(azure);
+        world.gets(azure);
         world.init().await;
         world
+    }
+
+    /// There is an Azure DevOps as well from now on.
+    pub fn gets(&mut self, azure: FakeAzureDevops) {
+        // Service hooks lead to an address that has to be known before somebody listens there.
+        self.listen = free_address();
+        let address = format!("http://{}", self.listen);
+        self.set("server.public_url", &address);
+        self.azure = Some(azure);
     }
 
     /// Its Azure DevOps.

@@ -48,7 +48,10 @@ async fn what_is_disabled_is_kept_told_once_and_backed_up_when_it_is_open_again(
     let text = "Prój eñt/My Repo is disabled on the forge: it is not backed up meanwhile. Its backups stay.";
     assert_eq!(acme.told("repository.disabled").await, [text], "once");
     let row = acme.row(REPO).await;
-    assert_eq!((&row["availability"], &row["gone"], &row["selected"]), (&json!("disabled"), &json!(false), &json!(true)));
+    assert_eq!(
+        (&row["availability"], &row["gone"], &row["selected"]),
+        (&json!("disabled"), &json!(false), &json!(true))
+    );
     let status = acme.world.status(REPO).await;
     assert_eq!((&status["state"], &status["health"]), (&json!("disabled"), &json!("amber")));
     assert_eq!((&status["queue"], &status["last_error"]), (&json!("idle"), &json!(null)));
@@ -127,7 +130,10 @@ async fn a_project_in_the_recycle_bin_is_one_alarm_and_comes_back_whole() {
     let loud: Vec<_> = acme.world.ok(&["notices"]).await.as_array().unwrap().clone();
     let loud: Vec<_> = loud.iter().filter(|notice| notice["severity"] == "alarm").collect();
     assert_eq!(loud.len(), 1, "{loud:#?}");
-    assert!(loud[0]["text"].as_str().unwrap().starts_with("2 repositories of acme were deleted on the forge"), "{loud:#?}");
+    assert!(
+        loud[0]["text"].as_str().unwrap().starts_with("2 repositories of acme were deleted on the forge"),
+        "{loud:#?}"
+    );
     for repo in [REPO, "Prój eñt/web"] {
         assert_eq!(acme.world.status(repo).await["state"], "recycled");
     }

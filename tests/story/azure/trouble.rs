@@ -50,11 +50,11 @@ async fn a_token_that_has_expired_is_named_and_another_one_goes_on() {
     assert_eq!(connected.code, 0, "{connected:?}");
     let _service = world.serve().await;
     world.snapshot(REPO, 1).await;
-    // It looks like success, and is a page to sign in.
-    azure.bad_sign_ins(SignIn::Html203);
     azure.expire(&old);
     work.commit("two").await;
     work.push(&["main"]).await;
+    // It looks like success, and is a page to sign in.
+    azure.bad_sign_ins(SignIn::Html203);
     let named = async || {
         let status = world.ok(&["status"]).await;
         let said = status["surveys"][0]["last_error"].as_str()?.to_owned();
