@@ -5,6 +5,8 @@
 
 mod support;
 
+#[path = "desk/azure.rs"]
+mod azure;
 #[path = "desk/doors.rs"]
 mod doors;
 #[path = "desk/faults.rs"]

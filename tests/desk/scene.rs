@@ -65,13 +65,19 @@ impl Scene {
 
     /// Somebody is this user of the forge.
     pub async fn link(&self, member: &Member, login: &str) {
+        let url = self.world.github.url();
+        let host = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+        self.link_to(member, "github", &host, &self.world.github.user_id(login), login).await;
+    }
+
+    /// Somebody is the user with this id, on whichever forge.
+    pub async fn link_to(&self, member: &Member, forge: &str, host: &str, id: &str, login: &str) {
         let (person, now) = (person(member), Utc::now());
-        let host = self.world.github.url();
         let link = IdentityLink {
             person: person.clone(),
-            forge: "github".to_owned(),
-            host: format!("{}:{}", host.host_str().unwrap(), host.port().unwrap()),
-            forge_user: self.world.github.user_id(login),
+            forge: forge.to_owned(),
+            host: host.to_owned(),
+            forge_user: id.to_owned(),
             login: login.to_owned(),
             created_at: now,
             expires_at: now + chrono::TimeDelta::days(1),
