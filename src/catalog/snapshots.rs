@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, ExprTrait, QueryFilter,
-    QueryOrder, QuerySelect, QueryTrait, Set,
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, ExprTrait,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Set, Statement,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::{
-    Actor, Error, Head, Kind, ObjectFormat, RefChange, RefName, RefState, RepoId, Result, Seq, Snapshot,
+    Actor, Error, Head, Kind, ObjectFormat, ObjectId, RefChange, RefName, RefState, RepoId, Result, Seq, Snapshot,
 };
 
 use super::error::{During, unreadable};
 use super::tables::{current_ref, event, intent, ref_change, repository, snapshot};
-use super::values::{bytes, column, count, head, now, object_id, sha256};
+use super::values::{bytes, column, count, head, now, sha256};
 use super::{Catalog, Lease, NewAlarm, alarms, insert_all, queue};
 
 /// Where a repository's chain stands.
@@ -102,27 +102,43 @@ impl Catalog {
         let row = repository::Entity::find_by_id(repo.as_str()).one(&self.read).await.during(DOING)?;
         let row = row.ok_or_else(|| Error::not_found(format!("there is no repository {repo} in the catalog")))?;
         // Read after the row: if a commit comes between the two, ours is refused because its number is taken.
-        let refs = current_ref::Entity::find().filter(current_ref::Column::RepoId.eq(repo.as_str())).all(&self.read);
-        let mut state = RefState {
+        let refs = RefState {
             object_format: object_format(row.object_format.as_deref())?,
             head: head(row.head.as_deref())?,
-            ..RefState::default()
+            refs: self.current_refs(repo).await?,
         };
-        for at in refs.await.during(DOING)? {
-            let name = at.name.parse().map_err(|error| unreadable("a reference name", error))?;
-            state.refs.insert(name, object_id(&at.oid)?);
-        }
         let last = Seq::new(count(row.last_seq)).zip(row.last_sealed.as_deref()).map(|(seq, sealed)| {
             Ok::<_, Error>(LastSnapshot { seq, sha256: sha256(sealed)?, bytes: count(row.last_stored_bytes) })
         });
         Ok(SyncState {
             last: last.transpose()?,
-            refs: state,
+            refs,
             records_since_checkpoint: count(row.records_since_checkpoint),
             changes_since_checkpoint: count(row.changes_since_checkpoint),
             fingerprint: row.refs_fingerprint.as_deref().map(sha256).transpose()?,
             generation: row.generation,
         })
+    }
+
+    /// As one row of lines: each row is handed from SQLite's thread to ours, and where there are a thousand of them that
+    /// costs more than all else.
+    async fn current_refs(&self, repo: &RepoId) -> Result<BTreeMap<RefName, ObjectId>> {
+        const DOING: &str = "reading a repository's references";
+        let database = self.read.get_database_backend();
+        let lines = match database {
+            DbBackend::Postgres => "string_agg(encode(oid, 'hex') || ' ' || name, chr(10))",
+            _ => "group_concat(lower(hex(oid)) || ' ' || name, char(10))",
+        };
+        let sql = format!("SELECT {lines} FROM current_ref WHERE repo_id = $1");
+        let found = Statement::from_sql_and_values(database, sql, [repo.as_str().into()]);
+        let row = self.read.query_one_raw(found).await.during(DOING)?;
+        let lines = row.map(|row| row.try_get_by_index::<Option<String>>(0)).transpose().during(DOING)?.flatten();
+        let read = |line: &str| -> Option<(RefName, ObjectId)> {
+            let (id, name) = line.split_once(' ')?;
+            Some((name.parse().ok()?, id.parse().ok()?))
+        };
+        let lines = lines.unwrap_or_default();
+        lines.lines().map(|line| read(line).ok_or_else(|| unreadable("a reference", line))).collect()
     }
 
     /// The number of the newest snapshot.

@@ -43,12 +43,16 @@ pub struct Services {
 impl Services {
     /// Opens database, vault and keys. Fails with the name of the one that is wrong.
     pub async fn open(settings: Settings) -> Result<Arc<Self>> {
-        let http = http_client(&settings.http)?;
+        // To read the system's certificates, hundreds of files, takes as long as all the rest: beside it, then.
+        let http = settings.http.clone();
+        let http = tokio::task::spawn_blocking(move || http_client(&http));
         let keys = Keys::load(&settings.keys)?;
         let credentials = CredentialKey::load(&settings.keys.credentials)?;
         let vault = Vault::open(&settings.vault, keys).await?;
+        let catalog = Catalog::connect(&settings.database).await?;
+        let http = http.await.map_err(|error| Error::bug("setting up the HTTP client stopped").detail(error))??;
         let chats = open_chats(&settings, &http)?;
-        let catalog = Catalog::connect(&settings.database).await?.telling(subscribers(&settings, &chats));
+        let catalog = catalog.telling(subscribers(&settings, &chats));
         let git = git::Client::new(http.clone(), &git_limits(&settings.git));
         let net = Net { http: http.clone(), quotas: Quotas::default() };
         let quotas = net.quotas.clone();
