@@ -17,6 +17,7 @@ mod forget;
 mod grants;
 mod history;
 mod hold;
+mod hooks;
 mod init;
 mod notices;
 mod output;
@@ -97,6 +98,9 @@ enum Command {
     /// The tokens and Apps behind a connection, and what is left of their limits.
     #[command(subcommand)]
     Credentials(credentials::Command),
+    /// The hooks that we have set up on forges: how each stands; put them right.
+    #[command(subcommand)]
+    Hooks(hooks::Command),
     /// List repositories, read the forge's list again, choose what is backed up.
     #[command(subcommand)]
     Repos(repos::Command),
@@ -237,6 +241,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<()> {
         Command::Connections(command) => connections::run(context, command).await,
         Command::Apps(command) => apps::run(context, command).await,
         Command::Credentials(command) => credentials::run(context, command).await,
+        Command::Hooks(command) => hooks::run(context, command).await,
         Command::Repos(command) => repos::run(context, command).await,
         Command::Backup(args) => backup::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,

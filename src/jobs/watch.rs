@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::alarms::{Alarm, alarm};
 use super::{Windows, announce};
-use crate::catalog::Repository;
+use crate::catalog::{Repository, StoredHook};
 use crate::domain::{Error, RepoId, Result, Severity, command};
 use crate::services::Services;
 
@@ -18,6 +18,7 @@ pub async fn watch(services: &Services) -> Result<()> {
     watch.silent().await?;
     watch.proofs().await?;
     watch.drills().await?;
+    watch.hooks().await?;
     announce::forget_removed(services).await?;
     watch.storage().await
 }
@@ -174,6 +175,55 @@ impl<'a> Watch<'a> {
         catalog.settle(KIND, overdue.collect()).await
     }
 
+    /// Hooks that we have set up and that do not deliver, or cannot be looked after. What was switched off once and is mended
+    /// is told as well: nobody else says why things were late.
+    async fn hooks(&self) -> Result<()> {
+        let catalog = &self.services.catalog;
+        let (all, care) = (catalog.hooks(None).await?, catalog.hook_care().await?);
+        let (mut failing, mut off, mut probation) = (Vec::new(), Vec::new(), Vec::new());
+        let long = self.now - self.services.settings.alarms.lag;
+        for connection in catalog.connections().await? {
+            let raised = |kind: &'static str, word: &str, text: String| {
+                alarm(Alarm {
+                    kind,
+                    subject: format!("connection:{}:{word}", connection.id),
+                    connection: Some(&connection),
+                    text,
+                    command: command(["hooks", "repair", &connection.name]),
+                    ..Alarm::default()
+                })
+            };
+            let name = &connection.name;
+            if let Some((why, since)) = care.get(&connection.id).and_then(|care| care.failing.as_ref()) {
+                let text = format!(
+                    "The hooks of {name} cannot be set up or looked after since {}: {why}. What is pushed is found late, by \
+                     surveys.",
+                    time(*since)
+                );
+                failing.push(raised("hooks.failing", "hooks", text));
+            }
+            let troubled: Vec<Troubled> =
+                all.iter().filter(|hook| hook.connection == connection.id).filter_map(Troubled::of).collect();
+            if let Some(text) = Troubled::tell(&troubled, |hook| hook.what.starts_with("disabled")) {
+                off.push(raised(
+                    "hooks.disabled",
+                    "hooks-disabled",
+                    format!("Hooks of {name} were switched off: {text}."),
+                ));
+            }
+            let lasting = |hook: &Troubled| !hook.what.starts_with("disabled") && hook.since < long;
+            if let Some(text) = Troubled::tell(&troubled, lasting) {
+                let text = format!(
+                    "Hooks of {name} are in trouble for long: {text}. What happens meanwhile is found late, by surveys."
+                );
+                probation.push(raised("hooks.troubled", "hooks-troubled", text));
+            }
+        }
+        catalog.settle("hooks.failing", failing).await?;
+        catalog.settle("hooks.disabled", off).await?;
+        catalog.settle("hooks.troubled", probation).await
+    }
+
     /// Whoever begins today has proved nothing yet, and that is no alarm.
     async fn watching_since(&self) -> Result<DateTime<Utc>> {
         const FACT: &str = "watching_since";
@@ -208,6 +258,37 @@ impl<'a> Watch<'a> {
         }
         catalog.settle("storage.full", full).await?;
         catalog.settle("storage.refuses", refusing).await
+    }
+}
+
+/// A hook with which something is wrong.
+struct Troubled<'a> {
+    what: &'a str,
+    since: DateTime<Utc>,
+    scope: &'a str,
+    event: &'a str,
+}
+
+impl<'a> Troubled<'a> {
+    fn of(hook: &'a StoredHook) -> Option<Self> {
+        let (what, since) = hook.trouble.as_ref()?;
+        Some(Self { what, since: *since, scope: &hook.scope_name, event: &hook.event })
+    }
+
+    /// Those that are meant, the first one as an example. `None`: there are none.
+    fn tell(all: &[Self], meant: impl Fn(&Self) -> bool) -> Option<String> {
+        let meant: Vec<&Self> = all.iter().filter(|hook| meant(hook)).collect();
+        let first = meant.first()?;
+        let why = match first.what {
+            "disabled_by_user" => "by a person",
+            "disabled_by_system" => "by the forge, after deliveries that failed",
+            "disabled_by_inactive_identity" => "because whoever refward acts as has left there, or lost a right",
+            "probation" => "on probation, where new events are dropped",
+            "missing" => "somebody has deleted it",
+            _ => "somebody has altered it",
+        };
+        let more = if meant.len() > 1 { format!(", and {} more", meant.len() - 1) } else { String::new() };
+        Some(format!("{} in {} since {}, {why}{more}", first.event, first.scope, time(first.since)))
     }
 }
 

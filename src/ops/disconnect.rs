@@ -1,5 +1,7 @@
 //! Taking a connection away: what that means is said first, and whatever fails on the forge, nothing that opens it stays here.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::connect::named;
@@ -7,7 +9,11 @@ use super::inventory;
 use crate::catalog::{Connection, InstallationState, NewNotice, Source, StoredApp, StoredInstallation};
 use crate::domain::{Error, Kind, Result};
 use crate::forge::{AppKey, Page};
+use crate::jobs::remove_hooks;
 use crate::services::Services;
+
+/// How long taking hooks away may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What taking a connection away means.
 #[derive(Clone, Debug, Serialize)]
@@ -20,6 +26,8 @@ pub struct Farewell {
     pub uninstall: Vec<String>,
     /// Of those, the ones that no other account uses: their keys and secrets are deleted.
     pub forget: Vec<String>,
+    /// Hooks that we have set up there and that are taken away.
+    pub hooks: usize,
     /// Credentials that are deleted.
     pub credentials: Vec<String>,
     /// Webhook secrets that are deleted.
@@ -54,6 +62,8 @@ pub struct Disconnected {
     pub uninstalled: Vec<String>,
     /// Apps that could not be, and why.
     pub not_uninstalled: Vec<String>,
+    /// Hooks that were taken away.
+    pub unhooked: usize,
     /// What is left to do on the forge.
     pub by_hand: Vec<Chore>,
     /// What it meant.
@@ -78,7 +88,17 @@ pub async fn remove(services: &Services, name: &str) -> Result<Disconnected> {
     for (_, app) in &apps {
         keys.push(services.app_key(app).await);
     }
-    // Before anything waits for the network: what opens the connection goes at once, whatever happens then.
+    // While there is still something that opens the connection. A forge that does not answer is not waited for.
+    let unhooked = match unhook(services, &connection).await {
+        Ok(unhooked) => unhooked,
+        Err(error) => {
+            tracing::warn!("hooks of {} stay: {}", connection.name, error.for_log());
+            let page = page(services, &connection, Page::Hooks(&connection.owner));
+            by_hand.insert(0, Chore { what: format!("delete the hooks that lead here ({error})"), page });
+            0
+        }
+    };
+    // Before anything else waits for the network: what opens the connection goes now, whatever happens then.
     services.catalog.remove_connection(connection.id).await?;
     let (mut uninstalled, mut not_uninstalled) = (Vec::new(), Vec::new());
     for ((installation, app), key) in apps.iter().zip(keys) {
@@ -100,7 +120,7 @@ pub async fn remove(services: &Services, name: &str) -> Result<Disconnected> {
             services.catalog.remove_app(app.id).await?;
         }
     }
-    Ok(Disconnected { removed: connection.name, uninstalled, not_uninstalled, by_hand, farewell })
+    Ok(Disconnected { removed: connection.name, uninstalled, not_uninstalled, unhooked, by_hand, farewell })
 }
 
 /// The error that stands for Apps that are still installed.
@@ -109,6 +129,11 @@ pub fn incomplete(disconnected: &Disconnected) -> Option<Error> {
     let text = format!("Apps that are still installed on the forge: {}", failed.len());
     let error = Error::new(Kind::Partial, text).hint("uninstall them there, as said above");
     (!failed.is_empty()).then_some(error)
+}
+
+async fn unhook(services: &Services, connection: &Connection) -> Result<usize> {
+    let removing = tokio::time::timeout(PATIENCE, remove_hooks(services, connection));
+    removing.await.unwrap_or_else(|_| Err(Error::busy("the forge does not answer in time")))
 }
 
 async fn uninstall(
@@ -139,7 +164,9 @@ async fn farewell(
     let peer_of = others.filter(|other| other.peer == Some(connection.id)).map(|other| other.name);
 
     let mut by_hand = Vec::new();
-    if webhook_secrets > 0 {
+    let hooks = catalog.hooks(Some(connection.id)).await?.len();
+    let by_us = services.forge(&connection.forge)?.hooks().is_some();
+    if webhook_secrets > 0 && !by_us {
         let page = page(services, connection, Page::Hooks(&connection.owner));
         by_hand.push(Chore { what: "delete the webhook that was set up by hand".to_owned(), page });
     }
@@ -157,6 +184,7 @@ async fn farewell(
         owner: connection.owner.clone(),
         uninstall: apps.iter().map(|(_, app)| app.facts.name.clone()).collect(),
         forget,
+        hooks,
         credentials: credentials.into_iter().map(|credential| credential.label).collect(),
         webhook_secrets,
         peer_of: peer_of.collect(),

@@ -15,6 +15,7 @@ pub mod disconnect;
 pub mod health;
 pub mod history;
 pub mod holds;
+pub mod hooks;
 pub mod identity;
 pub mod inventory;
 pub mod notices;

@@ -26,6 +26,10 @@ fn describe_plan(farewell: &Farewell) -> String {
         };
         text += &format!("  uninstalled  the App {app} from {}, {then}\n", farewell.owner);
     }
+    if farewell.hooks > 0 {
+        let hooks = output::count(farewell.hooks, "hook");
+        text += &format!("  taken away   {hooks} that refward has set up at {}\n", farewell.owner);
+    }
     for credential in &farewell.credentials {
         text += &format!("  deleted      the credential {credential}\n");
     }
@@ -43,6 +47,9 @@ fn describe(done: &Disconnected) -> String {
     let mut text = format!("Removed {}. What opened it is deleted here.\n", done.removed);
     for app in &done.uninstalled {
         text += &format!("Uninstalled {app}.\n");
+    }
+    if done.unhooked > 0 {
+        text += &format!("Taken away from the forge: {}.\n", output::count(done.unhooked, "hook"));
     }
     for why in &done.not_uninstalled {
         text += &format!("Still installed: {why}\n");
