@@ -21,7 +21,8 @@ impl AzureDevops {
         for credential in &access.credentials {
             match self.writable(access, credential, full_name, forge_id).await {
                 Ok(()) => {
-                    let login = PoolLogin::new(std::slice::from_ref(credential), Arc::clone(&self.entra));
+                    let alone = Access { credentials: vec![credential.clone()], ..access.clone() };
+                    let login = PoolLogin::new(&alone, self.net.quotas.clone(), Arc::clone(&self.entra))?;
                     return Ok(Remote { url, credential: Some(Arc::new(login)) });
                 }
                 Err(error) => trouble.note(error)?,
