@@ -220,8 +220,7 @@ fn rewrite(request: &mut ServiceRequest, visit: &Visit, caller: &Caller, repo: &
 
 /// What is wanted, and is no tip, nor ever was one: it says `allow-tip-sha1-in-want`, and nothing about what is reachable.
 fn stranger(repo: &Repo, wants: &[&[u8]]) -> Option<String> {
-    let wanted =
-        wants.iter().filter_map(|line| std::str::from_utf8(line).ok()?.strip_prefix("want ")?.get(..40));
+    let wanted = wants.iter().filter_map(|line| std::str::from_utf8(line).ok()?.strip_prefix("want ")?.get(..40));
     let now = refs::read(repo).into_iter().flat_map(|(_, id, peeled)| [Some(id), peeled]).flatten();
     let before = repo.change(|repository| repository.pushes.clone());
     let before = before.into_iter().flat_map(|push| push.updates).flat_map(|update| [update.old, update.new]);

@@ -157,9 +157,7 @@ impl Reply {
         }
         match self.body {
             Body::Nothing => response.finish(),
-            Body::Json(body) => {
-                response.content_type("application/json; charset=utf-8; api-version=7.1").body(body.to_string())
-            }
+            Body::Json(body) => response.content_type("application/json; charset=utf-8").body(body.to_string()),
             Body::Text(text) => response.content_type("text/plain; charset=utf-8").body(text),
             Body::Html(text) => response.content_type("text/html; charset=utf-8").body(text),
         }
