@@ -95,8 +95,8 @@ pub(super) async fn inspect(api: &Api) -> Result<Inspection> {
     if let Some(project) = projects.first() {
         let path = [project.id.as_str(), "_apis", "build", "definitions"];
         rights.opens(&BUILD, api.get_good(&path, &[("$top", "1")]).await)?;
-        rights.opens(&WIKI, api.get_good(&[&project.id, "_apis", "wiki", "wikis"], &[]).await)?;
     }
+    rights.opens(&WIKI, api.get_good(&["_apis", "wiki", "wikis"], &[]).await)?;
     rights.look_at(&projects).await?;
     if let Some(found) = found {
         rights.blind(&projects, &found);

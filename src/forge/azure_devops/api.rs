@@ -267,8 +267,7 @@ impl Api {
         let routes = self.read::<Listed<Route>>(&answer)?.value;
         match product::newest(&routes) {
             Some(newest) if newest >= Version::OLDEST => Ok(Product::new(false, newest)),
-            _ => Err(Error::misconfigured(format!("{} runs an Azure DevOps Server that is too old", self.host.name()))
-                .hint("the oldest that works is Azure DevOps Server 2019")),
+            _ => Err(errors::too_old(&self.host)),
         }
     }
 

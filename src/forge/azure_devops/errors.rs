@@ -18,6 +18,9 @@ use crate::forge::quota::Refusal;
 /// The longest piece of a foreign message that we repeat.
 const MAX_QUOTE: usize = 300;
 
+/// What Azure DevOps says where its answer is not JSON.
+const OWN_WORDS: &str = "x-tfs-serviceerror";
+
 /// What a request is signed with, as far as it matters to who has to mend it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Signs<'a> {
@@ -33,9 +36,13 @@ pub(super) enum Signs<'a> {
 
 /// What Azure DevOps says of an error.
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Said {
     #[serde(default)]
     message: String,
+    /// The error's name, which is the same in every language.
+    #[serde(default)]
+    type_key: String,
 }
 
 /// What is wrong with an answer, if anything is.
@@ -53,7 +60,7 @@ pub(super) fn refusal(host: &Host, signs: Signs<'_>, answer: &Answer) -> Option<
                 .hint(format!("check the spelling; people find it at {}", host.web)),
         );
     }
-    if is_web_page(answer) && !status.is_server_error() {
+    if is_web_page(answer) && !status.is_server_error() && header(answer, OWN_WORDS).is_none() {
         return Some(Error::misconfigured(format!("{name} answers {status} with a web page instead of data")).hint(
             "a proxy stands in between, or this is no Azure DevOps: check the address and the setting `http.proxy`",
         ));
@@ -62,6 +69,7 @@ pub(super) fn refusal(host: &Host, signs: Signs<'_>, answer: &Answer) -> Option<
     Some(match status.as_u16() {
         200..=299 => return None,
         300..=399 => sent_away(host, &elsewhere(answer)),
+        400 if said_by(answer).type_key == "VssVersionOutOfRangeException" => too_old(host),
         400 => Error::bad_request(format!("{name} refuses: {said}")),
         403 => forbidden(&name, &said),
         404 | 410 => not_found(&name, &said),
@@ -188,6 +196,12 @@ pub(super) fn tenant(answer: &Answer) -> Option<String> {
     is_one.then(|| told.to_owned())
 }
 
+/// A Server from before all that we ask for.
+pub(super) fn too_old(host: &Host) -> Error {
+    Error::misconfigured(format!("{} runs an Azure DevOps Server that is too old", host.name()))
+        .hint("the oldest that works is Azure DevOps Server 2019")
+}
+
 /// Somebody known may not do something.
 fn forbidden(name: &str, said: &str) -> Error {
     let lower = said.to_ascii_lowercase();
@@ -263,14 +277,18 @@ fn elsewhere(answer: &Answer) -> String {
 
 /// Azure DevOps' own words, without control characters. What is not JSON has them in a header.
 pub(super) fn said(answer: &Answer) -> String {
-    let body = serde_json::from_slice::<Said>(&answer.body).unwrap_or_default().message;
+    let body = said_by(answer).message;
     let in_header = || {
-        let text = header(answer, "x-tfs-serviceerror").unwrap_or_default();
+        let text = header(answer, OWN_WORDS).unwrap_or_default();
         percent_encoding::percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
     };
     let message = if body.is_empty() { in_header() } else { body };
     let message: String = message.chars().filter(|c| !c.is_control()).take(MAX_QUOTE).collect();
     if message.is_empty() { answer.status.to_string() } else { message }
+}
+
+fn said_by(answer: &Answer) -> Said {
+    serde_json::from_slice(&answer.body).unwrap_or_default()
 }
 
 pub(super) fn retry_after(answer: &Answer) -> Option<Duration> {
@@ -287,41 +305,4 @@ pub(super) fn until_reset(answer: &Answer) -> Option<Duration> {
 
 pub(super) fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     answer.headers.get(name)?.to_str().ok().map(str::trim).filter(|value| !value.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use http::{HeaderMap, HeaderValue};
-
-    use super::*;
-
-    const OURS: &str = "11111111-1111-1111-1111-111111111111";
-    const THEIRS: &str = "22222222-2222-2222-2222-222222222222";
-
-    /// What is said to whoever is not known, by an organization of this tenant.
-    fn unknown(signs: Signs<'_>, tenant: &'static str) -> String {
-        let host = Host::at(&"https://dev.azure.com/acme".parse().unwrap_or_else(|_| unreachable!()));
-        let host = host.unwrap_or_else(|_| unreachable!());
-        let mut headers = HeaderMap::new();
-        headers.insert("x-vss-resourcetenant", HeaderValue::from_static(tenant));
-        let body =
-            Bytes::from_static(br#"{"message":"TF400813: The user '' is not authorized to access this resource."}"#);
-        let answer = Answer { status: StatusCode::UNAUTHORIZED, headers, body };
-        let error = refusal(&host, signs, &answer).unwrap_or_else(|| unreachable!());
-        format!("{error}\n→ {}", error.next_step().unwrap_or("-"))
-    }
-
-    #[test]
-    fn who_is_not_known_is_told_whether_it_is_the_tenant_or_the_membership() {
-        let told = [
-            unknown(Signs::Client(OURS), OURS),
-            unknown(Signs::Client(OURS), THEIRS),
-            unknown(Signs::Client("acme.example"), THEIRS),
-            unknown(Signs::Person(OURS), OURS),
-            unknown(Signs::Person(OURS), THEIRS),
-            unknown(Signs::Client(OURS), "00000000-0000-0000-0000-000000000000"),
-        ];
-        insta::assert_snapshot!(told.join("\n"), @"");
-    }
 }

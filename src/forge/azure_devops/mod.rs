@@ -181,7 +181,3 @@ fn git_address(web: &Url, full_name: &str) -> Result<Url> {
     let (project, name) = repositories::split(full_name)?;
     Host::at(web)?.below(&[project, "_git", name])
 }
-
-fn unbuilt() -> Error {
-    Error::bug("not built yet")
-}

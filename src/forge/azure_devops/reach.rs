@@ -29,7 +29,7 @@ pub(super) fn page(host: &Host, page: Page<'_>) -> Result<Url> {
         Page::Tokens => host.below(&["_usersSettings", "tokens"]),
         Page::NewRepository(full_name) => {
             let (project, _) = super::repositories::split(full_name)?;
-            host.below(&[project, "_admin", "_versioncontrol"])
+            host.below(&[project, "_settings", "repositories"])
         }
         Page::Branch(full_name, branch) => {
             let mut url = git_address(&host.web, full_name)?;

@@ -18,8 +18,6 @@ pub(super) struct Found {
     pub default_branch: Option<String>,
     #[serde(default)]
     pub is_disabled: bool,
-    /// Bytes, as the server counts.
-    pub size: Option<u64>,
 }
 
 /// A project, as far as it is told with what belongs to it.
@@ -63,13 +61,8 @@ impl Found {
     }
 }
 
-/// The repository with this id, wherever it is; `None`: there is none that the credential may see. Disabled ones answer as if
-/// they were not there.
-pub(super) async fn by_id(api: &Api, id: &str) -> Result<Option<Found>> {
-    api.find(&["_apis", "git", "repositories", id], &[]).await
-}
-
-/// The repository `PROJECT/REPOSITORY`, likewise.
+/// The repository `PROJECT/REPOSITORY`. `None`: there is none that the credential may see; disabled ones answer as if they
+/// were not there.
 pub(super) async fn by_name(api: &Api, full_name: &str) -> Result<Option<Found>> {
     let (project, name) = split(full_name)?;
     api.find(&[project, "_apis", "git", "repositories", name], &[]).await

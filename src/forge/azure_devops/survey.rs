@@ -139,6 +139,6 @@ impl Seen {
 impl Deleted {
     fn found(self) -> Found {
         let Self { id, name, project } = self;
-        Found { id, name, project, default_branch: None, is_disabled: false, size: None }
+        Found { id, name, project, default_branch: None, is_disabled: false }
     }
 }

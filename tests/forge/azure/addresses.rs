@@ -72,7 +72,31 @@ fn addresses_that_are_refused() {
     .iter()
     .map(|address| format!("{address}: {}", settled(address).unwrap_err()))
     .collect();
-    insta::assert_snapshot!(refusals.join("\n"), @"");
+    insta::assert_snapshot!(refusals.join("\n"), @"
+    http://dev.azure.com/acme: the forge's address must begin with https://: tokens are not sent in the clear
+    http://devops.example.com/Default: the forge's address must begin with https://: tokens are not sent in the clear
+    ssh://git@ssh.dev.azure.com: the forge's address must not hold a name or a credential; give the token by itself
+    ssh://ssh.dev.azure.com: the forge's address must begin with https://
+    https://acme@dev.azure.com/acme: the forge's address must not hold a name or a credential; give the token by itself
+    https://:secret@dev.azure.com/acme: the forge's address must not hold a name or a credential; give the token by itself
+    https://dev.azure.com/acme?x=1: the forge's address must end after the organization or collection: no `?` and no `#`
+    https://dev.azure.com/acme#x: the forge's address must end after the organization or collection: no `?` and no `#`
+    https://dev.azure.com: the forge's address names no organization: it must be https://dev.azure.com/ORGANIZATION
+    https://dev.azure.com:8443/acme: the forge's address has a port, which dev.azure.com does not
+    https://dev.azure.com/acme/Web: the forge's address is a project's: it must be https://dev.azure.com/acme
+    https://dev.azure.com/acme/Web/_git/api: the forge's address is a project's: it must be https://dev.azure.com/acme
+    https://dev.azure.com/ac%20me: `ac%20me` is not the name of an organization
+    https://vssps.dev.azure.com/acme: the forge's address must be https://dev.azure.com/ORGANIZATION
+    https://portal.azure.com: the forge's address must be https://dev.azure.com/ORGANIZATION
+    https://acme.visualstudio.com/Web: the forge's address is a project's: it must be https://dev.azure.com/acme
+    https://acme.vsrm.visualstudio.com/Web/_release: the forge's address is a project's: it must be https://dev.azure.com/acme
+    https://devops.example.com: the forge's address names no collection: it must be https://HOST/COLLECTION
+    https://devops.example.com/tfs/: the forge's address names no collection: it must be https://HOST/tfs/COLLECTION
+    https://devops.example.com/Default/Web: the forge's address goes on after the collection: it must be https://HOST/COLLECTION, with `/tfs` before that if it has one
+    https://devops.example.com/tfs/Default/Web: the forge's address goes on after the collection: it must be https://HOST/COLLECTION, with `/tfs` before that if it has one
+    https://devops.example.com/Default/_git/api: the forge's address goes on after the collection: it must be https://HOST/COLLECTION, with `/tfs` before that if it has one
+    https://devops.example.com/_home: the forge's address goes on after the collection: it must be https://HOST/COLLECTION, with `/tfs` before that if it has one
+    ");
 }
 
 #[test]
@@ -119,5 +143,11 @@ fn pages_for_people() {
     .into_iter()
     .map(|page| azure().page(&host, page).unwrap().to_string())
     .collect();
-    insta::assert_snapshot!(pages.join("\n"), @"");
+    insta::assert_snapshot!(pages.join("\n"), @"
+    https://dev.azure.com/acme/_usersSettings/tokens
+    https://dev.azure.com/acme/_settings
+    https://dev.azure.com/acme/Web%20Shop/_settings/repositories
+    https://dev.azure.com/acme/Web%20Shop/_git/api?version=GBfeature%2F%C3%BC
+    https://dev.azure.com/acme/Web%20Shop/_git/api/branchCompare?baseVersion=GC1111111111111111111111111111111111111111&targetVersion=GC2222222222222222222222222222222222222222
+    ");
 }

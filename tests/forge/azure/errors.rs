@@ -87,7 +87,107 @@ async fn every_refusal_says_what_to_do() {
     for (name, fault) in faults() {
         all.push(format!("# {name}\n{}", failing_with(fault).await));
     }
-    insta::assert_snapshot!(all.join("\n\n"), @"");
+    insta::assert_snapshot!(all.join("\n\n"), @"
+    # bad token
+    Misconfigured: listing the repositories of `acme`: 127.0.0.1:PORT refuses the token
+    → it is mistyped, expired or revoked, or was made for another organization; make a new one at http://127.0.0.1:PORT/acme/_usersSettings/tokens
+
+    # another bad token
+    Misconfigured: listing the repositories of `acme`: 127.0.0.1:PORT refuses the token
+    → it is mistyped, expired or revoked, or was made for another organization; make a new one at http://127.0.0.1:PORT/acme/_usersSettings/tokens
+
+    # scope
+    Misconfigured: listing the repositories of `acme`: the credential lacks a scope that 127.0.0.1:PORT wants for this: TF400813: The user 'mona@acme.example' is not authorized to access this resource.
+    → open the token at http://127.0.0.1:PORT/acme/_usersSettings/tokens, tick the scope, save
+
+    # page to sign in on
+    Misconfigured: listing the repositories of `acme`: 127.0.0.1:PORT refuses the token
+    → it is mistyped, expired or revoked, or was made for another organization; make a new one at http://127.0.0.1:PORT/acme/_usersSettings/tokens
+
+    # page to sign in on that looks fine
+    Misconfigured: listing the repositories of `acme`: 127.0.0.1:PORT refuses the token
+    → it is mistyped, expired or revoked, or was made for another organization; make a new one at http://127.0.0.1:PORT/acme/_usersSettings/tokens
+
+    # sent to sign in
+    Misconfigured: listing the repositories of `acme`: 127.0.0.1:PORT refuses the token
+    → it is mistyped, expired or revoked, or was made for another organization; make a new one at http://127.0.0.1:PORT/acme/_usersSettings/tokens
+
+    # sent to sign in at Entra
+    Misconfigured: listing the repositories of `acme`: 127.0.0.1:PORT refuses the token
+    → it is mistyped, expired or revoked, or was made for another organization; make a new one at http://127.0.0.1:PORT/acme/_usersSettings/tokens
+
+    # permission
+    Misconfigured: listing the repositories of `acme`: 127.0.0.1:PORT refuses: TF401027: You need the Git 'GenericRead' permission to perform this action. Details: identity 'mona@acme.example', scope 'repository'.
+    → grant that permission: Project settings, Repositories, Security
+
+    # another permission
+    Misconfigured: listing the repositories of `acme`: 127.0.0.1:PORT refuses: Access Denied: mona needs the following permission(s) to perform this action: View instance-level information
+    → somebody who administers the project or the organization can grant it
+
+    # conditional access
+    Misconfigured: listing the repositories of `acme`: 127.0.0.1:PORT refuses: VS403463: The conditional access policy defined by your Microsoft Entra administrator has failed.
+    → an administrator of the tenant has to let this machine's address in: Entra, Conditional Access
+
+    # no such organization
+    NotFound: listing the repositories of `acme`: 127.0.0.1:PORT has no organization or collection `acme`
+    → check the spelling; people find it at http://127.0.0.1:PORT/acme
+
+    # no such repository
+    NotFound: listing the repositories of `acme`: 127.0.0.1:PORT has no such thing, or the credential may not see it: TF401019: The Git repository with name or identifier api does not exist or you do not have permissions for the operation you are attempting.
+    → disabled repositories answer like that too, and all of them do to somebody with the access level Stakeholder
+
+    # no such project
+    NotFound: listing the repositories of `acme`: 127.0.0.1:PORT has no such thing, or the credential may not see it: TF200016: The following project does not exist: Web.
+    → -
+
+    # bad request
+    BadRequest: listing the repositories of `acme`: 127.0.0.1:PORT refuses: VS402337: The number of work items returned exceeds the size limit of 20000.
+    → -
+
+    # blocked
+    Remote { retry_after: Some(17s) }: listing the repositories of `acme`: 127.0.0.1:PORT asks us to wait 17 s: we have used too much of it
+    → -
+
+    # blocked without a time
+    Remote { retry_after: Some(300s) }: listing the repositories of `acme`: 127.0.0.1:PORT asks us to wait 300 s: we have used too much of it
+    → -
+
+    # stopped
+    Misconfigured: listing the repositories of `acme`: `acme` on 127.0.0.1:PORT is stopped
+    → whoever administers the server or the organization has to start it again
+
+    # unavailable
+    Remote { retry_after: Some(5s) }: listing the repositories of `acme`: 127.0.0.1:PORT is in trouble: it answers 503 Service Unavailable
+    → -
+
+    # trouble with a page
+    Remote { retry_after: None }: listing the repositories of `acme`: 127.0.0.1:PORT is in trouble: it answers 500 Internal Server Error
+    → -
+
+    # proxy's page
+    Misconfigured: listing the repositories of `acme`: 127.0.0.1:PORT answers 200 OK with a web page instead of data
+    → a proxy stands in between, or this is no Azure DevOps: check the address and the setting `http.proxy`
+
+    # proxy
+    Misconfigured: listing the repositories of `acme`: the HTTP proxy wants a password
+    → put it into the setting `http.proxy`
+
+    # words in a header
+    Remote { retry_after: None }: listing the repositories of `acme`: 127.0.0.1:PORT answers 418 I'm a teapot: The teapot is short
+    → -
+
+    # not Azure DevOps' JSON
+    Remote { retry_after: None }: listing the repositories of `acme`: 127.0.0.1:PORT answers with something that Azure DevOps does not send
+    → -
+
+    # elsewhere
+    Misconfigured: listing the repositories of `acme`: 127.0.0.1:PORT sends us to evil.example.com, where the credential does not belong
+    → if the forge has moved, connect it by its new address; the credential was sent to 127.0.0.1:PORT alone
+
+    # nonsense
+    Remote { retry_after: None }: listing the repositories of `acme`: 127.0.0.1:PORT answers 418 I'm a teapot: I'm a teapot[31m
+    → -
+    ");
 }
 
 #[tokio::test]
@@ -116,7 +216,10 @@ async fn an_organization_that_is_not_there_or_stopped() {
     let host = FakeAzureDevops::start().await;
     let token = host.pat("mona", "acme", SCOPES);
     let error = azure().survey(&host.access("acmee", &token)).await.unwrap_err();
-    insta::assert_snapshot!(steady(&host, &told(&error)), @"");
+    insta::assert_snapshot!(steady(&host, &told(&error)), @"
+    NotFound: listing the repositories of `acmee`: 127.0.0.1:PORT has no organization or collection `acmee`
+    → check the spelling; people find it at http://127.0.0.1:PORT/acmee
+    ");
     host.stopped(true);
     let error = azure().survey(&host.access("acme", &token)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured, "to try again is no use");
@@ -138,9 +241,15 @@ impl Resolve for NoNames {
 
 #[tokio::test]
 async fn a_host_that_cannot_be_found_or_reached_or_never_answers() {
-    insta::assert_snapshot!(told(&listing_at("http://127.0.0.1:1/acme", client()).await), @"");
+    insta::assert_snapshot!(told(&listing_at("http://127.0.0.1:1/acme", client()).await), @"
+    Remote { retry_after: None }: listing the repositories of `acme`: 127.0.0.1:1 cannot be reached
+    → -
+    ");
     let lost = reqwest::Client::builder().no_proxy().dns_resolver(Arc::new(NoNames)).build().unwrap();
-    insta::assert_snapshot!(told(&listing_at("https://dev.azure.com/acme", lost).await), @"");
+    insta::assert_snapshot!(told(&listing_at("https://dev.azure.com/acme", lost).await), @"
+    Remote { retry_after: None }: listing the repositories of `acme`: dev.azure.com is a name that cannot be resolved
+    → -
+    ");
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
     let hurried = reqwest::Client::builder().no_proxy().timeout(Duration::from_millis(200)).build().unwrap();

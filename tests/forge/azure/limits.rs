@@ -37,7 +37,7 @@ async fn a_long_pause_sends_work_away_until_then_and_git_with_it_but_not_other_i
     let (mona, lisa) = (access_of(&host, "mona"), access_of(&host, "lisa"));
     azure.survey(&mona).await.unwrap();
     host.delays(1, 60);
-    azure.survey(&mona).await.unwrap();
+    azure.survey(&mona).await.unwrap_err();
     let asked = host.seen().len();
     let error = azure.survey(&mona).await.unwrap_err();
     let Kind::Throttled { retry_after } = error.kind() else { panic!("{error:?}") };

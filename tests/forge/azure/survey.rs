@@ -90,7 +90,10 @@ async fn who_sees_nothing_any_more_is_told_why_instead_of_that_everything_is_gon
     host.org("acme").person("mona").member(License::Stakeholder);
     let error = azure.survey(&access).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured);
-    insta::assert_snapshot!(super::steady(&host, &crate::told(&error)), @"");
+    insta::assert_snapshot!(super::steady(&host, &crate::told(&error)), @"
+    Misconfigured: listing the repositories of `acme`: the credential sees no repository of `acme` any more
+    → it has lost the permission Read or, with the access level Stakeholder, the sight of all code: http://127.0.0.1:PORT/acme/_settings/users
+    ");
 }
 
 #[tokio::test]
