@@ -292,7 +292,7 @@ impl Api {
     async fn ask(&self, asked: Asked<'_>, version: Option<Version>) -> Result<Answer> {
         let answer = self.once(asked, version).await?;
         if let Some(kind) = &self.kind
-            && errors::is_sign_in(&answer)
+            && errors::is_unknown(&answer)
             && self.entra.forget(kind).await
         {
             return self.once(asked, version).await;

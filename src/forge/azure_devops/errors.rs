@@ -132,6 +132,11 @@ pub(super) fn is_sign_in(answer: &Answer) -> bool {
     }
 }
 
+/// Nobody knows whose the credential is; to whoever is known, and refused, another token of the same credential is no use.
+pub(super) fn is_unknown(answer: &Answer) -> bool {
+    is_sign_in(answer) && !(answer.status == StatusCode::UNAUTHORIZED && names_somebody(&said(answer)))
+}
+
 fn mentions_sign_in(page: &[u8]) -> bool {
     let page = String::from_utf8_lossy(page).to_ascii_lowercase();
     ["_signin", "sign in", "login.microsoftonline.com"].iter().any(|word| page.contains(word))

@@ -139,3 +139,29 @@ fn is_loopback(url: &Url) -> bool {
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_leaves_for_no_host_that_is_not_the_forges_own() {
+        let at = |address: &str| address.parse::<Url>().unwrap();
+        let (services, server) = ("https://dev.azure.com/acme", "https://devops.example.com/tfs/acme");
+        for (host, target, allowed) in [
+            (services, "https://dev.azure.com/other", true),
+            (services, "https://vssps.dev.azure.com/acme/", true),
+            (services, "https://acme.vssps.visualstudio.com/", true),
+            (services, "http://vssps.dev.azure.com/acme/", false),
+            (services, "https://vssps.dev.azure.com:8443/acme/", false),
+            (services, "https://dev.azure.com.example.com/acme", false),
+            (services, "https://evildev.azure.com/acme", false),
+            (services, "https://devops.example.com/", false),
+            (server, "https://devops.example.com/tfs/other", true),
+            (server, "https://devops.example.com:8443/tfs/acme", false),
+            (server, "https://vssps.dev.azure.com/acme", false),
+        ] {
+            assert_eq!(Host::at(&at(host)).unwrap().vouches_for(&at(target)), allowed, "{host} {target}");
+        }
+    }
+}

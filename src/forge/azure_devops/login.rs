@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use http::Method;
 
 use super::entra::{Bearer, Entra};
 use super::hosts::Host;
@@ -35,11 +37,16 @@ impl PoolLogin {
         credential.ok_or_else(|| Error::misconfigured("there is no credential to fetch with"))
     }
 
+    fn domain(&self, credential: &Credential) -> Domain {
+        Domain { host: self.host.clone(), who: credential.who.clone() }
+    }
+
     /// git counts like calls do: whoever was asked to rest does not go on with git.
     /// <https://learn.microsoft.com/azure/devops/integrate/concepts/rate-limits>
     async fn bearer(&self, credential: &Credential) -> Result<Bearer> {
-        let domain = Domain { host: self.host.clone(), who: credential.who.clone() };
-        self.quotas.choose(&[domain], Resource::Rest, self.access.urgency, &limits::SERVICES)?;
+        let call = limits::call(true, self.domain(credential), self.access.urgency, &Method::GET);
+        // What it will have cost is not told.
+        drop(self.quotas.admit(call).await?);
         self.entra.bearer(&credential.kind).await
     }
 
@@ -73,10 +80,17 @@ impl git::Login for PoolLogin {
         }
     }
 
-    /// 203 and 302 are how a page to sign in on comes.
+    async fn slow_down(&self, pause: Duration) {
+        if let Ok(credential) = self.current() {
+            self.quotas.rest(&self.domain(credential), Resource::Rest, pause);
+        }
+    }
+
     async fn try_again(&self, status: u16, _refused: &git::Credential) -> Result<bool> {
-        let expired = matches!(status, 203 | 302 | 401);
-        if expired && !self.renewed.swap(true, Ordering::Relaxed) && self.entra.forget(&self.current()?.kind).await {
+        if status == 401
+            && !self.renewed.swap(true, Ordering::Relaxed)
+            && self.entra.forget(&self.current()?.kind).await
+        {
             return Ok(true);
         }
         Ok(self.advance())

@@ -130,6 +130,14 @@ impl Quotas {
         Ok(index)
     }
 
+    /// The host asked a domain to rest, in an answer to something that is no call: git.
+    pub fn rest(&self, domain: &Domain, resource: Resource, wait: Duration) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        state.lane(domain).0.budget_mut(resource).rest(wait, now);
+        state.dispatch(&domain.host, now);
+    }
+
     fn join(&self, call: &Call, nudge: Arc<Notify>) -> Permit {
         let mut state = self.lock();
         state.last_ticket += 1;

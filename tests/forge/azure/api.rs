@@ -1,9 +1,11 @@
 //! How calls are made: pages to their end, and nothing that does not end.
 
 use refward::domain::Kind;
+use refward::forge::{Access, CredentialKind, Proof};
 
 use super::{SCOPES, azure};
 use crate::support::fake_azure_devops::FakeAzureDevops;
+use crate::support::fake_entra::FakeEntra;
 use crate::support::fake_github::Fault;
 
 #[tokio::test]
@@ -49,4 +51,26 @@ async fn a_server_is_asked_what_it_is_once() {
     let seen = host.seen();
     assert_eq!(seen.iter().filter(|seen| seen.method == "OPTIONS").count(), 1);
     assert_eq!(seen.iter().filter(|seen| seen.path.contains("connectionData")).count(), 1);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_made_anew_once() {
+    let (host, entra) = (FakeAzureDevops::start().await, FakeEntra::start().await);
+    host.accept_bearers(entra.checker());
+    let (org, app) = (host.org("acme"), entra.application("Refward"));
+    org.joins(entra.tenant());
+    org.project("Web").repo("api").await;
+    let principal = org.principal("Refward", app.object_id);
+    principal.administers();
+    let kind = CredentialKind::Client { client: app.client(), proof: Proof::Secret(app.secret()) };
+    let (azure, access) = (azure(), Access::with(org.url(), "acme", kind));
+    azure.survey(&access).await.unwrap();
+    assert_eq!(entra.minted(), 1);
+    entra.revoke_tokens();
+    assert_eq!(azure.survey(&access).await.unwrap().repositories.len(), 1);
+    assert_eq!(entra.minted(), 2);
+    let asked = host.seen().len();
+    principal.leaves();
+    assert_eq!(azure.survey(&access).await.unwrap_err().kind(), Kind::Misconfigured);
+    assert_eq!(host.seen().len() - asked, 2, "once more with a new token, and no more");
 }
