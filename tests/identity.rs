@@ -15,6 +15,7 @@ use refward::domain::{By, Error, Kind, Person, Result};
 use refward::forge::{OauthClient, Rights};
 use refward::ops::identity::{self, Begun, Linked};
 use refward::services::Services;
+use support::fake_entra::{Application, FakeEntra};
 use support::fake_github::{AppHandle, FakeGithub, Fault, Token};
 use support::world::{World, eventually, files};
 
@@ -278,6 +279,83 @@ async fn where_there_are_several_forges_people_say_which() {
     assert_eq!(at(&named(&world.github)).await.unwrap().host, named(&world.github));
     assert_eq!(at(&named(&other)).await.err().unwrap().kind(), Kind::Misconfigured);
     assert_eq!(at("github.com").await.err().unwrap().kind(), Kind::NotFound);
+}
+
+/// A deployment that knows a repository in an organization of Azure DevOps, through a service principal of its directory.
+async fn organization() -> (World, FakeEntra, Application) {
+    let world = World::with_azure(&[]).await;
+    let entra = FakeEntra::start().await;
+    entra.sign_in_interval(1);
+    let app = entra.application("Refward");
+    let org = world.azure().org("contoso");
+    org.joins(entra.tenant());
+    org.principal("Refward", app.object_id).administers();
+    world.azure().accept_bearers(entra.checker());
+    org.project("Fabrikam").repo("web").await;
+    let secret = world.secret_file("client.secret", secrecy::ExposeSecret::expose_secret(&app.secret()));
+    let (url, client) = (world.azure().url("contoso").to_string(), app.client());
+    let place =
+        ["connect", "azure-devops", "--name", "contoso", "--url", &url, "--authority", client.authority.as_str()];
+    let proof = ["--tenant", &client.tenant, "--client-id", &client.client_id, "--client-secret-file", &secret];
+    world.ok(&[&place[..], &proof].concat()).await;
+    (world, entra, app)
+}
+
+#[tokio::test]
+async fn who_signs_in_at_entra_may_do_here_what_their_organization_lets_them() {
+    let (world, entra, app) = organization().await;
+    let services = services(&world).await;
+    let refused = begin(&services, &lisa()).await.err().unwrap();
+    assert!(refused.to_string().contains("does not let people sign in with a code"), "{refused}");
+    app.public_client_flows();
+
+    let begun = begin(&services, &lisa()).await.unwrap();
+    entra.signs_in("lisa", &begun.user_code);
+    let Linked::Done { login, .. } = outcome(&services, &begun.attempt).await else { panic!("lisa is nobody") };
+    assert_eq!(login, "lisa@contoso.example");
+    let link = services.catalog.links_of(&lisa()).await.unwrap().remove(0);
+    assert_eq!(link.forge_user, format!("{}/{}", entra.tenant(), entra.user("lisa")));
+
+    let web = services.catalog.resolve(&"Fabrikam/web".parse().unwrap()).await.unwrap();
+    let may = async || identity::rights(&services, &lisa(), &web).await.unwrap();
+    assert_eq!(may().await, Rights::None, "who is not in the organization");
+    let org = world.azure().org("contoso");
+    let (project, person) = (org.project("Fabrikam"), org.person("lisa").is_object(entra.user("lisa")));
+    assert_eq!(may().await, Rights::None, "who is, and was given nothing");
+    person.may(&project, &["GenericRead"]);
+    assert_eq!(may().await, Rights::Read);
+    person.may(&org, &["GenericContribute"]);
+    assert_eq!(may().await, Rights::Write, "what the organization gives reaches here");
+    person.may(&project, &["ManagePermissions"]);
+    assert_eq!(may().await, Rights::Admin);
+    person.may_not(&project, &["GenericContribute"]);
+    assert_eq!(may().await, Rights::Read, "what is denied is not allowed by anything else");
+    person.leaves();
+    assert_eq!(may().await, Rights::None);
+}
+
+#[tokio::test]
+async fn who_says_no_at_entra_or_takes_too_long_is_not_linked() {
+    let (world, entra, app) = organization().await;
+    app.public_client_flows();
+    let services = services(&world).await;
+    let begun = begin(&services, &lisa()).await.unwrap();
+    entra.cancels_sign_in(&begun.user_code);
+    assert_eq!(outcome(&services, &begun.attempt).await, Linked::Denied);
+    let begun = begin(&services, &lisa()).await.unwrap();
+    entra.move_clock(901);
+    assert_eq!(outcome(&services, &begun.attempt).await, Linked::Expired);
+    assert_eq!(services.catalog.links_of(&lisa()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_server_has_nobody_who_could_sign_in() {
+    let world = World::with_azure_server("7.0", &[]).await;
+    world.azure().org("Collection").project("Fabrikam").repo("web").await;
+    world.connect_azure("Collection").await;
+    let refused = begin(&*services(&world).await, &lisa()).await.err().unwrap();
+    assert_eq!(refused.kind(), Kind::Misconfigured);
+    assert!(refused.to_string().contains("an Azure DevOps Server has no Entra"), "{refused}");
 }
 
 #[tokio::test]

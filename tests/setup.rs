@@ -18,6 +18,8 @@ mod in_a_browser;
 mod manifests;
 #[path = "setup/rotation.rs"]
 mod rotation;
+#[path = "setup/signing_in.rs"]
+mod signing_in;
 
 use refward::catalog::Catalog;
 use refward::config;

@@ -63,7 +63,18 @@ impl Browser {
     /// Fills the page's form in and sends it.
     pub async fn submit(&mut self, fields: &[(&str, &str)]) {
         let form = self.html.split_once("<form ").unwrap_or_else(|| panic!("no form: {}", self.html)).1.to_owned();
-        let action = self.action().parse().unwrap();
+        self.send(&form, fields).await;
+    }
+
+    /// The same with the last of the page's forms.
+    pub async fn submit_last(&mut self, fields: &[(&str, &str)]) {
+        let form = self.html.rsplit_once("<form ").unwrap_or_else(|| panic!("no form: {}", self.html)).1.to_owned();
+        self.send(&form, fields).await;
+    }
+
+    async fn send(&mut self, form: &str, fields: &[(&str, &str)]) {
+        let form = form.split("</form>").next().unwrap();
+        let action = self.at.join(&unescaped(quoted(form, "action"))).unwrap();
         let hidden = form.split("<input type=\"hidden\"").skip(1);
         let hidden = hidden.map(|input| (unescaped(quoted(input, "name")), unescaped(quoted(input, "value"))));
         let given = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -74,7 +85,7 @@ impl Browser {
     async fn go(&mut self, mut method: Method, mut url: Url, mut body: String) {
         loop {
             let mut real = url.clone();
-            let ours = url.host_str() == Some("backup.example.com");
+            let ours = url.host_str() == Some("backup.example.com") || url.origin() == self.service.origin();
             if ours {
                 real.set_scheme("http").unwrap();
                 real.set_host(self.service.host_str()).unwrap();

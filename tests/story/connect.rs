@@ -42,7 +42,8 @@ async fn what_may_be_done_is_told_and_secrets_stay_secret() {
                 "missing": []
             },
             "repositories": { "listed": 1, "created": ["acme/api"], "renamed": [], "gone": [], "disabled": [], "recycled": [], "left_out": [], "let_in": [], "changed": 0, "requests": 1 },
-            "webhook_path": "/hooks/github"
+            "webhook_path": "/hooks/github",
+            "webhooks": "by_hand"
         })
     );
     let list = world.refward(&["connections", "list"]).await.stdout;
