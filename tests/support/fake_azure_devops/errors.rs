@@ -157,3 +157,8 @@ pub fn blocked() -> Reply {
                    'Concurrency' in namespace 'User'.";
     refusal(429, FRAMEWORK, "RequestBlockedException", message)
 }
+
+/// Whatever is wrong with service hooks.
+pub fn hooks(status: u16, type_key: &str, message: &str) -> Reply {
+    refusal(status, "Microsoft.VisualStudio.Services.ServiceHooks.WebApi", type_key, message)
+}
