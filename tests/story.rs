@@ -4,6 +4,8 @@
 
 mod support;
 
+#[path = "story/across_forges.rs"]
+mod across_forges;
 #[path = "story/alarms.rs"]
 mod alarms;
 #[path = "story/announce.rs"]

@@ -33,8 +33,8 @@ pub(in crate::ops) fn left_behind(journey: &Journey<'_>) -> Vec<Skipped> {
     }
     if let (Kin::Other, Some(default)) = (journey.kin, journey.default) {
         say(
-            format!("that {} is the default branch", default.short()),
-            "a push does not change which one is; the repository's settings do".to_owned(),
+            format!("the choice of {} as the default branch", default.short()),
+            "a push does not make it; the repository's settings do".to_owned(),
         );
     }
     say(
