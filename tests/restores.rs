@@ -7,6 +7,7 @@
 mod support;
 
 mod restores {
+    mod across;
     mod carried_out;
     mod decided;
     mod downloads;
