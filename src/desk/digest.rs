@@ -15,7 +15,7 @@ use crate::domain::policy::RepositoryFacts;
 use crate::domain::{ProofKind, RepoId, Result};
 use crate::jobs::{self, Errand, Rule, Spot, policies};
 use crate::ops::health::Health;
-use crate::ops::status::{RepoStatus, State, status};
+use crate::ops::status::{RepoStatus, status};
 use crate::services::Services;
 
 /// What a digest looks back on.
@@ -87,8 +87,7 @@ struct News {
 
 async fn read(services: &Services, since: DateTime<Utc>) -> Result<Vec<News>> {
     let catalog = &services.catalog;
-    use State::{Disabled, Disconnected, Gone, Off, Recycled};
-    let wanted = |one: &RepoStatus| !matches!(one.state, Off | Gone | Disabled | Recycled | Disconnected);
+    let wanted = |one: &RepoStatus| !one.state.is_at_rest();
     let stands = status(catalog).await?.repositories.into_iter().filter(wanted);
     let mut stands: HashMap<(Option<String>, String), RepoStatus> =
         stands.map(|one| ((one.connection.clone(), one.repository.clone()), one)).collect();

@@ -48,6 +48,13 @@ pub enum State {
     Disconnected,
 }
 
+impl State {
+    /// Nothing new is to be expected of it, for a reason that is no trouble of ours.
+    pub fn is_at_rest(self) -> bool {
+        matches!(self, Self::Off | Self::Gone | Self::Disabled | Self::Recycled | Self::Disconnected)
+    }
+}
+
 /// One repository.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]

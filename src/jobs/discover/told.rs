@@ -87,8 +87,8 @@ impl Follow<'_> {
         for ((was, now), moved) in together {
             if let [_, _, ..] = moved[..] {
                 let (ids, names): (Vec<_>, Vec<_>) = moved.into_iter().unzip();
-                let (count, named) = (names.len(), some_of(&names));
-                let text = format!("{was} is called {now} now, with its {count} repositories: {named}.");
+                let (count, some) = (names.len(), some_of(&names));
+                let text = format!("{was} is called {now} now, with its {count} repositories: {some}.");
                 self.tell("repository.renamed", None, text).await?;
                 self.moved.extend(ids.into_iter().cloned());
             }

@@ -159,9 +159,9 @@ impl Made for AzureRepo {
 
     fn disable(&self, disabled: bool) -> bool {
         if disabled {
-            self.repo.disable()
+            self.repo.disable();
         } else {
-            self.repo.enable()
+            self.repo.enable();
         }
         true
     }

@@ -1,7 +1,5 @@
 //! Deliveries: who gets in, and what is understood.
 
-#![expect(clippy::unused_async, reason = "promises look alike, whether or not they wait for something")]
-
 use http::header::CONTENT_TYPE;
 use refward::domain::{Change, ConnectionId};
 use refward::forge::{Content, Delivery, Rejected, Signer};

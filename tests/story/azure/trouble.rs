@@ -31,9 +31,9 @@ async fn a_host_that_asks_for_patience_gets_it() {
     for (name, trouble) in [("refused", "blocks"), ("delayed", "delays")] {
         acme.repo.rename(name);
         if trouble == "blocks" {
-            azure.blocks(1, 1)
+            azure.blocks(1, 1);
         } else {
-            azure.delays(2, 1)
+            azure.delays(2, 1);
         }
         let found = async || {
             let ran = acme.world.refward(&["repos", "sync"]).await;
