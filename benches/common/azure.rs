@@ -6,7 +6,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Uri;
 use actix_web::http::header::CONTENT_LENGTH;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse};
+use actix_web::{Error, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -21,13 +21,14 @@ const CAPABILITIES: &str = "multi_ack thin-pack side-band side-band-64k no-progr
 pub struct Organization(pub Vec<(String, Vec<String>)>);
 
 impl Organization {
-    /// Answers a call of the REST API, by its path below the host.
-    pub fn answer(&self, path: &str) -> HttpResponse {
-        let parts: Vec<&str> = path.trim_start_matches('/').split('/').skip(1).collect();
+    /// Answers a call of the REST API.
+    pub fn answer(&self, request: &HttpRequest) -> HttpResponse {
+        let parts: Vec<&str> = request.path().trim_start_matches('/').split('/').skip(1).collect();
+        let deleted = request.query_string().contains("stateFilter=deleted");
         let list = |value: Vec<Value>| HttpResponse::Ok().json(json!({ "count": value.len(), "value": value }));
         match parts.as_slice() {
             ["_apis", "connectionData"] => HttpResponse::Ok().json(connection()),
-            ["_apis", "projects"] => list((0..self.0.len()).map(|number| self.project(number)).collect()),
+            ["_apis", "projects"] if !deleted => list((0..self.0.len()).map(|number| self.project(number)).collect()),
             ["_apis", "git", "repositories"] => {
                 list((0..self.0.len()).flat_map(|number| self.repositories(number)).collect())
             }

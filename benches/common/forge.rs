@@ -92,9 +92,8 @@ impl Forge {
 fn serve_azure(root: &Path) -> Result<Url> {
     let organization = web::Data::new(Organization(vec![(OWNER.to_owned(), vec!["history".to_owned()])]));
     let git = Arc::new(GitServer::new(root).password(SecretString::from(TOKEN)));
-    let api = |request: HttpRequest, organization: web::Data<Organization>| async move {
-        organization.answer(request.path())
-    };
+    let api =
+        |request: HttpRequest, organization: web::Data<Organization>| async move { organization.answer(&request) };
     let app = move || {
         App::new()
             .app_data(organization.clone())

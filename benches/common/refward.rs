@@ -1,5 +1,6 @@
 //! An installation of the release binary in a folder of its own.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,6 +16,11 @@ pub const WEBHOOK_SECRET: &str = "a-webhook-secret-of-the-benchmark";
 /// What the forges of the benchmarks take for a token.
 pub const TOKEN: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
 
+/// The program to measure: the one that was built with the benchmark, unless the environment names another build.
+pub fn program() -> OsString {
+    std::env::var_os("REFWARD_BENCH_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_refward").into())
+}
+
 /// An initialized folder.
 pub struct Refward {
     /// The folder.
@@ -25,7 +31,7 @@ impl Refward {
     /// `refward init`.
     pub fn init(dir: &Path) -> Result<Self> {
         let refward = Self { dir: dir.to_path_buf() };
-        text_of(Command::new(env!("CARGO_BIN_EXE_refward")).arg("init").arg("--dir").arg(dir))?;
+        text_of(Command::new(program()).arg("init").arg("--dir").arg(dir))?;
         Ok(refward)
     }
 
@@ -51,7 +57,7 @@ impl Refward {
 
     /// A subcommand, to be run.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_refward"));
+        let mut command = Command::new(program());
         command.current_dir(&self.dir).arg("--config").arg(self.dir.join("refward.toml")).args(arguments);
         command
     }

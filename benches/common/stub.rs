@@ -230,7 +230,7 @@ async fn old_upload_pack(shared: web::Data<Shared>, question: Bytes) -> HttpResp
 
 async fn azure_api(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
     shared.rest.fetch_add(1, Ordering::Relaxed);
-    shared.organization.answer(request.path())
+    shared.organization.answer(&request)
 }
 
 impl Shared {
