@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Visitor, names, told};
 use crate::client;
-use crate::support::fake_azure_devops::{FakeAzureDevops, SignIn, fault};
+use crate::support::fake_azure_devops::{FakeAzureDevops, SignIn, fault, openapi};
 
 #[tokio::test]
 async fn projects_repositories_and_references_are_listed() {
@@ -115,23 +115,41 @@ async fn a_server_knows_its_versions_and_no_more() {
 
 #[tokio::test]
 async fn what_no_description_knows_breaks_a_rule() {
+    if !openapi::is_there() {
+        return;
+    }
     let azure = FakeAzureDevops::start().await;
     azure.org("acme").project("one");
     let visitor = Visitor::new(&azure, azure.full_pat("acme"));
     visitor.get("_apis/projects?colour=blue").await;
     visitor.get("_apis/projects?stateFilter=lost").await;
-    visitor.get("_apis/connectionData").await;
+    visitor.get("_apis/graph/users").await;
     let body = serde_json::json!({ "name": "api", "colour": "blue" });
     visitor.request(Method::POST, "one/_apis/git/repositories").json(&body).send().await.unwrap();
-    let unversioned = client().get(format!("{}/_apis/projects", azure.url("acme")));
-    unversioned.basic_auth("", Some(visitor.pat.expose_secret())).send().await.unwrap();
     insta::assert_snapshot!(azure.forgive_violations().join("\n"), @r#"
     GET /acme/_apis/projects: there is no query parameter `colour`
     GET /acme/_apis/projects: at ``: "lost" is not one of "deleting", "new" or 5 other candidates
-    GET /acme/_apis/connectionData: "The requested version \"7.1\" of the resource is under preview. The -preview flag must be supplied in the api-version for such requests. For example: \"7.1-preview\""
+    GET /acme/_apis/graph/users: it is a preview; the api-version must say so
     POST /acme/one/_apis/git/repositories: nobody reads `colour` in its body
-    GET /acme/_apis/projects: "No api-version was supplied for the \"GET\" request. The version must be supplied either as part of the Accept header (e.g. \"application/json; api-version=1.0\") or as a query parameter (e.g. \"?api-version=1.0\")."
     "#);
+}
+
+#[tokio::test]
+async fn every_call_says_which_version_it_means() {
+    let azure = FakeAzureDevops::start().await;
+    azure.org("acme").project("one");
+    let visitor = Visitor::new(&azure, azure.full_pat("acme"));
+    let unversioned = || {
+        let request = client().get(format!("{}/_apis/projects", azure.url("acme")));
+        request.basic_auth("", Some(visitor.pat.expose_secret()))
+    };
+    let refused = told(unversioned().send().await.unwrap()).await;
+    assert!(refused.starts_with("400 VssVersionNotSpecifiedException"), "{refused}");
+    let accepted = unversioned().header("accept", "application/json;api-version=7.1").send().await.unwrap();
+    assert_eq!(accepted.status(), 200);
+    let refused = visitor.refusal("_apis/connectionData").await;
+    assert!(refused.starts_with("400 VssInvalidPreviewVersionException"), "{refused}");
+    assert_eq!(azure.forgive_violations().len(), 2);
 }
 
 #[tokio::test]

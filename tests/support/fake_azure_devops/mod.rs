@@ -15,7 +15,7 @@ pub mod events;
 mod git;
 pub mod hooks;
 mod limits;
-mod openapi;
+pub mod openapi;
 mod packets;
 mod people;
 mod policies;

@@ -48,6 +48,11 @@ fn description(file: &'static str) -> Option<Arc<Described>> {
         .clone()
 }
 
+/// Can anything be held against the descriptions?
+pub fn is_there() -> bool {
+    description("core/core.json").is_some()
+}
+
 /// Paths don't care about case, and the descriptions write some in two ways.
 fn case_folded(mut document: Value) -> Value {
     let mut paths = Map::new();
