@@ -23,7 +23,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
     match command {
         Command::List { connection } => {
             let rows = hooks::list(&services, connection.as_deref()).await?;
-            let summaries = hooks::summary(&services).await?;
+            let summaries = hooks::summary(&services.catalog).await?;
             output::print(context.json, &rows, |rows| describe(rows, &summaries))
         }
         Command::Repair { connection } => {
@@ -46,7 +46,6 @@ fn describe(rows: &[HookRow], summaries: &[HookSummary]) -> String {
     for summary in summaries {
         if let Some(problem) = &summary.problem {
             text += &format!("\n\n{}: {problem}", summary.connection);
-            text += &summary.hint.as_ref().map(|hint| format!("\n  {hint}")).unwrap_or_default();
         }
     }
     text

@@ -23,6 +23,10 @@ fn describe(status: &Status) -> String {
     for survey in &status.surveys {
         text += &format!("\n{}", describe_survey(survey));
     }
+    for hooks in &status.hooks {
+        let problem = hooks.problem.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        text += &format!("\nHooks of {}: {} of {} deliver{problem}.", hooks.connection, hooks.enabled, hooks.total);
+    }
     for said in [describe_changes(status), describe_holds(status)].into_iter().filter(|said| !said.is_empty()) {
         text += &format!("\n\n{}", said.join("\n"));
     }

@@ -194,7 +194,10 @@ impl<'a> Watch<'a> {
                 })
             };
             let name = &connection.name;
-            if let Some((why, since)) = care.get(&connection.id).and_then(|care| care.failing.as_ref()) {
+            // Whoever has set no address does without hooks.
+            let should_be = !self.services.settings.server.public_url.is_empty();
+            let failing_now = care.get(&connection.id).and_then(|care| care.failing.as_ref());
+            if let Some((why, since)) = failing_now.filter(|_| should_be) {
                 let text = format!(
                     "The hooks of {name} cannot be set up or looked after since {}: {why}. What is pushed is found late, by \
                      surveys.",

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::connect::named;
-use crate::catalog::{Connection, StoredHook};
+use crate::catalog::{Catalog, Connection, HookCare, StoredHook};
 use crate::domain::{Error, Result};
 use crate::forge::HookState;
 use crate::jobs::{Job, run_now, switch_on_hooks};
@@ -25,8 +25,6 @@ pub struct HookSummary {
     pub checked_at: Option<DateTime<Utc>>,
     /// Why that cannot be done now.
     pub problem: Option<String>,
-    /// What to do about it.
-    pub hint: Option<String>,
 }
 
 /// A hook.
@@ -57,35 +55,23 @@ pub struct Repaired {
     pub now: HookSummary,
 }
 
-/// How hooks stand, of every connection to a forge that lets us set them up.
-pub async fn summary(services: &Services) -> Result<Vec<HookSummary>> {
-    let (hooks, care) = (services.catalog.hooks(None).await?, services.catalog.hook_care().await?);
-    let mut summaries = Vec::new();
-    for connection in services.catalog.connections().await? {
-        if services.forge(&connection.forge)?.hooks().is_none() {
-            continue;
-        }
+/// How hooks stand, of every connection of which we have set some up, or should have.
+pub async fn summary(catalog: &Catalog) -> Result<Vec<HookSummary>> {
+    let (hooks, care) = (catalog.hooks(None).await?, catalog.hook_care().await?);
+    let summaries = catalog.connections().await?.into_iter().filter_map(|connection| {
         let mine = || hooks.iter().filter(|hook| hook.connection == connection.id);
-        let care = care.get(&connection.id).cloned().unwrap_or_default();
-        let (problem, hint) = match care.failing {
-            _ if services.settings.server.public_url.is_empty() => (
-                Some("this service has no public address, so what is pushed is found by surveys alone".to_owned()),
-                Some("set `server.public_url` to the address at which the forge reaches it".to_owned()),
-            ),
-            Some((why, _)) => (Some(why), Some(format!("refward hooks repair {}", connection.name))),
-            None => (None, None),
-        };
-        summaries.push(HookSummary {
-            total: mine().count(),
+        let HookCare { checked_at, failing } = care.get(&connection.id).cloned().unwrap_or_default();
+        let (problem, total) = (failing.map(|(why, _)| why), mine().count());
+        (total > 0 || checked_at.is_some() || problem.is_some()).then(|| HookSummary {
+            total,
             enabled: mine().filter(|hook| hook.state == HookState::Enabled.word()).count(),
             troubled: mine().filter(|hook| hook.trouble.is_some()).count(),
-            checked_at: care.checked_at,
-            connection: connection.name,
+            checked_at,
+            connection: connection.name.clone(),
             problem,
-            hint,
-        });
-    }
-    Ok(summaries)
+        })
+    });
+    Ok(summaries.collect())
 }
 
 /// The hooks of one connection, or of all.
@@ -121,7 +107,7 @@ pub async fn repair(services: &Services, name: &str) -> Result<Repaired> {
     }
     let switched_on = switch_on_hooks(services, &connection).await?;
     run_now(services, &Job::KeepHooks(connection.id)).await?;
-    let now = summary(services).await?.into_iter().find(|summary| summary.connection == connection.name);
+    let now = summary(&services.catalog).await?.into_iter().find(|summary| summary.connection == connection.name);
     Ok(Repaired { switched_on, now: now.ok_or_else(|| Error::not_found("the connection was removed meanwhile"))? })
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::health::{Health, Proof, judge};
 use super::holds::{self, HoldRow};
+use super::hooks::{self, HookSummary};
 use super::policy::{self, Waiting};
 use crate::catalog::{Catalog, Connection, RETENTION_PAUSED, Standing, StatusRow};
 use crate::domain::{Availability, Result, Seq, Skipped};
@@ -100,6 +101,9 @@ pub struct Status {
     pub push_to_snapshot: Lags,
     /// How the connections' repositories are looked at, whether or not webhooks come.
     pub surveys: Vec<SurveyStatus>,
+    /// The hooks that we have set up ourselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<HookSummary>,
     /// The vault itself.
     pub vault: VaultStatus,
     /// Changes of policies that act later, unless they are taken back.
@@ -186,6 +190,7 @@ pub async fn status(catalog: &Catalog) -> Result<Status> {
         retention_paused: catalog.fact::<Paused>(RETENTION_PAUSED).await?.map(|paused| paused.why),
         push_to_snapshot: measure(lags.iter().filter(|lag| lag.time >= now - DAY).map(|lag| lag.lag)),
         surveys: surveys.collect(),
+        hooks: hooks::summary(catalog).await?,
     })
 }
 

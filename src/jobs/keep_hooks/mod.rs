@@ -25,6 +25,10 @@ use crate::services::Services;
 /// A delivery is tried for some minutes before it counts as failed, and its entry in the history is as old as the event.
 const STILL_TRIED: TimeDelta = TimeDelta::minutes(15);
 
+/// What `status` says where nothing can be set up.
+const NO_ADDRESS: &str = "this service has no public address that hooks could lead to (`server.public_url`): what is pushed is \
+                          found by surveys alone";
+
 /// Deliveries that are stored at once.
 const BATCH: usize = 100;
 
@@ -32,8 +36,11 @@ const BATCH: usize = 100;
 pub async fn keep_hooks(services: &Services, id: ConnectionId) -> Result<()> {
     let Some(connection) = services.catalog.connection_by_id(id).await? else { return Ok(()) };
     let forge = services.forge(&connection.forge)?;
-    // Without an address there is nothing to do, and nothing wrong: `status` says so, and surveys find what is pushed.
-    let Some((hooks, door)) = forge.hooks().zip(door(services, &connection, forge).await?) else { return Ok(()) };
+    let Some(hooks) = forge.hooks() else { return Ok(()) };
+    let Some(door) = door(services, &connection, forge).await? else {
+        // Some want it so: surveys find what is pushed.
+        return services.catalog.record_hooks_failure(id, NO_ADDRESS).await;
+    };
     let access = services.access(&connection, Urgency::Sweep).await?;
     let care = Care { services, connection: &connection, forge, hooks, door, access, started: Utc::now() };
     let kept = quotas::sharing(services, Box::pin(care.run())).await?;
