@@ -12,8 +12,12 @@ mod inspection;
 mod limits;
 #[path = "azure/listing.rs"]
 mod listing;
+#[path = "azure/payloads.rs"]
+mod payloads;
 #[path = "azure/survey.rs"]
 mod survey;
+#[path = "azure/verify.rs"]
+mod verify;
 
 use refward::forge::{Forge, azure_devops};
 

@@ -146,6 +146,7 @@ fn dummy() -> RepoId {
 }
 
 fn without_moments(text: &str) -> String {
-    let words = text.split(' ').filter(|word| !word.starts_with("20") && !word.contains("UTC"));
+    let is_time = |word: &&str| !word.starts_with(|c: char| c.is_ascii_digit()) && !word.starts_with("UTC");
+    let words = text.split(' ').filter(is_time);
     words.collect::<Vec<_>>().join(" ")
 }

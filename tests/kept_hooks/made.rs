@@ -56,7 +56,7 @@ async fn what_was_altered_deleted_or_doubled_is_put_right() {
     let api = azure.org("acme").project("Web").repo("api").await;
     let house = House::new(&azure, &api).await;
     house.keeps().await;
-    let id = async |event: &str| house.hook(event).await.forge_id.parse().unwrap();
+    let id = async |event: &str| house.hook(event).await.forge_id.parse::<uuid::Uuid>().unwrap();
     azure.alter_hook(id("git.push").await, "resourceDetailsToSend", "all");
     azure.alter_hook(id("git.repo.created").await, "branch", "main");
     azure.alter_hook(id("git.repo.renamed").await, "url", "https://elsewhere.example/");

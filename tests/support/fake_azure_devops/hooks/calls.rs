@@ -234,7 +234,6 @@ fn shown(state: &State, hook: &Subscription) -> Value {
         "status": hook.status,
         "publisherId": "tfs",
         "eventType": hook.event,
-        "subscriber": null,
         "resourceVersion": hook.version,
         "eventDescription": "",
         "consumerId": "webHooks",
