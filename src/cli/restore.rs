@@ -109,7 +109,12 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
         return Err(incomplete(&receipt));
     }
     match (&place, planned.makes.as_ref().and(planned.default_branch())) {
-        (Some((services, place)), Some(branch)) => place.show_first(services, branch).await,
+        (Some((services, place)), Some(branch)) => {
+            let shown = place.show_first(services, branch).await;
+            shown.map_err(|error| {
+                error.while_doing(format!("all is restored; making {} the default branch", branch.short()))
+            })
+        }
         _ => Ok(()),
     }
 }

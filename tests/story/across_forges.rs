@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use crate::support::fake_azure_devops::{Project, Repo};
@@ -43,7 +43,11 @@ impl Forges {
 
     /// Restores to a repository of Azure DevOps by its address.
     fn to(&self, repo: &Repo) -> Vec<String> {
-        let pat = self.world.azure().full_pat("contoso");
+        self.to_as(repo, &self.world.azure().full_pat("contoso"))
+    }
+
+    /// With this token.
+    fn to_as(&self, repo: &Repo, pat: &SecretString) -> Vec<String> {
         let file = self.world.secret_file("restore.pat", pat.expose_secret());
         let url = repo.git_url().to_string();
         ["restore", "acme:acme/api", "--to-url", &url, "--token-file", &file].map(str::to_owned).to_vec()
@@ -318,4 +322,36 @@ async fn one_file_that_no_push_can_hold_is_named() {
     let blob = git(&forges.api.folder(), &["rev-parse", "main:noise-0"]).await;
     assert!(ran.error()["message"].as_str().unwrap().contains(&format!("the blob {blob} has ")), "{ran:?}");
     assert_eq!(repo.refs().await, []);
+}
+
+#[tokio::test]
+async fn what_slices_need_on_the_way_is_named_where_it_is_refused_or_left_over() {
+    let forges = Forges::with(&[("restore.largest_push", "40000")]).await;
+    let (world, repo) = (&forges.world, forges.project.repo("api").await);
+    let bea = world.azure().org("contoso").person("bea");
+    bea.may(&repo, &["GenericRead", "GenericContribute", "CreateBranch"]);
+    let pat = world.azure().pat("bea", "contoso", &["vso.code_write"]);
+    grows(&forges.work, 3, 30_000).await;
+    world.ok(&["backup", "acme:acme/api", "--wait"]).await;
+    let arguments = forges.to_as(&repo, &pat);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--ref", "main"]).collect();
+
+    let refused = world.refward(&[&arguments[..], &["--json"]].concat()).await.json();
+    let rule = refused["refused"][0]["rule"].as_str().unwrap();
+    assert!(rule.contains("“Create tag”"), "{refused}");
+    assert_eq!((refused.get("left_over"), repo.refs().await.len()), (None, 0), "{refused}");
+
+    // A tag that it may make and not delete is there when all else is done.
+    bea.may(&repo, &["CreateTag"]);
+    let done = world.ok(&arguments).await;
+    assert_eq!((&done["written"], &done["refused"]), (&json!(["refs/heads/main"]), &json!([])));
+    let left = done["left_over"].as_array().unwrap();
+    assert_eq!(left.len(), unfinished(&repo).await);
+    assert!(left[0]["rule"].as_str().unwrap().contains("(ForcePush)"), "{done}");
+
+    // With that right, the next run has nothing to do but to tidy up.
+    bea.may(&repo, &["ForcePush"]);
+    let again = world.ok(&arguments).await;
+    assert_eq!((&again["written"], again.get("left_over")), (&json!([]), None));
+    assert_eq!(unfinished(&repo).await, 0);
 }

@@ -53,12 +53,13 @@ pub async fn push_in_slices(
     for (tips, done) in slices.iter().zip(0..) {
         (slicing.told)(done, total);
         let tags: Vec<Refspec> = tips.iter().map(|tip| ahead(*tip)).collect::<Result<_>>()?;
-        let pushed = push(folder, remote, &tags, net).await?;
-        ours.extend(tips);
-        let refused = pushed.into_iter().find_map(|pushed| match pushed.outcome {
-            Outcome::Rejected(why) => Some(why),
-            Outcome::Done | Outcome::UpToDate => None,
-        });
+        let mut refused = None;
+        for (pushed, tip) in push(folder, remote, &tags, net).await?.into_iter().zip(tips) {
+            match pushed.outcome {
+                Outcome::Rejected(why) => refused = Some(why),
+                Outcome::Done | Outcome::UpToDate => _ = ours.insert(*tip),
+            }
+        }
         if let Some(why) = refused {
             let outcome =
                 |refspec: &Refspec| Pushed { name: refspec.name.clone(), outcome: Outcome::Rejected(why.clone()) };
