@@ -1,5 +1,7 @@
 //! Azure DevOps, end to end: connected, followed, backed up and restored like every other forge.
 
+#[path = "azure/hooks.rs"]
+mod hooks;
 #[path = "azure/life.rs"]
 mod life;
 #[path = "azure/trouble.rs"]
