@@ -188,32 +188,62 @@ async fn what_entra_has_against_us_is_told_with_what_to_do() {
     let app = entra.application("Refward");
     let refused = async |kind: CredentialKind| told(&entra, &app, &token(&*forge(), &kind).await.unwrap_err());
 
-    insta::assert_snapshot!(refused(with_secret(app.client(), &"wrong".into())).await, @"");
+    insta::assert_snapshot!(refused(with_secret(app.client(), &"wrong".into())).await, @"
+    Misconfigured: signing in at Entra: the client secret of application CLIENT is wrong
+    → give the secret's Value, not its Secret ID; make a new one under Certificates & secrets
+    ");
     let secret = app.secret();
     app.expire_secrets();
-    insta::assert_snapshot!(refused(with_secret(app.client(), &secret)).await, @"");
+    insta::assert_snapshot!(refused(with_secret(app.client(), &secret)).await, @"
+    Misconfigured: signing in at Entra: the client secret of application CLIENT has expired
+    → make a new one under Certificates & secrets, and give it to Refward with `refward connections set-token`
+    ");
     let certificate = app.certificate(0);
     app.remove_certificates();
-    insta::assert_snapshot!(refused(with_certificate(&app, certificate.clone())).await, @"");
+    insta::assert_snapshot!(refused(with_certificate(&app, certificate.clone())).await, @"
+    Misconfigured: signing in at Entra: Entra does not know the certificate of application CLIENT, or it is not the private key's
+    → upload the certificate, without its key, under Certificates & secrets
+    ");
     let nobody = OauthClient { client_id: uuid::Uuid::nil().to_string(), ..app.client() };
-    insta::assert_snapshot!(refused(with_secret(nobody, &secret)).await, @"");
+    insta::assert_snapshot!(refused(with_secret(nobody, &secret)).await, @"
+    Misconfigured: signing in at Entra: tenant TENANT has no application 00000000-0000-0000-0000-000000000000
+    → compare both ids with the application's Overview; an application of another tenant needs that one's id, or an administrator's consent in this one
+    ");
     let nowhere = OauthClient { tenant: "fabrikam.example".to_owned(), ..app.client() };
-    insta::assert_snapshot!(refused(with_secret(nowhere, &secret)).await, @"");
+    insta::assert_snapshot!(refused(with_secret(nowhere, &secret)).await, @"
+    Misconfigured: signing in at Entra: there is no tenant fabrikam.example at 127.0.0.1:PORT
+    → it is the Directory (tenant) ID of the application's Overview; national clouds have addresses of their own
+    ");
 
     let (key, public) = certificate.expose_secret().split_once("-----BEGIN CERTIFICATE").unwrap();
-    insta::assert_snapshot!(refused(with_certificate(&app, key.into())).await, @"");
+    insta::assert_snapshot!(refused(with_certificate(&app, key.into())).await, @"
+    Misconfigured: the certificate's file holds no certificate
+    → it has to hold the certificate and its private key, RSA and without a passphrase, as PEM
+    ");
     let public = format!("-----BEGIN CERTIFICATE{public}");
-    insta::assert_snapshot!(refused(with_certificate(&app, public.clone().into())).await, @"");
+    insta::assert_snapshot!(refused(with_certificate(&app, public.clone().into())).await, @"
+    Misconfigured: the certificate's file holds no private key
+    → it has to hold the certificate and its private key, RSA and without a passphrase, as PEM
+    ");
     let locked = format!("{public}-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
-    insta::assert_snapshot!(refused(with_certificate(&app, locked.into())).await, @"");
+    insta::assert_snapshot!(refused(with_certificate(&app, locked.into())).await, @"
+    Misconfigured: the certificate's file has a private key with a passphrase
+    → it has to hold the certificate and its private key, RSA and without a passphrase, as PEM
+    ");
 
     let kept = Arc::new(Kept(Mutex::new(entra.signed_in("mona", &app))));
     let kind = signed_in(&app, &kept);
     entra.ends_sign_ins("mona");
-    insta::assert_snapshot!(refused(kind).await, @"");
+    insta::assert_snapshot!(refused(kind).await, @"
+    Misconfigured: signing in at Entra: the sign-in has ended: it was not used for long, the password was changed, or an administrator or a policy ended it
+    → sign in again at /setup; a service principal needs no sign-in
+    ");
     let secret = app.secret();
     app.disable();
-    insta::assert_snapshot!(refused(with_secret(app.client(), &secret)).await, @"");
+    insta::assert_snapshot!(refused(with_secret(app.client(), &secret)).await, @"
+    Misconfigured: signing in at Entra: application CLIENT is switched off in tenant TENANT
+    → an administrator can switch it on: Enterprise applications, Properties, Enabled for users to sign in
+    ");
 }
 
 #[tokio::test]
