@@ -305,7 +305,10 @@ async fn organization() -> (World, FakeEntra, Application) {
 async fn who_signs_in_at_entra_may_do_here_what_their_organization_lets_them() {
     let (world, entra, app) = organization().await;
     let services = services(&world).await;
-    let refused = begin(&services, &lisa()).await.err().unwrap();
+    // Entra gives a code all the same, and says so only when it is asked who has signed in.
+    let begun = begin(&services, &lisa()).await.unwrap();
+    let refusal = async || identity::poll(&services, &begun.attempt).await.err();
+    let refused = eventually(refusal, || "a refusal".to_owned()).await;
     assert!(refused.to_string().contains("does not let people sign in with a code"), "{refused}");
     app.public_client_flows();
 
