@@ -18,18 +18,7 @@ pub(super) enum Command {
         connection: Option<String>,
     },
     /// Add a token or a service principal to a connection's pool. It is checked first, and not used before it is switched on.
-    Add {
-        /// The connection.
-        connection: String,
-        #[command(flatten)]
-        opens: Opens,
-        /// What to call it.
-        #[arg(long)]
-        label: String,
-        /// Switch it on at once.
-        #[arg(long)]
-        enable: bool,
-    },
+    Add(Box<Add>),
     /// Use it when the main one has nothing left or does not work.
     Enable(Which),
     /// Use it no more.
@@ -40,6 +29,20 @@ pub(super) enum Command {
     Test(Which),
     /// Delete it at once.
     Remove(Which),
+}
+
+#[derive(clap::Args)]
+pub(super) struct Add {
+    /// The connection.
+    connection: String,
+    #[command(flatten)]
+    opens: Opens,
+    /// What to call it.
+    #[arg(long)]
+    label: String,
+    /// Switch it on at once.
+    #[arg(long)]
+    enable: bool,
 }
 
 #[derive(clap::Args)]
@@ -67,7 +70,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
         Command::List { connection } => {
             output::print(context.json, &credentials::list(&services, connection.as_deref()).await?, describe)
         }
-        Command::Add { connection, opens, label, enable } => {
+        Command::Add(add) => {
+            let Add { connection, opens, label, enable } = *add;
             let given = opens.given()?;
             let about = format!("{connection}: {label}");
             let adding = credentials::add(&services, &connection, &label, given, enable);

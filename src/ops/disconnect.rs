@@ -13,7 +13,7 @@ use crate::jobs::remove_hooks;
 use crate::services::Services;
 
 /// How long taking hooks away may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What taking a connection away means.
 #[derive(Clone, Debug, Serialize)]

@@ -11,7 +11,7 @@ pub(in crate::cli) struct Args {
     /// What to call this connection.
     #[arg(long)]
     name: String,
-    /// The organization or collection: https://dev.azure.com/ORG or https://HOST/COLLECTION.
+    /// The organization or collection: `https://dev.azure.com/ORG` or `https://HOST/COLLECTION`.
     #[arg(long)]
     url: Url,
     #[command(flatten)]

@@ -136,12 +136,9 @@ async fn rights_with(api: &Api, repository: Place<'_>, user: &ForgeUser) -> Resu
     let doing = |error: Error| error.while_doing(format!("asking who may do what in {name}"));
     let person = Person::of(user)?;
     let found = api.find::<Repository>(&["_apis", "git", "repositories", repository.forge_id], &[]).await;
-    let project = match found.map_err(doing)? {
-        Some(Repository { project }) => project,
-        None => {
-            return Err(Error::misconfigured(format!("our credential does not see {name}, or it is disabled"))
-                .hint("who may do what there cannot be asked then: `refward connections test`"));
-        }
+    let Some(Repository { project }) = found.map_err(doing)? else {
+        return Err(Error::misconfigured(format!("our credential does not see {name}, or it is disabled"))
+            .hint("who may do what there cannot be asked then: `refward connections test`"));
     };
     let everybodys = if project.visibility.as_deref() == Some("public") { Rights::Read } else { Rights::None };
     let Some(descriptor) = person.here(api, &user.login).await.map_err(doing)? else { return Ok(everybodys) };

@@ -69,7 +69,7 @@ impl Places {
             target: self.target.as_ref().map_or_else(|| "download".to_owned(), |target| target.address().to_string()),
             seq: at.record.seq,
             time: at.record.time,
-            refs: self.moves(wish, at.record.seq, &wanted, &now, server.as_ref())?,
+            refs: Self::moves(wish, at.record.seq, &wanted, &now, server.as_ref())?,
             missing: at.record.ledger.missing(),
             left_behind: Vec::new(),
             estimate_ms: None,
@@ -89,7 +89,6 @@ impl Places {
     }
 
     fn moves(
-        &self,
         wish: &Wish,
         seq: Seq,
         wanted: &Standing,

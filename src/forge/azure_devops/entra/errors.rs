@@ -107,8 +107,10 @@ pub(in crate::forge::azure_devops) fn explain(client: &OauthClient, complaint: &
             "the tenant wants another proof of whoever signed in: a second factor, a device, a place".to_owned(),
             "sign in again at /setup from where the tenant allows it, or connect a service principal".to_owned(),
         ),
-        Some(50_089 | 50_132 | 50_133 | 50_173 | 50_078 | 54_005 | 70_000 | 70_008 | 70_043 | 700_003 | 700_082 | 700_084)
-        | Some(9_002_313) => ended(),
+        Some(
+            50_089 | 50_132 | 50_133 | 50_173 | 50_078 | 54_005 | 70_000 | 70_008 | 70_043 | 700_003 | 700_082 | 700_084
+            | 9_002_313,
+        ) => ended(),
         Some(90_055 | 90_033 | 50_196) => return Error::remote(format!("{} is in trouble", name(authority))),
         code => return unknown(authority, complaint, code),
     };
