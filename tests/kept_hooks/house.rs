@@ -96,6 +96,7 @@ impl House {
             availability: Availability::Open,
             scope: Some(repo.project_id().to_string()),
             changed: false,
+            turned: false,
         };
         catalog.record_seen(&[seen], vec![]).await.unwrap();
         id
