@@ -6,7 +6,7 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use refward::catalog::{ConnectionSettings, NewConnection, NewCredential, Seen, Source, StoredHook};
 use refward::config::Settings;
-use refward::domain::{Availability, ConnectionId, RemoteRepository, RepoId};
+use refward::domain::{Availability, ConnectionId, RemoteRepository, RepoId, Seq};
 use refward::forge::azure_devops::SLUG;
 use refward::jobs::{self, Job, run_now};
 use refward::ops::accept::{Receiver, StoredSecrets};
@@ -118,7 +118,7 @@ impl House {
     /// How many snapshots there are.
     pub async fn snapshots(&self) -> u64 {
         let known = self.services.catalog.repositories().await.unwrap();
-        known.iter().find(|known| known.id == self.api).unwrap().last_seq.map_or(0, |seq| seq.get())
+        known.iter().find(|known| known.id == self.api).unwrap().last_seq.map_or(0, Seq::get)
     }
 
     pub async fn pushes_heard(&self) -> usize {

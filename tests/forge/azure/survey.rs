@@ -72,7 +72,7 @@ async fn a_deleted_project_is_told_of_with_all_that_belonged_to_it() {
     for _ in 0..2 {
         let found = survey(azure.as_ref(), &access).await;
         assert_eq!(told(&found), [("Shop/till", Open)]);
-        assert_eq!(found.recycled, [scope.clone()]);
+        assert_eq!(found.recycled, std::slice::from_ref(&scope));
     }
     // Whoever begins anew is told the same.
     assert_eq!(survey(super::azure().as_ref(), &access).await.recycled, [scope]);

@@ -9,6 +9,8 @@
 //! azure.accept_bearers(entra.checker());
 //! ```
 
+#![expect(clippy::result_large_err, reason = "answers of a server in a test")]
+
 mod application;
 mod devices;
 mod pages;

@@ -31,6 +31,7 @@ pub struct State {
     pub interval: i64,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct App {
     pub client_id: Uuid,
     /// Of its service principal.

@@ -45,7 +45,8 @@ pub fn token(state: &mut State, endpoint: &str, form: &Form) -> HttpResponse {
         Ok(proved) => proved,
         Err(answer) => return answer,
     };
-    if !proved && !(grant == "device_code" && app.public) {
+    let public = grant == "device_code" && app.public;
+    if !proved && !public {
         let why = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
         return refused(401, "invalid_client", 7_000_218, why);
     }

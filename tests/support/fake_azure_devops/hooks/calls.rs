@@ -125,7 +125,7 @@ fn replace(state: &mut State, caller: &Caller, call: &Call, id: &str) -> Reply {
     let now = state.now();
     let hook = &mut state.hooks.subscriptions[at];
     (hook.project, hook.publisher_inputs, hook.consumer_inputs, hook.modified) = (project, publisher, consumer, now);
-    hook.version = call.body["resourceVersion"].as_str().unwrap_or_default().to_owned();
+    call.body["resourceVersion"].as_str().unwrap_or_default().clone_into(&mut hook.version);
     hook.by = caller.person;
     match call.body["status"].as_str() {
         Some("enabled") => hook.status = "enabled",
@@ -264,8 +264,8 @@ fn query(state: &State, caller: &Caller, call: &Call) -> Reply {
             && ids.iter().any(|id| is(hook.id, id))
             && allows(state, caller, hook.project, "ViewSubscriptions")
     });
-    let most = body["maxResults"].as_u64().unwrap_or(100) as usize;
-    let each = body["maxResultsPerSubscription"].as_u64().unwrap_or(100) as usize;
+    let limit = |name: &str| body[name].as_u64().and_then(|most| most.try_into().ok()).unwrap_or(100);
+    let (most, each) = (limit("maxResults"), limit("maxResultsPerSubscription"));
     let mut found: Vec<(&Subscription, &Notification)> = hooks
         .flat_map(|hook| {
             hook.notifications.iter().rev().filter(|told| wanted(told)).take(each).map(move |told| (hook, told))
