@@ -62,7 +62,7 @@ async fn a_short_rest_is_waited_for_and_a_longer_one_is_not_shortened_by_it() {
 async fn a_refusal_holds_up_the_identity_and_not_the_host() {
     let quotas = Quotas::default();
     answered(&quotas, "b", &Observed::default()).await;
-    let refused = Some(Refusal::Primary { wait: Duration::from_secs(60) });
+    let refused = Some(Refusal::Primary { wait: Duration::from_mins(1) });
     answered(&quotas, "a", &Observed { refused, ..left(0, 5) }).await;
     assert!(about(wait(admit(&quotas, "a", Urgency::Person).await), 61));
     let _permit = admit(&quotas, "b", Urgency::Person).await.expect("another identity");
