@@ -282,6 +282,10 @@ fn a_client_leads_nowhere_but_to_its_tenant() {
     for (authority, tenant, client_id) in [
         ("http://login.microsoftonline.com", "contoso.example", id),
         ("https://login.microsoftonline.com/contoso", "contoso.example", id),
+        ("https://login.microsoftonline.com:8443", "contoso.example", id),
+        ("https://login.microsoftonline.com.example.com", "contoso.example", id),
+        // It would say of anybody that they are whoever it likes.
+        ("https://login.example.com", "contoso.example", id),
         ("https://me:secret@login.microsoftonline.com", "contoso.example", id),
         ("https://login.microsoftonline.com", "common", id),
         ("https://login.microsoftonline.com", "../other", id),

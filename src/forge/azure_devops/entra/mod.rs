@@ -35,6 +35,12 @@ const MARGIN: u32 = 12;
 /// Entra has a tenant of its own under each of these, and none of them is an organization's.
 const NOBODYS: [&str; 3] = ["common", "organizations", "consumers"];
 
+/// Where Entra is. Who signs in there is believed to be whoever it says, in every organization: so no other host will do,
+/// whoever gives it.
+/// <https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud>
+const AUTHORITIES: [&str; 3] =
+    ["login.microsoftonline.com", "login.microsoftonline.us", "login.partner.microsoftonline.cn"];
+
 /// Tokens for all credentials.
 pub(super) struct Entra {
     net: Net,
@@ -157,11 +163,14 @@ pub(super) fn settle(client: &OauthClient) -> Result<OauthClient> {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    let safe = authority.scheme() == "https" || (authority.scheme() == "http" && loopback);
+    let entra = authority.scheme() == "https"
+        && authority.port().is_none()
+        && authority.host_str().is_some_and(|host| AUTHORITIES.contains(&host));
+    let here = loopback && matches!(authority.scheme(), "http" | "https");
     let bare = authority.path() == "/" && authority.query().is_none() && authority.fragment().is_none();
-    if !safe || !bare || !authority.username().is_empty() || authority.password().is_some() {
-        return Err(Error::bad_request("Entra's address must be https://HOST and no more")
-            .hint("https://login.microsoftonline.com, or that of your national cloud"));
+    if !(entra || here) || !bare || !authority.username().is_empty() || authority.password().is_some() {
+        return Err(Error::bad_request("Entra's address must be https://HOST and no more, with a host of Microsoft's")
+            .hint(format!("one of https://{}", AUTHORITIES.join(", https://"))));
     }
     let tenant = tenant.trim().to_ascii_lowercase();
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
