@@ -10,7 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::api::Api;
+use super::payload::delivery_id;
 use crate::domain::{DeliveryId, Result};
+use crate::forge::Signer;
 
 /// How long it is kept.
 const KEPT: TimeDelta = TimeDelta::days(7);
@@ -60,7 +62,7 @@ struct Details {
 }
 
 /// What became of the deliveries of these subscriptions since then.
-pub(super) async fn read(api: &Api, ids: &[String], since: DateTime<Utc>) -> Result<History> {
+pub(super) async fn read(api: &Api, signer: Signer, ids: &[String], since: DateTime<Utc>) -> Result<History> {
     let mut history = History { failed: Vec::new(), complete: since > Utc::now() - KEPT };
     for chunk in ids.chunks(ASKED) {
         let all = entries(api, chunk, since, None).await?;
@@ -70,7 +72,7 @@ pub(super) async fn read(api: &Api, ids: &[String], since: DateTime<Utc>) -> Res
             if all.iter().any(|entry| entry.result.as_deref() == Some(result)) {
                 let told = entries(api, chunk, since, Some(result)).await?;
                 let count = told.len();
-                let readable: Vec<Failed> = told.into_iter().filter_map(Entry::failed).collect();
+                let readable: Vec<Failed> = told.into_iter().filter_map(|entry| entry.failed(signer)).collect();
                 history.complete &= readable.len() == count;
                 history.failed.extend(readable);
             }
@@ -124,12 +126,12 @@ fn has_gaps(entries: &[Entry]) -> bool {
 
 impl Entry {
     /// `None`: it does not say what it was about, which a look at everything finds.
-    fn failed(self) -> Option<Failed> {
+    fn failed(self, signer: Signer) -> Option<Failed> {
         let mut event = self.details?.event;
         let body = event.as_object_mut()?;
         body.insert("subscriptionId".to_owned(), self.subscription_id.clone().into());
         body.insert("notificationId".to_owned(), self.id.into());
-        let id = DeliveryId::parse(&format!("{}/{}", self.subscription_id.to_lowercase(), self.id)).ok()?;
+        let id = delivery_id(&self.subscription_id.to_lowercase(), &self.id.to_string(), signer)?;
         Some(Failed { id, at: self.created_date, body: Bytes::from(event.to_string()) })
     }
 }

@@ -141,8 +141,9 @@ impl Hooks for AzureDevops {
 
     async fn undelivered(&self, access: &Access, door: &Door, ids: &[String], since: DateTime<Utc>) -> Result<Missed> {
         let api = self.owner_of_hooks(access)?;
-        let history = history::read(&api, ids, since).await.map_err(explained)?;
-        let signers = vec![Signer::Connection(door.connection)];
+        let signer = Signer::Connection(door.connection);
+        let history = history::read(&api, signer, ids, since).await.map_err(explained)?;
+        let signers = vec![signer];
         let deliveries = history.failed.into_iter().map(|failed| MissedDelivery {
             id: failed.id,
             at: failed.at,

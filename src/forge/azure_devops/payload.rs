@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::domain::{Actor, Change, DeliveryId, Event, ObjectId, RefName, RemoteRepository};
-use crate::forge::{Content, Delivery, Rejected, Verified};
+use crate::domain::{Actor, AppId, Change, ConnectionId, DeliveryId, Event, ObjectId, RefName, RemoteRepository};
+use crate::forge::{Content, Delivery, Rejected, Signer, Verified};
 
 /// What test notifications say that they are about, whoever sends them.
 const TEST_IDS: &[&str] = &[
@@ -46,7 +46,8 @@ struct Envelope {
 pub(super) fn read(verified: &Verified) -> Result<Delivery, Rejected> {
     let envelope: Envelope = serde_json::from_slice(verified.body())
         .map_err(|_| Rejected::Malformed("the body is not JSON that says which event it tells of"))?;
-    let id = envelope.delivery().ok_or(Rejected::Malformed("the body does not say which delivery it is"))?;
+    let signer = verified.signers().first().ok_or(Rejected::Unauthenticated)?;
+    let id = envelope.delivery(*signer).ok_or(Rejected::Malformed("the body does not say which delivery it is"))?;
     let scope = envelope.scope();
     let content = envelope.content();
     Ok(Delivery { id, event: envelope.event_type, installation: None, scope, content })
@@ -55,15 +56,14 @@ pub(super) fn read(verified: &Verified) -> Result<Delivery, Rejected> {
 impl Envelope {
     /// Notifications are counted for each subscription. The event's own id is the same for whoever has subscribed to it, and
     /// for all test notifications, so it is good for nothing but samples.
-    fn delivery(&self) -> Option<DeliveryId> {
+    fn delivery(&self, signer: Signer) -> Option<DeliveryId> {
         let number = |value: &Value| value.as_u64().map(|number| number.to_string());
         let notification = number(&self.notification_id).or_else(|| text(&self.notification_id));
         let subscription = guid(&self.subscription_id).or_else(|| text(&self.subscription_id));
-        let id = match (subscription, notification) {
-            (Some(subscription), Some(notification)) => format!("{subscription}/{notification}"),
-            _ => text(&self.id)?,
-        };
-        DeliveryId::parse(&id).ok()
+        match (subscription, notification) {
+            (Some(subscription), Some(notification)) => delivery_id(&subscription, &notification, signer),
+            _ => told_by(&text(&self.id)?, signer),
+        }
     }
 
     /// The project.
@@ -175,6 +175,18 @@ impl Envelope {
         let time = |value: &Value| DateTime::parse_from_rfc3339(value.as_str()?).ok();
         times.into_iter().find_map(time).map(|time| time.with_timezone(&Utc))
     }
+}
+
+/// What a delivery is called by which a subscription tells of a notification. Whoever proved to speak for one connection says
+/// in the body which delivery this is, and could name one that another's are about to come with, so that those would count as
+/// repeated: so it is named after whom it speaks for, too.
+pub(super) fn delivery_id(subscription: &str, notification: &str, signer: Signer) -> Option<DeliveryId> {
+    told_by(&format!("{subscription}/{notification}"), signer)
+}
+
+fn told_by(id: &str, signer: Signer) -> Option<DeliveryId> {
+    let (Signer::Connection(ConnectionId(number)) | Signer::App(AppId(number))) = signer;
+    DeliveryId::parse(&format!("{id}@{number}")).ok()
 }
 
 /// `None`: not in words that git knows.

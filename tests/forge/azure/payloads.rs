@@ -96,7 +96,7 @@ fn what_is_told_in_few_words_is_understood_all_the_same() {
         "resource": null,
         "resourceContainers": { "project": { "id": "22222222-0000-4000-8000-00000000000A" } },
     }));
-    assert_eq!(delivery.id.as_str(), "55555555-0000-4000-8000-000000000001/7");
+    assert_eq!(delivery.id.as_str(), "55555555-0000-4000-8000-000000000001/7@1");
     assert_eq!(delivery.scope.as_deref(), Some("22222222-0000-4000-8000-00000000000a"), "as lists write it");
     assert_eq!(told(&delivery), "-: Refs", "something in the project moved");
     let few =
@@ -111,6 +111,22 @@ fn what_is_told_in_few_words_is_understood_all_the_same() {
     );
     assert_eq!(few(json!({}), "git.pullrequest.updated"), "-: Refs");
     assert_eq!(few(json!({}), "surprise"), "ignored");
+}
+
+#[test]
+fn who_speaks_for_one_connection_claims_no_delivery_of_another() {
+    let forge = azure();
+    let told = |connection: i64, id: Value| {
+        let body = json!({ "subscriptionId": id, "notificationId": 7, "eventType": "git.push" }).to_string();
+        let headers = authentic();
+        let posted = posted_to(Some(KEY), &headers, Bytes::from(body));
+        let verified = forge.verify(posted, &[secret(connection, "s3cret")]).unwrap();
+        forge.read(&verified).unwrap().id
+    };
+    let subscription = "55555555-0000-4000-8000-000000000001";
+    assert_eq!(told(1, subscription.into()), told(1, subscription.to_uppercase().into()));
+    assert_ne!(told(1, subscription.into()), told(2, subscription.into()));
+    assert_ne!(told(1, subscription.into()), told(2, format!("{subscription}/7@1").into()));
 }
 
 #[test]
