@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use chrono::Utc;
+use migrations::{Migrator, MigratorTrait as _};
 use refward::catalog::{Catalog, NewDelivery, PackedBody};
 use refward::config;
-use refward::domain::{DeliveryId, Kind};
+use refward::domain::{Availability, DeliveryId, Kind};
 
 use crate::world::World;
 
 on_both_databases! {
     processes_that_start_together_agree_on_the_schema,
     a_newer_schema_is_refused,
+    the_newest_step_can_be_taken_back_and_taken_again,
     the_database_answers,
 }
 
@@ -33,6 +35,18 @@ async fn a_newer_schema_is_refused(world: World) {
     let error = Catalog::connect(&world.settings).await.map(drop).unwrap_err();
     assert_eq!(error.kind(), Kind::Misconfigured);
     assert!(error.to_string().contains("newer version"), "{error}");
+}
+
+/// Whoever goes back to the release before finds what it left.
+async fn the_newest_step_can_be_taken_back_and_taken_again(world: World) {
+    let db = sea_orm::Database::connect(&world.settings.url).await.unwrap();
+    Migrator::down(&db, Some(1)).await.unwrap();
+    assert_eq!(Migrator::get_pending_migrations(&db).await.unwrap().len(), 1);
+    db.close().await.unwrap();
+    let again = world.another_process().await;
+    let rocket = again.repository(&world.rocket).await.unwrap();
+    assert_eq!((rocket.full_name.as_str(), rocket.availability), ("acme/rocket", Availability::Open));
+    assert_eq!(again.hooks(None).await.unwrap(), []);
 }
 
 async fn the_database_answers(world: World) {
