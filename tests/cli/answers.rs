@@ -433,7 +433,7 @@ async fn two_connections_that_belong_together() {
     => 0
     ");
     insta::assert_snapshot!(told(&["restore", "acme/api", "--to-peer", "--plan"]).await, @"
-    error: restoring to the peer cloud: 127.0.0.1:PORT has no repository cloud/api, or the credential may not see it
+    error: restoring to cloud:cloud/api: 127.0.0.1:PORT has no repository cloud/api, or the credential may not see it
       make an empty one (no README, no licence) and restore again: http://127.0.0.1:PORT/new?owner=cloud&name=api&visibility=private
     => 3
     ");

@@ -162,7 +162,7 @@ async fn what_does_not_exist() {
     ");
     insta::assert_snapshot!(run(&world, &["restore", "acme/api"]).await, @"
     error: nothing says where to restore to
-      say --to-dir DIR, --to-url URL, --to-origin or --to-peer
+      say --to-dir DIR, --to CONNECTION:OWNER/NAME, --to-url URL, --to-origin or --to-peer
     => 2
     ");
     insta::assert_snapshot!(run(&world, &["restore", "acme/api", "--at", "7", "--to-dir", "x"]).await, @"

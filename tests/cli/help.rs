@@ -23,6 +23,7 @@ async fn everything_at_a_glance() {
       connections  Look at connections, change, pair and remove them
       apps         Our Apps on forges: add, list, where they are installed, change their secrets
       credentials  The tokens and Apps behind a connection, and what is left of their limits
+      hooks        The hooks that we have set up on forges: how each stands; put them right
       repos        List repositories, read the forge's list again, choose what is backed up
       backup       Back up now
       restore      Bring a repository back: into a folder or onto a git server
