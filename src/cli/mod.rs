@@ -50,7 +50,7 @@ use crate::services::Services;
 /// What every command takes stands apart in its help.
 const GLOBAL: &str = "Global options";
 
-/// Backs up git repositories from GitHub the moment they change, and brings any snapshot, reference or moment back.
+/// Backs up git repositories the moment they change, and brings any snapshot, reference or moment back.
 #[derive(Parser)]
 #[command(name = "refward", version, max_term_width = 100)]
 pub struct Cli {

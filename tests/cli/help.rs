@@ -9,8 +9,7 @@ use crate::support::world::World;
 #[tokio::test]
 async fn everything_at_a_glance() {
     insta::assert_snapshot!(run(&World::bare().await, &["--help"]).await, @"
-    Backs up git repositories from GitHub the moment they change, and brings any snapshot, reference or
-    moment back
+    Backs up git repositories the moment they change, and brings any snapshot, reference or moment back
 
     Usage: refward [OPTIONS] <COMMAND>
 
@@ -131,6 +130,42 @@ async fn connecting() {
                                         repeated
           --exclude <GLOB>              Not these, even if included; may be repeated
       -h, --help                        Print help
+
+    Global options:
+          --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
+          --json           Answer, and log, in JSON
+      -v, --verbose...     Log more: -v for every step, -vv for all
+    => 0
+    ");
+}
+
+#[tokio::test]
+async fn connecting_azure_devops() {
+    insta::assert_snapshot!(run(&World::bare().await, &["connect", "azure-devops", "--help"]).await, @"
+    An organization of Azure DevOps Services, or a collection of an Azure DevOps Server
+
+    Usage: refward connect azure-devops [OPTIONS] --name <NAME> --url <URL> <--token-file <FILE>|--client-secret-file <FILE>|--client-certificate-file <FILE>>
+
+    Options:
+          --name <NAME>                     What to call this connection
+          --url <URL>                       The organization or collection: `https://dev.azure.com/ORG`
+                                            or `https://HOST/COLLECTION`
+          --token-file <FILE>               File with a token; `-` reads it from standard input
+          --tenant <TENANT>                 The Entra tenant of a service principal, by its id or domain
+          --client-id <CLIENT_ID>           The application (client) id of a service principal
+          --client-secret-file <FILE>       File with the service principal's client secret; `-` reads
+                                            it from standard input
+          --client-certificate-file <FILE>  PEM file with the service principal's certificate and its
+                                            private key; `-` reads it from standard input
+          --authority <URL>                 Where Entra is, in a national cloud [default:
+                                            https://login.microsoftonline.com]
+          --auto-add                        Back up repositories that appear later as well (the default)
+          --no-auto-add                     Only back up what is there now; choose later ones with
+                                            `refward repos add`
+          --include <GLOB>                  Only repositories whose NAME or OWNER/NAME matches; may be
+                                            repeated
+          --exclude <GLOB>                  Not these, even if included; may be repeated
+      -h, --help                            Print help
 
     Global options:
           --config <FILE>  The settings file [env: REFWARD_CONFIG] [default: refward.toml]
