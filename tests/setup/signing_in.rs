@@ -140,6 +140,22 @@ async fn an_answer_is_good_once_and_in_the_browser_that_it_is_for() {
 }
 
 #[tokio::test]
+async fn what_one_authority_gave_is_not_taken_to_another() {
+    let scene = scene().await;
+    let mut browser = scene.asked().await;
+    browser.click("Sign in").await;
+    let state = browser.at.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    let other = FakeEntra::start().await;
+    browser.open(scene.service.url("/setup").as_str()).await;
+    browser.click("Connect Azure DevOps").await;
+    scene.fill(&mut browser, other.url().as_str()).await;
+    assert_eq!(browser.at.path(), "/setup/sign-in", "{}", browser.text());
+    browser.open(&format!("{}?code=made-up&state={state}", scene.service.url("/setup/signed-in"))).await;
+    assert!(browser.text().contains("this is no answer to a sign-in"), "{}", browser.text());
+    assert_eq!((scene.entra.grants(), other.grants()), (vec![], vec![]), "the code went nowhere");
+}
+
+#[tokio::test]
 async fn what_cannot_be_is_said_at_once_and_the_secret_is_not_repeated() {
     let scene = scene().await;
     let mut browser = Browser::let_in(&scene.world, &scene.service).await;

@@ -97,6 +97,9 @@ struct Draft {
 #[derive(Serialize, Deserialize)]
 struct Errand {
     to_authority_of: String,
+    /// What it is about: a session may come to want something else meanwhile.
+    client: OauthClient,
+    connection: String,
     /// Of a sign-in, sealed.
     verifier: Option<Vec<u8>>,
 }
@@ -168,8 +171,8 @@ impl Setup {
         // RFC 7636 wants 43 characters at least.
         let verifier = SecretString::from([random().expose_secret(), random().expose_secret()].concat());
         let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose_secret()));
-        let agreeing = self.away(session, None).await?;
-        let signing_in = self.away(session, Some(&verifier)).await?;
+        let agreeing = self.away(session, &draft, None).await?;
+        let signing_in = self.away(session, &draft, Some(&verifier)).await?;
         Ok(Some(Steps {
             agree: authority.consent_page(&draft.client, &back, agreeing.expose_secret())?,
             sign_in: authority.sign_in_page(&draft.client, &back, signing_in.expose_secret(), &challenge)?,
@@ -190,6 +193,10 @@ impl Setup {
         let (Some(errand), Some(mut draft)) = (errand.filter(mine), Draft::of(session)) else {
             return Err(no_answer());
         };
+        // What one authority gave must not go to another one.
+        if errand.client != draft.client || errand.connection != draft.name {
+            return Err(no_answer());
+        }
         if catalog.take_setup(SetupKind::State, &state_hash).await?.is_none() {
             return Err(no_answer());
         }
@@ -264,10 +271,11 @@ impl Setup {
         forge.sign_in().ok_or_else(silent)
     }
 
-    async fn away(&self, session: &Session, verifier: Option<&SecretString>) -> Result<SecretString> {
+    async fn away(&self, session: &Session, draft: &Draft, verifier: Option<&SecretString>) -> Result<SecretString> {
         let state = random();
         let verifier = verifier.map(|verifier| self.services.credentials.seal(verifier)).transpose()?;
-        let errand = Errand { to_authority_of: hex::encode(&session.hash), verifier };
+        let (client, connection) = (draft.client.clone(), draft.name.clone());
+        let errand = Errand { to_authority_of: hex::encode(&session.hash), client, connection, verifier };
         self.services.catalog.put_setup(SetupKind::State, &hash(&state), json(&errand)?, STATE_LASTS).await?;
         Ok(state)
     }
