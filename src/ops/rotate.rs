@@ -80,11 +80,22 @@ pub async fn add_webhook_secret(services: &Services, name: &str, secret: &Secret
     check_secret(secret)?;
     let connection = named(services, name).await?;
     let sealed = services.credentials.seal(secret)?;
-    services.catalog.put_webhook_secret(connection.id, sealed).await
+    services.catalog.put_webhook_secret(connection.id, sealed).await?;
+    keep_hooks_soon(services, &connection).await
 }
 
 /// Accepts only the newest secret from now on. Says how many were deleted.
 pub async fn retire_webhook_secrets(services: &Services, name: &str) -> Result<u64> {
     let connection = named(services, name).await?;
-    services.catalog.retire_webhook_secrets(connection.id).await
+    let retired = services.catalog.retire_webhook_secrets(connection.id).await?;
+    keep_hooks_soon(services, &connection).await?;
+    Ok(retired)
+}
+
+/// Hooks of our own get the newest secret: until then they come with one that may be refused.
+async fn keep_hooks_soon(services: &Services, connection: &Connection) -> Result<()> {
+    if services.forge(&connection.forge)?.hooks().is_none() {
+        return Ok(());
+    }
+    services.catalog.enqueue(job_kind::KEEP_HOOKS, &connection.id.to_string(), Priority::Manual).await
 }

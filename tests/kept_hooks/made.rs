@@ -1,7 +1,7 @@
 //! There are those hooks that there should be, as we make them, and nobody else's are touched.
 
-use refward::catalog::ConnectionSettings;
-use refward::ops::{disconnect, hooks};
+use refward::catalog::{ConnectionSettings, job_kind};
+use refward::ops::{disconnect, hooks, rotate};
 
 use crate::house::{EVENTS, House};
 use crate::support::fake_azure_devops::{FakeAzureDevops, ServiceHooks};
@@ -27,6 +27,17 @@ async fn every_project_gets_a_hook_for_every_event_and_a_second_look_changes_not
     let changing =
         after[calls..].iter().filter(|call| call.method != "GET" && !call.path.contains("notificationsquery"));
     assert_eq!(changing.count(), 0, "nothing was wrong, so nothing is changed");
+}
+
+#[tokio::test]
+async fn a_new_secret_reaches_the_hooks_without_waiting_for_the_next_look() {
+    let azure = FakeAzureDevops::start().await;
+    let api = azure.org("acme").project("Web").repo("api").await;
+    let house = House::new(&azure, &api).await;
+    house.keeps().await;
+    rotate::add_webhook_secret(&house.services, "acme", &"another".to_owned().into()).await.unwrap();
+    let jobs = house.services.catalog.jobs().await.unwrap();
+    assert!(jobs.iter().any(|job| job.kind == job_kind::KEEP_HOOKS), "{jobs:?}");
 }
 
 #[tokio::test]
