@@ -26,7 +26,7 @@ pub struct House {
     pub api: RepoId,
     pub url: String,
     _server: Running,
-    _world: World,
+    world: World,
 }
 
 impl House {
@@ -70,7 +70,7 @@ impl House {
             webhook_secret: None,
         };
         let connection = services.catalog.add_connection(new).await.unwrap();
-        let mut house = Self { services, connection, api: dummy(), url, _server: server, _world: world };
+        let mut house = Self { services, connection, api: dummy(), url, _server: server, world };
         house.api = house.lists(api).await;
         house
     }
@@ -104,6 +104,11 @@ impl House {
 
     pub async fn keeps(&self) {
         jobs::keep_hooks(&self.services, self.connection).await.unwrap();
+    }
+
+    /// The same deployment after somebody has taken its public address out of the settings.
+    pub async fn without_address(&self) -> Arc<Services> {
+        Services::open(Settings::load(&self.world.folder().join("refward.toml")).unwrap()).await.unwrap()
     }
 
     /// Backed up, if anything asks for it; gives what was asked for.

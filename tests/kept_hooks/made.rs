@@ -123,6 +123,17 @@ async fn two_deployments_in_one_organization_leave_each_other_alone() {
 }
 
 #[tokio::test]
+async fn hooks_go_with_their_connection_even_if_there_is_no_address_any_more() {
+    let azure = FakeAzureDevops::start().await;
+    let api = azure.org("acme").project("Web").repo("api").await;
+    let house = House::new(&azure, &api).await;
+    house.keeps().await;
+    let services = house.without_address().await;
+    let gone = disconnect::remove(&services, "acme").await.unwrap();
+    assert_eq!((gone.unhooked, azure.subscriptions().len()), (EVENTS, 0));
+}
+
+#[tokio::test]
 async fn a_connection_goes_even_if_its_hooks_cannot() {
     let azure = FakeAzureDevops::start().await;
     let api = azure.org("acme").project("Web").repo("api").await;

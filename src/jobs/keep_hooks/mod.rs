@@ -71,14 +71,21 @@ pub async fn switch_on_hooks(services: &Services, connection: &Connection) -> Re
 /// Takes away all hooks of a connection; says how many, and what could not be.
 pub async fn remove_hooks(services: &Services, connection: &Connection) -> Result<usize> {
     let forge = services.forge(&connection.forge)?;
-    let Some((hooks, door)) = forge.hooks().zip(door(services, connection, forge).await?) else { return Ok(0) };
+    let Some(hooks) = forge.hooks() else { return Ok(0) };
     let access = services.access(connection, Urgency::Person).await?;
-    let found = hooks.found(&access, &door).await?;
-    for hook in &found {
-        hooks.remove(&access, &hook.id).await?;
-        services.catalog.forget_hook(connection.id, &hook.scope, &hook.event).await?;
+    let ours: Vec<(String, String, String)> = if let Some(door) = door(services, connection, forge).await? {
+        let found = hooks.found(&access, &door).await?.into_iter();
+        found.map(|hook| (hook.id, hook.scope, hook.event)).collect()
+    } else {
+        // There was an address when these were made.
+        let known = services.catalog.hooks(Some(connection.id)).await?.into_iter();
+        known.map(|hook| (hook.forge_id, hook.scope, hook.event)).collect()
+    };
+    for (id, scope, event) in &ours {
+        hooks.remove(&access, id).await?;
+        services.catalog.forget_hook(connection.id, scope, event).await?;
     }
-    Ok(found.len())
+    Ok(ours.len())
 }
 
 /// After a survey: what belongs to a scope that has no hook yet is a reason to look.
