@@ -218,6 +218,12 @@ fn forbidden(name: &str, said: &str) -> Error {
         return error
             .hint("an administrator of the tenant has to let this machine's address in: Entra, Conditional Access");
     }
+    if lower.contains("permission") && lower.contains("subscription") {
+        return error.hint(
+            "the identity needs View, Edit and Delete Subscriptions of service hooks: make it a Project Collection \
+             Administrator, or grant them (docs/azure-devops.md)",
+        );
+    }
     if lower.contains("following permission") {
         return error.hint("somebody who administers the project or the organization can grant it");
     }

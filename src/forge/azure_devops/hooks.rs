@@ -91,8 +91,7 @@ struct Subscription {
 impl Hooks for AzureDevops {
     async fn wanted(&self, access: &Access) -> Result<Vec<WantedHook>> {
         let api = self.owner_of_hooks(access)?;
-        let offered: Vec<EventType> =
-            api.list(&["_apis", "hooks", "publishers", PUBLISHER, "eventtypes"], &[]).await.map_err(explained)?;
+        let offered: Vec<EventType> = api.list(&["_apis", "hooks", "publishers", PUBLISHER, "eventtypes"], &[]).await?;
         let offered: Vec<(&EventType, &str)> =
             offered.iter().filter_map(|event| Some((event, newest(&event.supported_resource_versions)?))).collect();
         let projects: Vec<Project> =
@@ -113,8 +112,7 @@ impl Hooks for AzureDevops {
         let api = self.owner_of_hooks(access)?;
         let (consumer, action) = CONSUMER;
         let query = [("publisherId", PUBLISHER), ("consumerId", consumer), ("consumerActionId", action)];
-        let subscriptions = api.list_paged::<Subscription>(&["_apis", "hooks", "subscriptions"], &query).await;
-        let subscriptions = subscriptions.map_err(explained)?;
+        let subscriptions = api.list_paged::<Subscription>(&["_apis", "hooks", "subscriptions"], &query).await?;
         Ok(subscriptions.into_iter().filter(|hook| hook.is_ours(door)).map(|hook| hook.found(door)).collect())
     }
 
@@ -134,7 +132,7 @@ impl Hooks for AzureDevops {
     async fn remove(&self, access: &Access, id: &str) -> Result<()> {
         let api = self.owner_of_hooks(access)?;
         match api.send_good(&Method::DELETE, &["_apis", "hooks", "subscriptions", id], &[], None).await {
-            Err(error) if error.kind() != Kind::NotFound => Err(explained(error)),
+            Err(error) if error.kind() != Kind::NotFound => Err(error),
             _ => Ok(()),
         }
     }
@@ -142,7 +140,7 @@ impl Hooks for AzureDevops {
     async fn undelivered(&self, access: &Access, door: &Door, ids: &[String], since: DateTime<Utc>) -> Result<Missed> {
         let api = self.owner_of_hooks(access)?;
         let signer = Signer::Connection(door.connection);
-        let history = history::read(&api, signer, ids, since).await.map_err(explained)?;
+        let history = history::read(&api, signer, ids, since).await?;
         let signers = vec![signer];
         let deliveries = history.failed.into_iter().map(|failed| MissedDelivery {
             id: failed.id,
@@ -172,21 +170,10 @@ impl AzureDevops {
         let api = self.owner_of_hooks(access)?;
         let sent = api.send_good(method, path, &[], Some(body)).await;
         let answer = sent.map_err(|error| {
-            explained(error).while_doing(format!("setting up {} in the project {}", wanted.event, wanted.scope.name))
+            error.while_doing(format!("setting up {} in the project {}", wanted.event, wanted.scope.name))
         })?;
         api.read::<Subscription>(&answer).map(|hook| hook.found(door))
     }
-}
-
-/// The right that is missing, named.
-fn explained(error: Error) -> Error {
-    if error.kind() != Kind::NotAllowed {
-        return error;
-    }
-    error.hint(
-        "the identity needs View, Edit and Delete Subscriptions of service hooks: make it a Project Collection Administrator, \
-         or grant them (docs/azure-devops.md)",
-    )
 }
 
 /// As we make them. Every input is text.
