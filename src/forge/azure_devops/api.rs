@@ -47,7 +47,8 @@ pub(super) struct Api {
     products: Arc<Products>,
     /// `None`: nobody, what is open to everyone.
     kind: Option<CredentialKind>,
-    domain: Domain,
+    /// Who we are to it.
+    pub domain: Domain,
     urgency: Urgency,
     sent: Arc<AtomicU64>,
 }

@@ -13,14 +13,15 @@ use super::api::Api;
 use super::product::Version;
 use super::repositories::{self, Found, Project};
 use crate::domain::{Availability, Error, Result};
+use crate::forge::quota::Domain;
 use crate::forge::{Mark, Scope, Survey, Surveyed};
 
 /// Before that, the bins of projects were a preview.
 const BINS_RELEASED: Version = Version { major: 7, minor: 0 };
 
-/// What the last look at an address found, in this process.
+/// What the last look at an address found, in this process: by address, and by who looked, as another may see less.
 #[derive(Default)]
-pub(super) struct Memory(Mutex<HashMap<String, Vec<Seen>>>);
+pub(super) struct Memory(Mutex<HashMap<(String, Domain), Vec<Seen>>>);
 
 /// A repository as it was last seen, in its project's recycle bin or not.
 #[derive(Clone)]
@@ -112,11 +113,15 @@ fn sees_nothing_more(api: &Api) -> Error {
 
 impl Memory {
     fn of(&self, api: &Api) -> Option<Vec<Seen>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(api.host.web.as_str()).cloned()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&Self::place(api)).cloned()
+    }
+
+    fn place(api: &Api) -> (String, Domain) {
+        (api.host.web.to_string(), api.domain.clone())
     }
 
     fn keep(&self, api: &Api, seen: Vec<Seen>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(api.host.web.to_string(), seen);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(Self::place(api), seen);
     }
 }
 

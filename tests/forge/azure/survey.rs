@@ -111,6 +111,23 @@ async fn another_credential_of_the_pool_takes_over_and_says_that_it_may_see_less
 }
 
 #[tokio::test]
+async fn what_another_credential_has_not_seen_is_not_forgotten() {
+    let (host, project, access) = acme().await;
+    let old = project.repo("old").await;
+    let azure = azure();
+    survey(azure.as_ref(), &access).await;
+    old.delete();
+    let found = survey(azure.as_ref(), &access).await;
+    assert_eq!(told(&found)[2], ("Web/old", Availability::Recycled));
+    host.org("acme").person("lisa").may(&host.org("acme").project("Shop"), &["GenericRead"]);
+    let kind = CredentialKind::Token(host.pat("lisa", "acme", SCOPES));
+    let spare = Credential { label: "spare".to_owned(), who: "user lisa".to_owned(), kind };
+    let less = Access { credentials: vec![spare], ..access.clone() };
+    assert_eq!(told(&survey(azure.as_ref(), &less).await), [("Shop/till", Availability::Open)]);
+    assert_eq!(survey(azure.as_ref(), &access).await.repositories, found.repositories, "as it was before");
+}
+
+#[tokio::test]
 async fn whether_an_address_answers() {
     let host = FakeAzureDevops::start().await;
     let reached = azure().reach(&host.org("acme").url()).await.unwrap();
