@@ -133,7 +133,10 @@ impl<'a> Follow<'a> {
             policies::assign(self.services).await?;
         }
         self.services.catalog.record_seen(&self.seen, std::mem::take(&mut self.jobs)).await?;
-        let wanted = |surveyed: &&Surveyed| self.filter.lets_through(&surveyed.repository.full_name);
+        // What is in the recycle bin may belong to something that is in there as well, and has no hooks.
+        let wanted = |surveyed: &&Surveyed| {
+            surveyed.availability != Availability::Recycled && self.filter.lets_through(&surveyed.repository.full_name)
+        };
         keep_hooks::after_survey(self.services, self.connection, survey.repositories.iter().filter(wanted)).await?;
         if survey.complete {
             self.tell_gone(&ids).await?;
