@@ -2,7 +2,7 @@
 
 use super::{Kin, Server};
 use crate::catalog::{Connection, Repository};
-use crate::domain::{Error, Kind, RefName, RepoAddress, Result};
+use crate::domain::{Error, Kind, RefName, RepoAddress, Result, same_name};
 use crate::forge::{self, Access, Forge};
 use crate::ops::connect::named;
 use crate::ops::pair;
@@ -43,8 +43,7 @@ impl Place {
             Error::bad_request(format!("`{to}` does not say at which connection")).hint("write CONNECTION:OWNER/NAME")
         })?;
         let connection = named(services, name).await?;
-        let same =
-            connection.id == repository.connection_id && to.full_name.eq_ignore_ascii_case(&repository.full_name);
+        let same = connection.id == repository.connection_id && same_name(&to.full_name, &repository.full_name);
         let kin = if same { Kin::Same } else { Kin::Other };
         Ok(Self { connection, full_name: to.full_name.clone(), forge_id: None, kin })
     }
