@@ -5,6 +5,7 @@ use refward::ops::{disconnect, hooks, rotate};
 
 use crate::house::{EVENTS, House};
 use crate::support::fake_azure_devops::{FakeAzureDevops, ServiceHooks};
+use crate::support::fake_github::Fault;
 
 #[tokio::test]
 async fn every_project_gets_a_hook_for_every_event_and_a_second_look_changes_nothing() {
@@ -158,10 +159,23 @@ async fn the_right_that_is_missing_is_named_and_alarmed() {
     let house = House::with(&azure, &api, pat, ConnectionSettings::default()).await;
     let refused = refward::jobs::keep_hooks(&house.services, house.connection).await.unwrap_err();
     assert!(refused.to_string().contains("setting up git.push in the project Web"), "{refused}");
+    let what_to_do = refused.next_step().unwrap();
+    assert!(what_to_do.contains("View, Edit and Delete Subscriptions"), "{what_to_do}");
     let alarms = house.alarms().await.join("\n");
     assert!(alarms.contains("hooks.failing: The hooks of acme cannot be set up or looked after since"), "{alarms}");
     person.may(&ServiceHooks(None), &["EditSubscriptions", "DeleteSubscriptions"]);
     house.keeps().await;
+    assert_eq!(house.alarms().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn to_be_asked_to_wait_is_no_alarm() {
+    let azure = FakeAzureDevops::start().await;
+    let api = azure.org("acme").project("Web").repo("api").await;
+    let house = House::new(&azure, &api).await;
+    azure.fail(1, &Fault::json(429, "TF400733: The request has been canceled: Request was blocked."));
+    let told = refward::jobs::keep_hooks(&house.services, house.connection).await.unwrap_err();
+    assert!(told.kind().is_transient(), "{told}");
     assert_eq!(house.alarms().await, Vec::<String>::new());
 }
 

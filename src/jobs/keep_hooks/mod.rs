@@ -46,11 +46,15 @@ pub async fn keep_hooks(services: &Services, id: ConnectionId) -> Result<()> {
     let kept = quotas::sharing(services, Box::pin(care.run())).await?;
     match &kept {
         Ok(()) => services.catalog.record_hooks_kept(id).await?,
-        // Nothing is wrong: it is put off.
-        Err(error) if matches!(error.kind(), Kind::Throttled { .. }) => {}
+        // Nothing is wrong: it is put off, by us or by the forge.
+        Err(error) if is_put_off(error) => {}
         Err(error) => services.catalog.record_hooks_failure(id, &error.to_string()).await?,
     }
     kept.map_err(|error| error.while_doing(format!("looking after the hooks of {}", connection.name)))
+}
+
+fn is_put_off(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Throttled { .. } | Kind::Remote { retry_after: Some(_) })
 }
 
 /// Switches on what a person has switched off, and says how many that were.
@@ -199,7 +203,8 @@ impl Care<'_> {
             } else if !kept.is_left_alone() && !refused.contains(&kept.wanted.scope.id) {
                 match self.put_right(kept).await {
                     Ok(hook) => right.push((kept, hook)),
-                    Err(error) if matches!(error.kind(), Kind::Throttled { .. }) => return Err(error),
+                    // It holds for the other scopes, too.
+                    Err(error) if is_put_off(&error) => return Err(error),
                     Err(error) => {
                         tracing::warn!(scope = kept.wanted.scope.name, "cannot set up a hook: {}", error.for_log());
                         refused.insert(kept.wanted.scope.id.clone());
