@@ -169,6 +169,19 @@ async fn the_right_that_is_missing_is_named_and_alarmed() {
 }
 
 #[tokio::test]
+async fn whoever_is_offered_nothing_any_more_takes_no_hook_away() {
+    let azure = FakeAzureDevops::start().await;
+    let api = azure.org("acme").project("Web").repo("api").await;
+    let house = House::new(&azure, &api).await;
+    house.keeps().await;
+    let events: Vec<String> = house.hooks().await.into_iter().map(|hook| hook.event).collect();
+    azure.without_events(&events.iter().map(String::as_str).collect::<Vec<_>>());
+    let refused = refward::jobs::keep_hooks(&house.services, house.connection).await.unwrap_err();
+    assert!(refused.to_string().contains("is shown nothing that could have hooks"), "{refused}");
+    assert_eq!((azure.subscriptions().len(), house.hooks().await.len()), (EVENTS, EVENTS));
+}
+
+#[tokio::test]
 async fn to_be_asked_to_wait_is_no_alarm() {
     let azure = FakeAzureDevops::start().await;
     let api = azure.org("acme").project("Web").repo("api").await;

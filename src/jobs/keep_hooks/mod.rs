@@ -7,7 +7,7 @@
 mod plan;
 mod scopes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use url::Url;
@@ -171,14 +171,32 @@ impl Care<'_> {
     async fn wanted(&self) -> Result<Vec<WantedHook>> {
         let settings = &self.connection.settings;
         let known = self.services.catalog.scopes(self.connection.id).await?;
+        let offered = self.hooks.wanted(&self.access).await?;
+        if offered.is_empty() {
+            self.refuse_to_take_all_away(&known).await?;
+        }
         let mut wanted = Vec::new();
-        for hook in self.hooks.wanted(&self.access).await? {
+        for hook in offered {
             let in_use = known.get(&hook.scope.id).copied().unwrap_or_default();
             if in_use || (settings.auto_add && scopes::could_let_through(settings, &hook.scope.name)?) {
                 wanted.push(hook);
             }
         }
         Ok(wanted)
+    }
+
+    /// A credential that lost its rights sees nothing that could have hooks, which is no reason to delete those that are there.
+    async fn refuse_to_take_all_away(&self, known: &HashMap<String, bool>) -> Result<()> {
+        for scope in known.keys() {
+            if !self.services.catalog.selected_in_scope(self.connection.id, scope).await?.is_empty() {
+                let name = &self.connection.name;
+                return Err(Error::misconfigured(format!(
+                    "the credential of {name} is shown nothing that could have hooks"
+                ))
+                .hint(format!("see what it may do now: refward connections check {name}")));
+            }
+        }
+        Ok(())
     }
 
     async fn note_troubles(&self, kept: impl Iterator<Item = &Kept>) -> Result<()> {
