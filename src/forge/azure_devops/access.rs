@@ -6,6 +6,7 @@ use super::api::Api;
 use super::errors::Signs;
 use super::reach;
 use super::repositories::{self, Found, Project};
+use super::rights::NAMESPACE as GIT;
 use crate::domain::{Error, Kind, Result};
 use crate::forge::Inspection;
 
@@ -38,7 +39,6 @@ struct Right {
     needed: Option<(&'static str, &'static str)>,
 }
 
-const GIT: &str = "2e9eb7ed-3c0a-47d4-87c1-0ffdd275fd87";
 const SERVICE_HOOKS: &str = "cb594ebe-87dd-4fc9-ac2c-6a10a4c92046";
 
 const RIGHTS: &[Right] = &[

@@ -17,12 +17,9 @@ use super::AzureDevops;
 use super::api::Api;
 use super::entra::{self, Granted};
 use super::hosts::Host;
+use super::rights::NAMESPACE as GIT;
 use crate::domain::{Error, Kind, Result};
 use crate::forge::{Access, DeviceCode, ForgeUser, OauthClient, People, Place, Polled, Rights};
-
-/// The namespace of what may be done with Git.
-/// <https://learn.microsoft.com/azure/devops/organizations/security/namespace-reference>
-const GIT: &str = "2e9eb7ed-3c0a-47d4-87c1-0ffdd275fd87";
 
 const GENERIC_READ: u32 = 2;
 const GENERIC_CONTRIBUTE: u32 = 4;

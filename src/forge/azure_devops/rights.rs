@@ -5,7 +5,7 @@
 use super::api::Api;
 use crate::domain::Result;
 
-const NAMESPACE: &str = "2e9eb7ed-3c0a-47d4-87c1-0ffdd275fd87";
+pub(super) const NAMESPACE: &str = "2e9eb7ed-3c0a-47d4-87c1-0ffdd275fd87";
 
 /// One of them.
 pub(super) struct Right {
