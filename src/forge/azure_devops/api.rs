@@ -118,7 +118,8 @@ impl AzureDevops {
                 return Err(Error::misconfigured("Azure DevOps has no Apps that are installed"));
             }
             Some(CredentialKind::Token(token)) => check_token(token.expose_secret())?,
-            Some(CredentialKind::Client { .. } | CredentialKind::Delegated { .. }) | None => {}
+            Some(kind @ (CredentialKind::Client { .. } | CredentialKind::Delegated { .. })) => host.check_kind(kind)?,
+            None => {}
         }
         let domain = Domain { host: host.name(), who: who.to_owned() };
         let (net, entra, products) = (self.net.clone(), Arc::clone(&self.entra), Arc::clone(&self.products));

@@ -3,6 +3,7 @@
 use url::{Host as Name, Url};
 
 use crate::domain::{Error, Result};
+use crate::forge::CredentialKind;
 
 /// Where the organizations of Azure DevOps Services are.
 const SERVICES: &str = "dev.azure.com";
@@ -120,6 +121,19 @@ impl Host {
         segments.pop_if_empty().extend(path);
         drop(segments);
         Ok(url)
+    }
+
+    /// Fails for what has no business there: a token of Entra opens every organization of whoever it is for, and no Server
+    /// knows what to do with it.
+    /// <https://learn.microsoft.com/azure/devops/integrate/get-started/authentication/authentication-guidance>
+    pub fn check_kind(&self, kind: &CredentialKind) -> Result<()> {
+        let entra = matches!(kind, CredentialKind::Client { .. } | CredentialKind::Delegated { .. });
+        // Doubles of Services are at home.
+        if !entra || self.services || is_loopback(&self.web) {
+            return Ok(());
+        }
+        Err(Error::misconfigured(format!("{} is an Azure DevOps Server, which has no Entra", self.name()))
+            .hint("connect it with a personal access token: --token-file"))
     }
 
     /// Whether what opens this may be sent there: Services is spread over hosts of its own, a Server is one.

@@ -28,8 +28,10 @@ pub(super) struct PoolLogin {
 
 impl PoolLogin {
     pub fn new(access: &Access, quotas: Quotas, entra: Arc<Entra>) -> Result<Self> {
+        let at = Host::at(&access.url)?;
+        access.credentials.iter().try_for_each(|credential| at.check_kind(&credential.kind))?;
         let (current, renewed) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Ok(Self { access: access.clone(), host: Host::at(&access.url)?.name(), quotas, entra, current, renewed })
+        Ok(Self { access: access.clone(), host: at.name(), quotas, entra, current, renewed })
     }
 
     fn current(&self) -> Result<&Credential> {

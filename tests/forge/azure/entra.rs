@@ -296,3 +296,16 @@ fn a_client_leads_nowhere_but_to_its_tenant() {
         assert_eq!(settle(authority, tenant, client_id).unwrap_err().kind(), Kind::BadRequest, "{authority} {tenant}");
     }
 }
+
+#[tokio::test]
+async fn no_server_is_sent_what_opens_every_organization() {
+    let entra = FakeEntra::start().await;
+    let app = entra.application("Refward");
+    let url = "https://devops.example.com/tfs/acme".parse().unwrap();
+    let access = Access::with(url, "acme", with_secret(app.client(), &app.secret()));
+    let forge = forge();
+    let refused = forge.inspect(&access).await.err().unwrap();
+    assert_eq!(refused.to_string(), "devops.example.com is an Azure DevOps Server, which has no Entra");
+    assert!(forge.remote(&access, Place { forge_id: "1", full_name: "Fabrikam/web" }).is_err());
+    assert_eq!(entra.grants(), [""; 0], "and no token is made for it");
+}
