@@ -10,6 +10,7 @@ mod apps;
 pub mod azure_devops;
 pub mod github;
 mod hooks;
+mod line;
 mod people;
 pub mod quota;
 mod sign_in;

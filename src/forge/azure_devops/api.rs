@@ -25,6 +25,7 @@ use super::hosts::Host;
 use super::product::{self, Product, Products, Route, Version};
 use super::{AzureDevops, limits};
 use crate::domain::{Error, Kind, Result};
+use crate::forge::line::silence;
 use crate::forge::quota::{Domain, Urgency};
 use crate::forge::{Access, Credential, CredentialKind, Net};
 
@@ -321,7 +322,7 @@ impl Api {
             request = request.json(body);
         }
         self.sent.fetch_add(1, Ordering::Relaxed);
-        let response = request.send().await.map_err(|error| errors::silence(&self.host, &error))?;
+        let response = request.send().await.map_err(|error| silence(&self.host.name(), &error))?;
         let answer = self.receive(response).await?;
         if let Some(observed) = limits::observed(&answer) {
             permit.answered(&observed);
@@ -332,7 +333,7 @@ impl Api {
     async fn receive(&self, mut response: reqwest::Response) -> Result<Answer> {
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = BytesMut::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| errors::silence(&self.host, &error))? {
+        while let Some(piece) = response.chunk().await.map_err(|error| silence(&self.host.name(), &error))? {
             if body.len() + piece.len() > MAX_ANSWER {
                 return Err(Error::remote(format!("{} answers without end", self.host.name())));
             }

@@ -1,6 +1,5 @@
 //! What went wrong between Azure DevOps and us, in words that say what to do.
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -78,35 +77,6 @@ pub(super) fn refusal(host: &Host, signs: Signs<'_>, answer: &Answer) -> Option<
         500.. => in_trouble(host, answer, &said),
         _ => Error::remote(format!("{name} answers {status}: {said}")),
     })
-}
-
-/// No answer at all: name resolution, connection, TLS, time.
-pub(super) fn silence(host: &Host, error: &(dyn StdError + 'static)) -> Error {
-    let mut chain = vec![error];
-    while let Some(cause) = chain[chain.len() - 1].source() {
-        chain.push(cause);
-    }
-    let told: Vec<String> =
-        chain.iter().map(|error| error.to_string().lines().next().unwrap_or_default().to_owned()).collect();
-    let client = chain.iter().find_map(|error| error.downcast_ref::<reqwest::Error>());
-    let mentions = |word: &str| told.iter().any(|text| text.to_ascii_lowercase().contains(word));
-    let why = if client.is_some_and(reqwest::Error::is_timeout) {
-        "does not answer in time"
-    } else if mentions("certificate") || mentions("tls") {
-        "cannot prove who it is (TLS)"
-    } else if mentions("dns error") || mentions("lookup address") {
-        "is a name that cannot be resolved"
-    } else if client.is_some_and(reqwest::Error::is_connect) {
-        "cannot be reached"
-    } else {
-        "breaks the connection off"
-    };
-    let error = Error::remote(format!("{} {why}", host.name())).detail(told.join(": "));
-    if why.ends_with("(TLS)") {
-        return error
-            .hint("if its certificate is signed by your own authority, name that in the setting `http.ca_file`");
-    }
-    error
 }
 
 /// A redirect, or an address in an answer, that would take the credential to another host.

@@ -1,9 +1,10 @@
 //! The addresses of organizations and collections, and what may be given as one.
 
-use url::{Host as Name, Url};
+use url::Url;
 
 use crate::domain::{Error, Result};
 use crate::forge::CredentialKind;
+use crate::forge::line::is_loopback;
 
 /// Where the organizations of Azure DevOps Services are.
 const SERVICES: &str = "dev.azure.com";
@@ -142,15 +143,6 @@ impl Host {
         let own = |name: &str| name == SERVICES || name.ends_with(".dev.azure.com") || name.ends_with(OLD_SERVICES);
         let services = self.services && url.scheme() == "https" && url.port().is_none();
         url.origin() == self.web.origin() || (services && url.host_str().is_some_and(own))
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Name::Domain(name)) => name == "localhost",
-        Some(Name::Ipv4(address)) => address.is_loopback(),
-        Some(Name::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 

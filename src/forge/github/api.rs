@@ -29,6 +29,7 @@ use super::jwt::{self, Clocks};
 use super::tokens::{self, Purpose, Tokens};
 use super::{errors, limits};
 use crate::domain::{Error, Result};
+use crate::forge::line::silence;
 use crate::forge::quota::{Call, Domain, Quotas, Resource, Urgency};
 use crate::forge::{AppKey, Net};
 
@@ -276,7 +277,7 @@ impl Api {
         let request = self.crab.build_request(request, body);
         let request = request.map_err(|error| Error::bug("cannot write a request").detail(error))?;
         self.sent.fetch_add(1, Ordering::Relaxed);
-        let silent = |error: &(dyn std::error::Error + 'static)| errors::silence(&self.host, error);
+        let silent = |error: &(dyn std::error::Error + 'static)| silence(&self.host.name(), error);
         let response = self.crab.execute(request).await.map_err(|error| silent(&error))?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| silent(&*error))?.to_bytes();

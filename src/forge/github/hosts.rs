@@ -1,8 +1,9 @@
 //! The addresses of GitHub's three products, and what may be given as one.
 
-use url::{Host as Name, Url};
+use url::Url;
 
 use crate::domain::{Error, Result};
+use crate::forge::line::is_loopback;
 
 /// Which GitHub runs behind an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,14 +98,5 @@ impl Host {
     /// A page of the host, for people.
     pub fn page(&self, path: &str) -> String {
         format!("{}{path}", self.web)
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Name::Domain(name)) => name == "localhost",
-        Some(Name::Ipv4(address)) => address.is_loopback(),
-        Some(Name::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }

@@ -21,6 +21,7 @@ use super::hosts::Host;
 use super::tokens::{LOOK, REPLICA_LAG};
 use super::{Github, errors, limits, repositories};
 use crate::domain::{Error, Kind, Result};
+use crate::forge::line::silence;
 use crate::forge::quota::{Call, Domain, Effect, Resource, Urgency};
 use crate::forge::{Access, Credential, DeviceCode, ForgeUser, OauthClient, People, Place, Polled, Rights};
 
@@ -127,7 +128,7 @@ impl Github {
             rules: limits::rules(host),
         };
         let _permit = self.net.quotas.admit(call).await?;
-        let silent = |error: &(dyn std::error::Error + 'static)| errors::silence(host, error);
+        let silent = |error: &(dyn std::error::Error + 'static)| silence(&host.name(), error);
         let response = request.header(ACCEPT, "application/json").send().await.map_err(|error| silent(&error))?;
         let (parts, body) = http::Response::from(response).into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|error| silent(&*error))?.to_bytes();

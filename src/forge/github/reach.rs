@@ -9,6 +9,7 @@ use super::errors;
 use super::git_address;
 use super::hosts::Host;
 use crate::domain::{Error, Result};
+use crate::forge::line::silence;
 use crate::forge::quota::Urgency;
 use crate::forge::{Net, Page, Reached};
 
@@ -22,7 +23,7 @@ pub(super) async fn reach(net: &Net, host: Host) -> Result<Vec<Reached>> {
             Err(Error::remote(format!("{} is in trouble: it answers {status}", host.name())))
         }
         Ok(_) => Ok(()),
-        Err(error) => Err(errors::silence(&host, &error)),
+        Err(error) => Err(silence(&host.name(), &error)),
     };
     let web = Reached { what: "web and git", address: web.into(), outcome };
     let anybody = Api::new(net, host, "nobody", Bearer::Nobody, Urgency::Person)?;

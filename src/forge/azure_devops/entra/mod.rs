@@ -14,10 +14,11 @@ use moka::future::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use url::{Host, Url};
+use url::Url;
 use uuid::Uuid;
 
 use crate::domain::{Error, Result};
+use crate::forge::line::is_loopback;
 use crate::forge::{CredentialKind, Net, OauthClient, Proof, Refresh};
 
 pub(super) use errors::{Complaint, explain};
@@ -157,16 +158,10 @@ impl Entra {
 /// As it is stored: the authority without a path, and ids that stay one segment of its addresses.
 pub(super) fn settle(client: &OauthClient) -> Result<OauthClient> {
     let OauthClient { authority, tenant, client_id } = client;
-    let loopback = match authority.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
     let entra = authority.scheme() == "https"
         && authority.port().is_none()
         && authority.host_str().is_some_and(|host| AUTHORITIES.contains(&host));
-    let here = loopback && matches!(authority.scheme(), "http" | "https");
+    let here = is_loopback(authority) && matches!(authority.scheme(), "http" | "https");
     let bare = authority.path() == "/" && authority.query().is_none() && authority.fragment().is_none();
     if !(entra || here) || !bare || !authority.username().is_empty() || authority.password().is_some() {
         return Err(Error::bad_request("Entra's address must be https://HOST and no more, with a host of Microsoft's")
