@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::backup::retry_failing;
 use super::connect::{check_secret, keep_inspection, main_credential, named};
@@ -75,10 +75,18 @@ async fn go_on(
     retry_failing(services, connection.id).await
 }
 
+/// Whoever may look at hooks of ours on the forge sees a header that is derived from the secret, and could guess at leisure.
+const LONG_ENOUGH: usize = 24;
+
 /// Accepts deliveries signed with `secret` as well. Change it on the forge then, and retire the old ones.
 pub async fn add_webhook_secret(services: &Services, name: &str, secret: &SecretString) -> Result<()> {
     check_secret(secret)?;
     let connection = named(services, name).await?;
+    let derived_from = services.forge(&connection.forge)?.hooks().is_some();
+    if derived_from && secret.expose_secret().len() < LONG_ENOUGH {
+        return Err(Error::bad_request(format!("the secret of hooks has to have {LONG_ENOUGH} characters or more"))
+            .hint("make one that nobody has thought of: openssl rand -hex 32"));
+    }
     let sealed = services.credentials.seal(secret)?;
     services.catalog.put_webhook_secret(connection.id, sealed).await?;
     keep_hooks_soon(services, &connection).await

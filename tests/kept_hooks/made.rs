@@ -1,6 +1,7 @@
 //! There are those hooks that there should be, as we make them, and nobody else's are touched.
 
 use refward::catalog::{ConnectionSettings, job_kind};
+use refward::domain::Kind;
 use refward::ops::{disconnect, hooks, rotate};
 
 use crate::house::{EVENTS, House};
@@ -36,7 +37,9 @@ async fn a_new_secret_reaches_the_hooks_without_waiting_for_the_next_look() {
     let api = azure.org("acme").project("Web").repo("api").await;
     let house = House::new(&azure, &api).await;
     house.keeps().await;
-    rotate::add_webhook_secret(&house.services, "acme", &"another".to_owned().into()).await.unwrap();
+    let guessable = rotate::add_webhook_secret(&house.services, "acme", &"another".into()).await.unwrap_err();
+    assert_eq!(guessable.kind(), Kind::BadRequest, "{guessable}");
+    rotate::add_webhook_secret(&house.services, "acme", &"another that nobody can guess".into()).await.unwrap();
     let jobs = house.services.catalog.jobs().await.unwrap();
     assert!(jobs.iter().any(|job| job.kind == job_kind::KEEP_HOOKS), "{jobs:?}");
 }
