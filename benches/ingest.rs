@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use common::load::{self, Load, Webhook};
-use common::process::peak_of;
+use common::process::{peak_of, time_of};
 use common::refward::{Refward, WEBHOOK_SECRET};
 use common::report::{Report, megabytes, seconds};
 use common::service::{Server, free_address};
@@ -72,14 +72,15 @@ fn main() -> Result<()> {
     for &connections in &options.connections {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _ in 0..options.rounds {
-            let measure = |server: &Server, seconds| {
-                let length = Duration::from_secs(seconds);
-                runtime.block_on(load::run(server.address, PATH, connections, length, &webhooks))
+            let measure = |server: &Server, seconds| -> Result<Measured> {
+                let (length, before) = (Duration::from_secs(seconds), time_of(server.child.id()));
+                let load = runtime.block_on(load::run(server.address, PATH, connections, length, &webhooks))?;
+                Ok(Measured { load, processor: time_of(server.child.id()).saturating_sub(before) })
             };
             let server = Server::refward(&refward)?;
             let warm_up = measure(&server, WARM_UP)?;
             ours.push(measure(&server, options.seconds)?);
-            sent += warm_up.latencies.len() + ours.last().map_or(0, |load| load.latencies.len());
+            sent += warm_up.answers() + ours.last().map_or(0, Measured::answers);
             peaks.0 = peaks.0.max(peak_of(server.child.id()));
             drop(server);
 
@@ -97,19 +98,34 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+/// What came of a round, and what it took of the processors.
+struct Measured {
+    load: Load,
+    processor: Duration,
+}
+
+impl Measured {
+    fn answers(&self) -> usize {
+        self.load.latencies.len()
+    }
+
+    fn processor_for_each(&self) -> String {
+        format!("{} µs", self.processor.as_micros() / self.answers().max(1) as u128)
+    }
+}
+
 /// Of each side the round in the middle, by its rate.
-fn compare(report: &mut Report, connections: usize, ours: &mut [Load], theirs: &mut [Load]) {
-    let middle = |loads: &mut [Load]| -> (f64, [Duration; 2]) {
-        loads.sort_by(|a, b| a.rate().total_cmp(&b.rate()));
-        let load = &loads[loads.len() / 2];
-        (load.rate(), [load.percentile(50), load.percentile(99)])
-    };
-    let ((our_rate, our_times), (their_rate, their_times)) = (middle(ours), middle(theirs));
-    report.rate(&format!("{connections} connections: deliveries"), our_rate, their_rate, 3.0);
-    report.note(&format!("{connections} connections: p50"), seconds(our_times[0]), seconds(their_times[0]));
-    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-    let (ours, theirs) = (milliseconds(our_times[1]), milliseconds(their_times[1]));
-    report.limit(&format!("{connections} connections: p99"), ours, Some(theirs), 25.0, "ms");
+fn compare(report: &mut Report, connections: usize, ours: &mut [Measured], theirs: &mut [Measured]) {
+    let [ours, theirs] = [ours, theirs].map(|rounds| {
+        rounds.sort_by(|a, b| a.load.rate().total_cmp(&b.load.rate()));
+        &rounds[rounds.len() / 2]
+    });
+    let what = |what| format!("{connections} connections: {what}");
+    report.rate(&what("deliveries"), ours.load.rate(), theirs.load.rate(), 3.0);
+    report.note(&what("p50"), seconds(ours.load.percentile(50)), seconds(theirs.load.percentile(50)));
+    let p99 = |side: &Measured| side.load.percentile(99).as_secs_f64() * 1e3;
+    report.limit(&what("p99"), p99(ours), Some(p99(theirs)), 25.0, "ms");
+    report.note(&what("processor time for each delivery"), ours.processor_for_each(), theirs.processor_for_each());
 }
 
 fn start_probot(environment: &str) -> Result<Server> {

@@ -65,3 +65,13 @@ pub fn peak_of(pid: u32) -> u64 {
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
     kilobytes.unwrap_or(0) * 1024
 }
+
+/// The processor time that a process has used so far, its threads included.
+pub fn time_of(pid: u32) -> Duration {
+    let stat = read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, in parentheses, may hold anything; user and system time are the 12th and 13th field behind it.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let ticks = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>();
+    // `USER_HZ` is 100 on every architecture that Linux has today: proc_pid_stat(5).
+    Duration::from_millis(ticks * 10)
+}
