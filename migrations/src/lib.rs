@@ -9,6 +9,7 @@ mod m0002_apps;
 mod m0003_policies;
 mod m0004_people;
 mod m0005_hooks;
+mod m0006_greetings;
 
 /// Brings a database to the schema that this version of the program expects.
 pub struct Migrator;
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_policies::Migration),
             Box::new(m0004_people::Migration),
             Box::new(m0005_hooks::Migration),
+            Box::new(m0006_greetings::Migration),
         ]
     }
 }

@@ -64,6 +64,8 @@ pub struct Repository {
     pub last_error: Option<String>,
     /// When it failed.
     pub last_error_at: Option<DateTime<Utc>>,
+    /// What its git server said it can do, as the module `git` notes it.
+    pub greeting: Option<String>,
 }
 
 impl Repository {
@@ -221,6 +223,16 @@ impl Catalog {
         tx.commit().await.during(DOING)
     }
 
+    /// Its git server said what it can do, or what it said before is of no use any more.
+    pub async fn record_greeting(&self, id: &RepoId, greeting: Option<&str>) -> Result<()> {
+        let row = repository::ActiveModel {
+            id: Set(id.to_string()),
+            greeting: Set(greeting.map(str::to_owned)),
+            ..Default::default()
+        };
+        row.update(&self.write).await.map(drop).during("keeping a git server's greeting")
+    }
+
     /// The last attempt failed.
     pub async fn record_error(&self, id: &RepoId, error: &str) -> Result<()> {
         let row = repository::ActiveModel {
@@ -307,6 +319,7 @@ impl TryFrom<(repository::Model, Option<connection::Model>)> for Repository {
             last_checked_at: row.last_checked_at.map(time),
             last_error: row.last_error,
             last_error_at: row.last_error_at.map(time),
+            greeting: row.greeting,
         })
     }
 }

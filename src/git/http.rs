@@ -30,6 +30,18 @@ const MOST_REDIRECTS: usize = 5;
 /// Bytes of a refusal that are read at least, if there are as many.
 const MOST_WORDS: usize = 4 << 10;
 
+/// What a repository's addresses begin with, as long as nobody has led us elsewhere.
+pub(super) fn base(url: &Url) -> Url {
+    let mut base = url.clone();
+    base.set_query(None);
+    base.set_fragment(None);
+    if !base.path().ends_with('/') {
+        let path = format!("{}/", base.path());
+        base.set_path(&path);
+    }
+    base
+}
+
 /// One repository on one host.
 pub(super) struct Http {
     client: reqwest::Client,
@@ -40,21 +52,15 @@ pub(super) struct Http {
 
 impl Http {
     pub fn new(client: reqwest::Client, remote: &Remote) -> Result<Self> {
-        let mut base = remote.url.clone();
-        if !matches!(base.scheme(), "http" | "https") {
-            return Err(Error::misconfigured(format!("{} repositories cannot be fetched", base.scheme()))
+        let url = &remote.url;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Error::misconfigured(format!("{} repositories cannot be fetched", url.scheme()))
                 .hint("Use the repository's https address."));
         }
-        if !base.username().is_empty() || base.password().is_some() {
+        if !url.username().is_empty() || url.password().is_some() {
             return Err(Error::bug("a git address with credentials in it"));
         }
-        base.set_query(None);
-        base.set_fragment(None);
-        if !base.path().ends_with('/') {
-            let path = format!("{}/", base.path());
-            base.set_path(&path);
-        }
-        Ok(Self { client, base, credential: remote.credential.clone() })
+        Ok(Self { client, base: base(url), credential: remote.credential.clone() })
     }
 
     /// Where redirects have led so far.

@@ -105,11 +105,12 @@ impl Client {
             let session = Session::resume(self.http(remote)?, self.limits.clone(), greeting);
             match session.refs(only).await {
                 Ok(listing) => return Ok((session, listing)),
+                Err(error) if asks_for_a_pause(&error) => return Err(error),
                 // The repository may have moved, or the server may have been replaced: greet it again. Not at once where
-                // it is the server that needs a pause.
+                // it is the server that is in trouble.
                 Err(error) => {
                     self.greetings.forget(&remote.url);
-                    if error.kind().is_transient() {
+                    if error.kind().is_transient() && !is_moved(&error) {
                         return Err(error);
                     }
                 }
@@ -123,6 +124,17 @@ impl Client {
         Ok((session, listing))
     }
 
+    /// What is remembered of a server's greeting, for [`Self::recall`] in another process.
+    pub fn note(&self, remote: &Remote) -> Option<String> {
+        self.greetings.note(&remote.url)
+    }
+
+    /// Takes a note of [`Self::note`], so that [`Self::list`] need not ask what the server can do. One that is old, about
+    /// something else, or of another version of this program is passed over.
+    pub fn recall(&self, remote: &Remote, note: &str) {
+        self.greetings.recall(&remote.url, note);
+    }
+
     fn http(&self, remote: &Remote) -> Result<http::Http> {
         http::Http::new(self.http.clone(), remote)
     }
@@ -132,6 +144,15 @@ impl Client {
 /// of a thousand small packs.
 pub async fn read_pack(file: &Path, format: ObjectFormat, limits: &Limits) -> Result<Pack> {
     ingest::reread(file, format, limits).await
+}
+
+/// It says when to come back, and nothing of what the server can do.
+fn asks_for_a_pause(error: &Error) -> bool {
+    match error.kind() {
+        Kind::Throttled { .. } => true,
+        Kind::Busy { retry_after } | Kind::Remote { retry_after } => retry_after.is_some(),
+        _ => false,
+    }
 }
 
 /// The repository changed between listing and fetching: an object that was wanted is gone. List again and retry.

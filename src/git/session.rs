@@ -1,5 +1,7 @@
 //! A conversation with one repository on a server.
 
+use chrono::Utc;
+
 use super::greetings::Greeting;
 use super::http::Http;
 use super::ingest;
@@ -64,7 +66,9 @@ impl Session {
     pub(super) fn greeting(&self) -> Option<Greeting> {
         match &self.dialect {
             Dialect::Version1(_) => None,
-            Dialect::Version2(server) => Some(Greeting { server: server.clone(), base: self.http.base().clone() }),
+            Dialect::Version2(server) => {
+                Some(Greeting { server: server.clone(), base: self.http.base().clone(), at: Utc::now() })
+            }
         }
     }
 
@@ -108,7 +112,13 @@ impl Session {
     pub async fn contains(&self, new: ObjectId, old: ObjectId) -> Result<bool> {
         let contains = match &self.dialect {
             Dialect::Version1(_) => self.leads_back(new, old).await,
-            Dialect::Version2(_) => self.adds_nothing(new, old).await,
+            Dialect::Version2(server) => match self.adds_nothing(new, old, true).await {
+                // It may have been able to leave things out only when it was greeted, and says so in words of all kinds.
+                Err(error) if server.filter && !super::asks_for_a_pause(&error) => {
+                    self.adds_nothing(new, old, false).await
+                }
+                answered => answered,
+            },
         };
         match contains {
             Err(error) if super::is_moved(&error) => Ok(false),
@@ -118,8 +128,8 @@ impl Session {
 
     /// Asks for `old` while claiming to have `new`: there is nothing to send exactly if `new` contains it. The connection
     /// is dropped as soon as that is known.
-    async fn adds_nothing(&self, new: ObjectId, old: ObjectId) -> Result<bool> {
-        let question = Question { wants: &[old], haves: &[new], commits_only: true };
+    async fn adds_nothing(&self, new: ObjectId, old: ObjectId, commits_only: bool) -> Result<bool> {
+        let question = Question { wants: &[old], haves: &[new], commits_only };
         let mut stream = self.ask(&question).await?;
         Ok(stream.announced().await? == 0)
     }

@@ -1,5 +1,7 @@
 //! Protocol version 2: what GitHub and all current servers speak.
 
+use serde::{Deserialize, Serialize};
+
 use super::answer::Answer;
 use super::http::Http;
 use super::listing::{Listing, ListingBuilder, parse_id};
@@ -9,12 +11,13 @@ use super::side_band::SideBand;
 use crate::domain::{Error, ObjectFormat, RefName, Result};
 
 /// What the server said it can do.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Version2 {
     pub format: ObjectFormat,
     names_format: bool,
     unborn: bool,
-    filter: bool,
+    /// It can leave trees and files out.
+    pub filter: bool,
 }
 
 impl Version2 {

@@ -6,7 +6,7 @@ use chrono::Utc;
 use migrations::{Migrator, MigratorTrait as _};
 use refward::catalog::{Catalog, NewDelivery, PackedBody};
 use refward::config;
-use refward::domain::{Availability, DeliveryId, Kind};
+use refward::domain::{DeliveryId, Kind};
 
 use crate::world::World;
 
@@ -39,14 +39,16 @@ async fn a_newer_schema_is_refused(world: World) {
 
 /// Whoever goes back to the release before finds what it left.
 async fn the_newest_step_can_be_taken_back_and_taken_again(world: World) {
+    world.catalog.record_greeting(&world.rocket, Some("good day")).await.unwrap();
     let db = sea_orm::Database::connect(&world.settings.url).await.unwrap();
     Migrator::down(&db, Some(1)).await.unwrap();
     assert_eq!(Migrator::get_pending_migrations(&db).await.unwrap().len(), 1);
     db.close().await.unwrap();
     let again = world.another_process().await;
     let rocket = again.repository(&world.rocket).await.unwrap();
-    assert_eq!((rocket.full_name.as_str(), rocket.availability), ("acme/rocket", Availability::Open));
-    assert_eq!(again.hooks(None).await.unwrap(), []);
+    assert_eq!((rocket.full_name.as_str(), rocket.greeting.as_deref()), ("acme/rocket", None));
+    again.record_greeting(&world.rocket, Some("good day")).await.unwrap();
+    assert_eq!(again.repository(&world.rocket).await.unwrap().greeting.as_deref(), Some("good day"));
 }
 
 async fn the_database_answers(world: World) {

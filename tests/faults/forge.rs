@@ -1,6 +1,9 @@
 //! The forge refuses, lies, breaks off and stalls.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait as _, Database};
 
 use crate::faults::stage::{REPO, Stage};
 use crate::support::fake_github::{FakeGithub, Fault};
@@ -94,6 +97,37 @@ async fn a_credential_does_not_follow_a_redirect() {
     mend(&stage.github);
     stage.whole(Some(2)).await;
     assert!(!service.log().contains("ghp_"), "no credential in the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_can_do_is_asked_once_by_all_processes() {
+    let stage = Stage::new().await;
+    assert_eq!(stage.running().await.stop().await, 0);
+    let greeted = || stage.forge.requests(&["GET", "info/refs"]);
+    let before = greeted();
+    for message in ["two", "three"] {
+        stage.push(message).await;
+        stage.world.ok(&["backup", REPO, "--wait"]).await;
+    }
+    assert_eq!(greeted(), before);
+
+    // To be asked for a pause says nothing of what a server can do.
+    stage.github.fail_git(1, &Fault::json(429, "slow down").header("retry-after", "1"));
+    let paused = stage.world.refward(&["backup", REPO, "--wait"]).await;
+    assert!(paused.stderr.contains("asks us to slow down"), "{paused:?}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stage.world.ok(&["backup", REPO, "--wait"]).await;
+    assert_eq!(greeted(), before);
+
+    // A server that was replaced meanwhile: the question is one that it does not understand.
+    let db = Database::connect(format!("sqlite://{}", stage.file("refward.db").display())).await.unwrap();
+    let replaced = "UPDATE repository SET greeting = replace(greeting, 'sha1', 'sha256')";
+    assert_eq!(db.execute_unprepared(replaced).await.unwrap().rows_affected(), 1);
+    db.close().await.unwrap();
+    stage.push("four").await;
+    stage.world.ok(&["backup", REPO, "--wait"]).await;
+    assert_eq!(greeted(), before + 1, "it was greeted again, once");
+    stage.whole(Some(4)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

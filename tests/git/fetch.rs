@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use chrono::Utc;
 use refward::domain::{Head, ObjectFormat, ObjectId, RefState};
-use refward::git::{Lineage, Pack, Session, bare, is_moved, program};
+use refward::git::{Lineage, Listing, Pack, Remote, Session, bare, is_moved, program};
 
 use crate::repository::Repository;
-use crate::server::{Manner, Server};
+use crate::server::{Manner, SECRET, Server};
 
 pub fn quiet(_: refward::git::Progress) {}
 
@@ -257,11 +258,70 @@ async fn a_server_is_greeted_once_and_again_when_it_changes() {
     std::fs::remove_dir_all(root.path().join("r.git")).unwrap();
     let mut repository = Repository::create(root.path(), "r.git", ObjectFormat::Sha256);
     let tip = repository.commit("main", 1);
-    let listed = async || client.list(&remote, None).await.map(|(_, listing)| listing.state);
-    // What it says to a question in the wrong hash counts as a passing fault; the next look greets it again.
-    let state = match listed().await {
-        Ok(state) => state,
-        Err(_) => listed().await.unwrap(),
-    };
+    let (_, Listing { state, .. }) = client.list(&remote, None).await.unwrap();
     assert_eq!((state.object_format, state.refs.into_values().collect::<Vec<_>>()), (ObjectFormat::Sha256, vec![tip]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_greeting_is_good_for_the_next_process() {
+    let root = tempfile::tempdir().unwrap();
+    let server = Server::start(root.path());
+    Repository::create(root.path(), "r.git", ObjectFormat::Sha1).commit("main", 1);
+    Repository::create(root.path(), "other.git", ObjectFormat::Sha1).commit("main", 1);
+    let (first, remote) = (server.client(), server.remote("r.git"));
+    assert_eq!(first.note(&remote), None);
+    first.list(&remote, None).await.unwrap();
+    let note = first.note(&remote).unwrap();
+    assert!(!note.contains(SECRET), "{note}");
+    server.requests();
+
+    let asked = async |note: &str, remote: &Remote| {
+        let next = server.client();
+        next.recall(remote, note);
+        next.list(remote, None).await.unwrap();
+        server.requests().len()
+    };
+    assert_eq!(asked(&note, &remote).await, 1, "only the list");
+    assert_eq!(asked(&note, &server.remote("other.git")).await, 2, "that is about something else");
+    assert_eq!(asked("", &remote).await, 2);
+    assert_eq!(asked(r#"{"asked": 1}"#, &remote).await, 2);
+    let year = Utc::now().format("%Y-");
+    let old = note.replace(&format!(r#""at":"{year}"#), r#""at":"2001-"#);
+    assert_ne!(old, note);
+    assert_eq!(asked(&old, &remote).await, 2, "who knows what it can do by now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_greeting_that_promised_too_much_does_no_harm() {
+    let root = tempfile::tempdir().unwrap();
+    let server = Server::start(root.path());
+    let mut repository = Repository::create(root.path(), "r.git", ObjectFormat::Sha1);
+    let (old, new) = (repository.commit("main", 1), repository.commit("main", 1));
+    let (client, remote) = (server.client(), server.remote("r.git"));
+    server.behave(Manner::Filters);
+    client.list(&remote, None).await.unwrap();
+    let note = client.note(&remote).unwrap();
+
+    server.behave(Manner::Good);
+    let next = server.client();
+    next.recall(&remote, &note);
+    let (session, _) = next.list(&remote, None).await.unwrap();
+    server.requests();
+    assert!(session.contains(new, old).await.unwrap());
+    assert_eq!(server.requests().len(), 2, "it was asked again, without leaving anything out");
+    assert!(!session.contains(old, new).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_redirects_led_is_not_noted() {
+    let root = tempfile::tempdir().unwrap();
+    let server = Server::start(root.path());
+    Repository::create(root.path(), "r.git", ObjectFormat::Sha1).commit("main", 1);
+    server.behave(Manner::Moves);
+    let (client, remote) = (server.client(), server.remote("moved/r.git"));
+    client.list(&remote, None).await.unwrap();
+    assert_eq!(client.note(&remote), None);
+    server.requests();
+    client.list(&remote, None).await.unwrap();
+    assert_eq!(server.requests(), ["POST /r.git/git-upload-pack"], "it remembers for itself");
 }

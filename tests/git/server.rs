@@ -24,6 +24,8 @@ pub enum Manner {
     Good,
     /// Protocol version 0.
     Old,
+    /// It can leave trees and files out.
+    Filters,
     /// Like Azure Repos: see [`crate::azure`].
     Azure,
     /// Every answer is this: status, headers, body.
@@ -225,7 +227,7 @@ async fn run_git(request: &HttpRequest, mut body: Bytes, root: &Path, manner: &M
         body = Bytes::from(String::from_utf8_lossy(&body).replace(from, to));
     }
     let mut command = Command::new("git");
-    if matches!(manner, Manner::Azure) {
+    if matches!(manner, Manner::Azure | Manner::Filters) {
         command.args(["-c", "uploadpack.allowFilter=true"]);
     }
     command

@@ -124,6 +124,8 @@ pub(super) mod repository {
         pub availability: String,
         /// The forge's id of what its hooks belong to; none: the owner.
         pub scope: Option<String>,
+        /// What its git server said it can do, as the module `git` notes it.
+        pub greeting: Option<String>,
         #[sea_orm(belongs_to, from = "connection_id", to = "id")]
         pub connection: HasOne<super::connection::Entity>,
     }

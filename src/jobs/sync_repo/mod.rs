@@ -114,11 +114,15 @@ impl Sync<'_> {
         }
         let labels = policies::credentials_for(self.services, self.repository).await?;
         let remote = self.services.remote(self.repository, urgency(self.lease.priority), &labels).await?;
+        self.services.git.recall(&remote, self.repository.greeting.as_deref().unwrap_or_default());
         let only = self.hinted_refs(&events, started).filter(|_| last.is_some());
+        let asked = self.lease.priority == Priority::Manual && self.repository.refs_total <= MANY_REFS;
+        let likely = !events.is_empty() || asked;
         for _ in 0..LISTINGS {
-            // Where an event told of a change we shall need to know where we stand: found out while the forge is asked.
-            let state = async { if events.is_empty() { Ok(None) } else { self.state().await.map(Some) } };
+            // Where there is likely to be a change we shall need to know where we stand: found out while the forge is asked.
+            let state = async { if likely { self.state().await.map(Some) } else { Ok(None) } };
             let (listed, state) = tokio::join!(self.services.git.list(&remote, only.as_deref()), state);
+            self.keep_greeting(&remote).await;
             let (session, listing) = listed.map_err(|error| error.while_doing("listing references"))?;
             if last.is_some() && self.is_as_before(&listing).await? {
                 return self.unchanged(last, &events, &listing).await;
@@ -144,6 +148,17 @@ impl Sync<'_> {
             }
         }
         Err(Error::busy(format!("the references moved during each of {LISTINGS} attempts to fetch them")))
+    }
+
+    /// So that the next process need not ask again, or asks again if it was of no use. It changes once a day.
+    async fn keep_greeting(&self, remote: &git::Remote) {
+        let greeting = self.services.git.note(remote);
+        if greeting == self.repository.greeting {
+            return;
+        }
+        if let Err(error) = self.services.catalog.record_greeting(&self.repository.id, greeting.as_deref()).await {
+            tracing::warn!(repository = self.repository.full_name, "cannot note a greeting: {}", error.for_log());
+        }
     }
 
     async fn state(&self) -> Result<SyncState> {
