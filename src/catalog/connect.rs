@@ -1,6 +1,7 @@
 //! Opening the database: pools, durability, migrations.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{ConstantBuilder, Retryable};
@@ -28,6 +29,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(8);
 /// that by then; everybody else writes too little to notice.
 const CHECKPOINT_PAGES: &str = "16000";
 
+/// Bytes of SQLite's log that are read in about a millisecond when the database is opened.
+pub(super) const SHORT_LOG: u64 = 1 << 20;
+
 /// Deliveries that are worth a look at the log: some three pages each.
 const FOLD_AFTER: u64 = 500;
 
@@ -41,6 +45,8 @@ const MIGRATION_LOCK: i64 = 733_9273;
 pub(super) struct Pools {
     pub read: DatabaseConnection,
     pub write: DatabaseConnection,
+    /// SQLite's log.
+    pub log: Option<Arc<Path>>,
 }
 
 /// Folds SQLite's log into the database beside whoever writes, as `deliveries` counts up, until nobody counts any more.
@@ -97,11 +103,14 @@ async fn sqlite(path: &Path, readers: u32) -> Result<Pools> {
             });
         options
     };
-    // SQLite does not wait for the lock that the switch to WAL takes, when two processes make the database at once.
+    // SQLite does not wait for the lock that the switch to WAL takes, when two make the database at once.
     let patience = ConstantBuilder::default().with_delay(Duration::from_millis(50)).with_max_times(40);
-    let write = (|| Database::connect(options(1))).retry(patience).await.during(OPENING)?;
-    let read = Database::connect(options(readers)).await.during(OPENING)?;
-    Ok(Pools { read, write })
+    let connect = |connections| async move { (|| Database::connect(options(connections))).retry(patience).await };
+    let (write, read) = tokio::try_join!(connect(1), connect(readers)).during(OPENING)?;
+    // Beside the file itself, not beside a link to it.
+    let mut log = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
+    log.push("-wal");
+    Ok(Pools { read, write, log: Some(PathBuf::from(log).into()) })
 }
 
 /// The file holds webhook bodies of private repositories: only its owner may read it. SQLite gives its log the same mode.
@@ -126,7 +135,7 @@ async fn postgres(settings: &config::Database) -> Result<Pools> {
         .sqlx_logging(false)
         .map_sqlx_postgres_pool_opts(without_upkeep);
     let pool = Database::connect(options).await.during("connecting to the database")?;
-    Ok(Pools { read: pool.clone(), write: pool })
+    Ok(Pools { read: pool.clone(), write: pool, log: None })
 }
 
 /// No connection is closed for its age. The task that would see to it counts the idle connections without a lock, now and

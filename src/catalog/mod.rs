@@ -8,6 +8,7 @@
 mod alarms;
 mod applied;
 mod apps;
+mod arriving;
 mod audit;
 mod body;
 mod chat_messages;
@@ -43,6 +44,7 @@ mod tables;
 mod upsert;
 mod values;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sea_orm::{
@@ -58,6 +60,7 @@ use error::During;
 pub use alarms::{NewAlarm, RESOLVED, StandingAlarm};
 pub use applied::AppliedPolicy;
 pub use apps::{AppFacts, AppSecret, Permissions, StoredApp};
+pub use arriving::Arriving;
 pub use audit::{BEGINNING, Fault, NewRecord, Recorded, Verdict, chained};
 pub use body::PackedBody;
 pub use chat_messages::ChatMessage;
@@ -93,10 +96,14 @@ pub use upsert::{Known, Seen, Upserted};
 pub struct Catalog {
     read: DatabaseConnection,
     write: DatabaseConnection,
+    /// SQLite's log.
+    log: Option<Arc<Path>>,
     /// Rung after jobs were added by this process, so that its workers need not wait for their next look.
     bell: Arc<watch::Sender<()>>,
     /// Deliveries that this process has stored.
     stored: Arc<watch::Sender<u64>>,
+    /// Deliveries that wait to be stored by this process.
+    arriving: Arc<watch::Sender<usize>>,
     /// Who is told of notices, besides whoever asks.
     subscribers: Arc<[Subscriber]>,
 }
@@ -104,10 +111,11 @@ pub struct Catalog {
 impl Catalog {
     /// Opens the database, creates it where SQLite's file does not exist yet, and brings its schema up to date.
     pub async fn connect(settings: &config::Database) -> Result<Self> {
-        let connect::Pools { read, write } = connect::open(settings).await?;
+        let connect::Pools { read, write, log } = Box::pin(connect::open(settings)).await?;
         let stored = Arc::new(watch::Sender::new(0));
         tokio::spawn(connect::fold_log(read.clone(), stored.subscribe()));
-        Ok(Self { read, write, bell: Arc::new(watch::Sender::new(())), stored, subscribers: Arc::default() })
+        let (bell, arriving) = (Arc::new(watch::Sender::new(())), Arc::new(watch::Sender::new(0)));
+        Ok(Self { read, write, log, bell, stored, arriving, subscribers: Arc::default() })
     }
 
     /// Puts notices into the outbox for these, too.
@@ -119,7 +127,7 @@ impl Catalog {
     /// [`Self::connect`], unless that would make a new database.
     pub async fn connect_existing(settings: &config::Database) -> Result<Option<Self>> {
         match settings.url.strip_prefix("sqlite://") {
-            Some(file) if !std::path::Path::new(file).exists() => Ok(None),
+            Some(file) if !Path::new(file).exists() => Ok(None),
             _ => Self::connect(settings).await.map(Some),
         }
     }
@@ -129,7 +137,14 @@ impl Catalog {
         self.read.ping().await.during("asking the database for a sign of life")
     }
 
-    /// Finishes what is under way and closes all connections.
+    /// Whether whoever opens the database next would notice that it was left open: it reads all of SQLite's log first.
+    pub fn is_worth_closing(&self) -> bool {
+        let length = self.log.as_deref().and_then(|log| std::fs::metadata(log).ok()).map_or(0, |log| log.len());
+        length > connect::SHORT_LOG
+    }
+
+    /// Finishes what is under way and closes all connections. Whoever is the last of all processes to do so folds SQLite's
+    /// log into the database.
     pub async fn close(&self) -> Result<()> {
         self.write.close_by_ref().await.during("closing the database")?;
         self.read.close_by_ref().await.during("closing the database")

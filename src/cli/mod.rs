@@ -36,7 +36,8 @@ mod which;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -49,6 +50,9 @@ use crate::services::Services;
 
 /// What every command takes stands apart in its help.
 const GLOBAL: &str = "Global options";
+
+/// How long the end may take.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// Backs up git repositories the moment they change, and brings any snapshot, reference or moment back.
 #[derive(Parser)]
@@ -162,6 +166,8 @@ enum Command {
 struct Context {
     config: PathBuf,
     json: bool,
+    /// The database, once it is open.
+    opened: OnceLock<Catalog>,
 }
 
 impl Context {
@@ -170,12 +176,24 @@ impl Context {
     }
 
     async fn services(&self) -> Result<Arc<Services>> {
-        Services::open(self.settings()?).await
+        let services = Services::open(self.settings()?).await?;
+        self.opened.get_or_init(|| services.catalog.clone());
+        Ok(services)
     }
 
     /// For what needs no more: it works while the vault is away.
     async fn catalog(&self) -> Result<Catalog> {
-        Catalog::connect(&self.settings()?.database).await
+        let catalog = Catalog::connect(&self.settings()?.database).await?;
+        Ok(self.opened.get_or_init(|| catalog).clone())
+    }
+
+    /// Closes the database where somebody would miss it.
+    async fn close(&self) {
+        let Some(catalog) = self.opened.get().filter(|catalog| catalog.is_worth_closing()) else { return };
+        // All is stored whether or not that works, and a task that was left behind must not hold up the end.
+        if !matches!(tokio::time::timeout(CLOSING, catalog.close()).await, Ok(Ok(()))) {
+            tracing::debug!("the database was not closed in time");
+        }
     }
 }
 
@@ -215,11 +233,15 @@ pub fn parse() -> Result<Cli, ExitCode> {
 /// Runs a command to its exit code.
 pub fn run(cli: Cli) -> ExitCode {
     start_logging(&cli);
-    let context = Context { config: cli.config, json: cli.json };
+    let context = Context { config: cli.config, json: cli.json, opened: OnceLock::new() };
     // actix-web wants its own runtime; the workers run beside it on all processors.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(dispatch(&context, cli.command)),
+        Ok(runtime) => runtime.block_on(async {
+            let outcome = dispatch(&context, cli.command).await;
+            context.close().await;
+            outcome
+        }),
         Err(error) => Err(Error::misconfigured(format!("cannot start threads: {error}"))),
     };
     match outcome {

@@ -27,6 +27,10 @@ use crate::services::Services;
 /// How often the queue is looked at when nobody rings. Another process may have added work.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How long a job waits for deliveries that are being stored. Those of a burst have senders who wait, and each job that
+/// runs takes turns with them at the database.
+const LET_PASS: Duration = Duration::from_millis(100);
+
 /// However long a server asks us to stay away.
 const LONGEST_ABSENCE: Duration = Duration::from_hours(24);
 
@@ -137,6 +141,10 @@ impl Worker {
         let settings = &self.services.settings.workers;
         let mut bell = self.services.catalog.new_jobs();
         while !self.stop.is_cancelled() {
+            let patience = if self.pools == [CHAT_POOL] { Duration::ZERO } else { LET_PASS };
+            if self.stop.run_until_cancelled(self.services.catalog.let_pass(patience)).await.is_none() {
+                break;
+            }
             match self.services.catalog.claim(&self.name, settings.lease, &self.pools).await {
                 Ok(Some(claimed)) => {
                     // Failures are logged and queued again there.

@@ -1,5 +1,7 @@
 //! Accepting deliveries in groups.
 
+use std::time::Duration;
+
 use chrono::Utc;
 use futures_util::future::join_all;
 use refward::catalog::{Catalog, JobState, PackedBody, StoredDelivery, job_kind};
@@ -17,6 +19,7 @@ on_both_databases! {
     a_connection_speaks_only_for_what_it_listed,
     an_unknown_repository_is_looked_for_once,
     trouble_with_the_database_is_told,
+    jobs_let_deliveries_pass_but_not_for_ever,
 }
 
 fn push() -> Change {
@@ -157,4 +160,29 @@ async fn trouble_with_the_database_is_told(world: World) {
         let error = outcome.unwrap_err();
         assert!(matches!(error.kind(), Kind::Busy { .. }), "{}", error.for_log());
     }
+}
+
+async fn jobs_let_deliveries_pass_but_not_for_ever(world: World) {
+    let catalog = &world.catalog;
+    let (long, moment) = (Duration::from_secs(30), Duration::from_millis(20));
+    assert!(catalog.let_pass(Duration::ZERO).await, "nobody waits");
+
+    let [one, other] = [catalog.arriving(), catalog.arriving()];
+    assert!(!catalog.let_pass(moment).await, "two wait");
+    drop(one);
+    assert!(!catalog.let_pass(moment).await, "one waits");
+    let passed = tokio::spawn({
+        let catalog = catalog.clone();
+        async move { catalog.let_pass(long).await }
+    });
+    drop(other);
+    assert!(passed.await.unwrap());
+
+    // Whatever becomes of a delivery, nobody waits for it afterwards.
+    let acceptor = Acceptor::start(catalog.clone());
+    let repository = Some(remote("1", "acme/rocket"));
+    acceptor.accept(incoming("good", world.acme.id, repository.clone(), push())).await.unwrap();
+    catalog.close().await.unwrap();
+    acceptor.accept(incoming("bad", world.acme.id, repository, push())).await.unwrap_err();
+    assert!(catalog.let_pass(long).await);
 }

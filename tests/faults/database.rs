@@ -5,7 +5,7 @@ use std::process::Command;
 
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbBackend, Statement};
 
-use crate::faults::stage::Stage;
+use crate::faults::stage::{REPO, Stage};
 use crate::support::postgres;
 use crate::support::world::eventually;
 
@@ -28,6 +28,37 @@ async fn locked_by_another_process() {
 
     let taken = async || (stage.github.redeliver(&refused.guid).await == 202).then_some(());
     eventually(taken, || "the delivery is taken".to_owned()).await;
+    stage.whole(Some(2)).await;
+}
+
+/// SQLite's log is read by whoever opens the database: a long one is not left for all who come.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_log_is_folded_by_whoever_is_last() {
+    let stage = Stage::new().await;
+    assert_eq!(stage.running().await.stop().await, 0);
+    let [database, log] = ["refward.db", "refward.db-wal"].map(|name| stage.file(name));
+    let mut one = ConnectOptions::new(format!("sqlite://{}", database.display()));
+    one.max_connections(1);
+    let other = Database::connect(one).await.unwrap();
+    let fill = "CREATE TABLE filling AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+                SELECT randomblob(1000) AS stuff FROM n";
+    for statement in ["PRAGMA wal_autocheckpoint = 0", fill] {
+        other.execute_unprepared(statement).await.unwrap();
+    }
+    // As a power cut would leave it.
+    let left = [&database, &log].map(|file| (file, std::fs::read(file).unwrap()));
+    other.close().await.unwrap();
+    for (file, content) in left {
+        std::fs::write(file, content).unwrap();
+    }
+    let length = || std::fs::metadata(&log).map_or(0, |log| log.len());
+    assert!(length() > 2 << 20, "{}", length());
+
+    stage.world.ok(&["status"]).await;
+    assert_eq!(length(), 0);
+    stage.push("two").await;
+    stage.world.ok(&["backup", REPO, "--wait"]).await;
+    assert!((1..1 << 20).contains(&length()), "a short one is left: {}", length());
     stage.whole(Some(2)).await;
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use crate::catalog::{Catalog, StoredDelivery};
+use crate::catalog::{Arriving, Catalog, StoredDelivery};
 use crate::domain::{Error, Kind, Result};
 use crate::jobs::{Incoming, Router};
 
@@ -35,6 +35,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 pub struct Acceptor {
     queue: mpsc::Sender<Waiting>,
     memory: Arc<Semaphore>,
+    catalog: Catalog,
 }
 
 struct Waiting {
@@ -46,6 +47,7 @@ struct Waiting {
 struct Sender {
     answer: oneshot::Sender<Result<Accepted>>,
     _memory: OwnedSemaphorePermit,
+    _arriving: Arriving,
 }
 
 impl Sender {
@@ -59,8 +61,8 @@ impl Acceptor {
     /// Starts the task that stores.
     pub fn start(catalog: Catalog) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(run(catalog, waiting));
-        Self { queue, memory: Arc::new(Semaphore::new(QUEUE_KIB)) }
+        tokio::spawn(run(catalog.clone(), waiting));
+        Self { queue, memory: Arc::new(Semaphore::new(QUEUE_KIB)), catalog }
     }
 
     /// Stores a delivery; returns once it would survive a power cut. `Busy` when it is not stored.
@@ -68,7 +70,8 @@ impl Acceptor {
         let kib = u32::try_from(delivery.body.len() / 1024 + 1).unwrap_or(u32::MAX);
         let memory = Arc::clone(&self.memory).try_acquire_many_owned(kib).map_err(|_| full())?;
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Waiting { delivery, sender: Sender { answer, _memory: memory } }).map_err(|_| full())?;
+        let sender = Sender { answer, _memory: memory, _arriving: self.catalog.arriving() };
+        self.queue.try_send(Waiting { delivery, sender }).map_err(|_| full())?;
         answered.await.unwrap_or_else(|_| Err(Error::bug("the task that stores deliveries has ended")))
     }
 }
