@@ -38,7 +38,8 @@ fn explain(doing: &str, error: &DbErr) -> Error {
     match trouble(error) {
         Trouble::Locked => described(busy, "the database is locked by another process")
             .hint("another refward process is writing; if it never ends, look for one that hangs"),
-        Trouble::Unreachable => described(busy, "the database cannot be reached"),
+        Trouble::Unreachable => described(busy, "the database cannot be reached")
+            .hint("check that it runs, and the host and port in `database.url`"),
         Trouble::Full => described(busy, "the database has no space left").hint("free space on its disk"),
         Trouble::ReadOnly => described(Kind::Misconfigured, "the database cannot be written")
             .hint("check the owner and permissions of the file and its folder"),

@@ -263,13 +263,13 @@ fn nowhere() -> Error {
 
 /// Git itself would take any address; ours may carry a token.
 fn remote(url: &Url, credential: Option<Credential>) -> Result<Remote> {
+    if !matches!(url.scheme(), "https" | "http") {
+        return Err(Error::bad_request(format!("--to-url must be an https address, not {}", url.scheme())));
+    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(
             Error::bad_request("--to-url must not hold a credential").hint("put the token into a file: --token-file")
         );
-    }
-    if !matches!(url.scheme(), "https" | "http") {
-        return Err(Error::bad_request(format!("--to-url must be an https address, not {}", url.scheme())));
     }
     let credential = credential.map(|credential| Arc::new(credential) as Arc<dyn Login>);
     Ok(Remote { url: url.clone(), credential })

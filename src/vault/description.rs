@@ -71,10 +71,17 @@ impl Description {
     pub async fn open(store: &Store, keys: &Keys) -> Result<Self> {
         let json = store.read_small(DESCRIPTION).await?.ok_or_else(|| {
             Error::misconfigured(format!("there is no vault at {}: {DESCRIPTION} is missing", store.url()))
-                .hint("check `vault.url` and that the disk is mounted; `refward init` makes a new vault")
+                .hint(
+                    "check `vault.url` and that the disk is mounted; if only that file was lost, put a copy of it back, or \
+                     restore with plain age and git (RECOVERY.md); where there is no backup yet, `refward init` makes a vault",
+                )
         })?;
         let signature = store.read_small(DESCRIPTION_SIGNATURE).await?.unwrap_or_default();
-        let damaged = |why: String| Error::damaged(format!("{DESCRIPTION} in {} {why}", store.url()));
+        let damaged = |why: String| {
+            Error::damaged(format!("{DESCRIPTION} in {} {why}", store.url())).hint(
+                "put a copy of it back, or restore with plain age and git (RECOVERY.md); the snapshots are not harmed",
+            )
+        };
 
         let document: Document =
             serde_json::from_slice(&json).map_err(|e| damaged("cannot be read".into()).detail(e))?;

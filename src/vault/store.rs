@@ -117,7 +117,7 @@ impl Store {
     fn folder(folder: &FilePath, url: &str) -> Result<Self> {
         let local = LocalFileSystem::new_with_prefix(folder).map_err(|e| {
             Error::misconfigured(format!("there is no vault folder at {}", folder.display()))
-                .hint("check `vault.url` and that the disk is mounted; `refward init` makes a new vault")
+                .hint("check `vault.url` and that the disk is mounted; where there is no backup yet, `refward init` makes a vault")
                 .detail(e)
         })?;
         let inner = Arc::new(local.with_fsync(true));

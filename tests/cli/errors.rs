@@ -37,6 +37,11 @@ async fn commands_that_make_no_sense() {
     For more information, try '--help'.
     => 2
     "#);
+    insta::assert_snapshot!(run(&world, &["serve", "--listen", "here"]).await, @"
+    error: --listen here is no address with a port
+      for example 127.0.0.1:8080; port 0 takes any free one
+    => 2
+    ");
     insta::assert_snapshot!(run(&world, &["backup"]).await, @"
     error: the following required arguments were not provided:
       <REPO|--all|--group <GROUP>>
@@ -282,7 +287,13 @@ async fn keys_that_are_missing_or_wrong() {
     ");
     insta::assert_snapshot!(away("vault", &["verify"]).await, @"
     error: there is no vault folder at [DIR]/backup/vault
-      check `vault.url` and that the disk is mounted; `refward init` makes a new vault
+      check `vault.url` and that the disk is mounted; where there is no backup yet, `refward init` makes a vault
+    => 6
+    ");
+
+    insta::assert_snapshot!(away("vault/vault.json", &["verify"]).await, @"
+    error: there is no vault at file://[DIR]/backup/vault: vault.json is missing
+      check `vault.url` and that the disk is mounted; if only that file was lost, put a copy of it back, or restore with plain age and git (RECOVERY.md); where there is no backup yet, `refward init` makes a vault
     => 6
     ");
 
