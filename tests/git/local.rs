@@ -59,6 +59,49 @@ async fn pushing_says_what_became_of_each_reference() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_references_are_pushed_with_the_same_care_as_one() {
+    const MANY: usize = 4500;
+    let root = tempfile::tempdir().unwrap();
+    let mut source = Repository::create(root.path(), "source.git", ObjectFormat::Sha1);
+    let (tip, old) = (source.commit("main", 3), source.id("main~1"));
+    let mut target = Repository::create(root.path(), "target.git", ObjectFormat::Sha1);
+    let foreign = target.commit("main", 1);
+    let server = Server::start(root.path());
+    let remote = server.remote("target.git");
+    let spec = |name: String, local, expected| Refspec { local, name: name.parse().unwrap(), expected };
+    let mut specs: Vec<Refspec> =
+        (0..MANY).map(|number| spec(format!("refs/tags/v{number}"), Some(tip), Some(None))).collect();
+    specs.insert(7, spec("refs/heads/main".to_owned(), Some(tip), Some(None)));
+    specs.insert(3000, spec("refs/heads/old".to_owned(), Some(old), None));
+    specs.push(spec("refs/notes/deep/er".to_owned(), Some(tip), Some(None)));
+
+    let before = program::refs(&source.path).await.unwrap();
+    let push = async || program::push(&source.path, &remote, &specs, &Net::default()).await.unwrap();
+    let pushed = push().await;
+    assert!(pushed.iter().map(|pushed| &pushed.name).eq(specs.iter().map(|spec| &spec.name)), "in the same order");
+    for pushed in &pushed {
+        match (&pushed.outcome, pushed.name.as_str()) {
+            (Outcome::Rejected(why), "refs/heads/main") => assert!(why.contains("stale info"), "{why}"),
+            (Outcome::Done, name) if name != "refs/heads/main" => {}
+            (outcome, name) => panic!("{name}: {outcome:?}"),
+        }
+    }
+    let there = target.refs().await;
+    assert_eq!(there.refs.len(), MANY + 3);
+    assert_eq!(there.refs[&"refs/heads/main".parse().unwrap()], foreign, "it belongs to somebody");
+    let now = program::refs(&source.path).await.unwrap().refs;
+    let left = now.keys().filter(|name| name.as_str().starts_with("refs/refward-push/"));
+    assert_eq!(
+        (left.count(), &now[&"refs/heads/main".parse().unwrap()]),
+        (0, &before.refs[&"refs/heads/main".parse().unwrap()])
+    );
+
+    let again = push().await;
+    let there = |pushed: &&program::Pushed| pushed.outcome == Outcome::UpToDate;
+    assert_eq!(again.iter().filter(there).count(), MANY + 2, "a second time there is nothing left to do");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn references_move_together_or_not_at_all() {
     let root = tempfile::tempdir().unwrap();
     let mut repository = Repository::create(root.path(), "r.git", ObjectFormat::Sha256);

@@ -4,11 +4,15 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::command::{Git, Net, Output};
+use super::refs::{RefUpdate, update_refs};
 use crate::domain::{Error, ObjectId, RefName, Result};
 use crate::git::Remote;
 
 /// References per run of git: a command line has its limits.
 const BATCH: usize = 2000;
+
+/// So many new references are not worth another way.
+const FEW: usize = 50;
 
 /// One reference to push.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,22 +46,67 @@ pub enum Outcome {
     Rejected(String),
 }
 
-/// Pushes from the repository in `folder`. A rejected reference is an outcome, not an error: the others go through.
-pub async fn push(folder: &Path, remote: &Remote, refspecs: &[Refspec], net: &Net) -> Result<Vec<Pushed>> {
-    let mut pushed = Vec::with_capacity(refspecs.len());
-    for batch in refspecs.chunks(BATCH) {
-        pushed.extend(push_batch(folder, remote, batch, net).await?);
+impl Refspec {
+    /// What it becomes, if it must not exist so far.
+    fn creates(&self) -> Option<ObjectId> {
+        self.local.filter(|_| self.expected == Some(None))
     }
-    Ok(pushed)
 }
 
-async fn push_batch(folder: &Path, remote: &Remote, batch: &[Refspec], net: &Net) -> Result<Vec<Pushed>> {
-    let mut git = Git::new(folder).await?.with_network(remote, net).await?.args([
-        "push",
-        "--porcelain",
-        "--no-verify",
-        "--no-thin",
-    ]);
+/// Pushes from the repository in `folder`, in which it may leave references of its own. A rejected reference is an outcome,
+/// not an error: the others go through.
+pub async fn push(folder: &Path, remote: &Remote, refspecs: &[Refspec], net: &Net) -> Result<Vec<Pushed>> {
+    let (mut new, mut others): (Vec<&Refspec>, Vec<&Refspec>) =
+        refspecs.iter().partition(|refspec| refspec.creates().is_some());
+    if new.len() <= FEW {
+        others.append(&mut new);
+    }
+    let mut told = HashMap::new();
+    for batch in new.chunks(BATCH) {
+        told.extend(create(folder, remote, batch, net).await?);
+    }
+    for batch in others.chunks(BATCH) {
+        told.extend(push_batch(folder, remote, batch, net).await?);
+    }
+    let silent = || Outcome::Rejected("the server did not say what became of it".to_owned());
+    let pushed = refspecs.iter().map(|refspec| {
+        let outcome = told.remove(refspec.name.as_str()).unwrap_or_else(silent);
+        Pushed { name: refspec.name.clone(), outcome }
+    });
+    Ok(pushed.collect())
+}
+
+/// Creates many references at once. Git holds each name that it is given against each reference of the remote, which takes
+/// hours where there are 100,000 of both. It is given a pattern instead, and what it expects at the remote are
+/// remote-tracking references: there are none of these names.
+async fn create(folder: &Path, remote: &Remote, batch: &[&Refspec], net: &Net) -> Result<HashMap<String, Outcome>> {
+    const STAGE: &str = "refs/refward-push";
+    let mut staged = Vec::with_capacity(batch.len());
+    for refspec in batch {
+        let name = format!("{STAGE}{}", refspec.name.as_str().trim_start_matches("refs")).parse()?;
+        staged.push(RefUpdate { name, old: None, new: refspec.creates() });
+    }
+    update_refs(folder, &staged).await?;
+    let git = pushing(folder, remote, net)
+        .await?
+        .setting("remote.target.url", remote.url.as_str())
+        .setting("remote.target.fetch", "+refs/*:refs/refward-there/*");
+    let git = git.args(["--force-with-lease", "--", "target"]).arg(format!("{STAGE}/*:refs/*"));
+    let told = read(remote, &git.output(None).await?);
+    for update in &mut staged {
+        (update.old, update.new) = (update.new, None);
+    }
+    update_refs(folder, &staged).await?;
+    told
+}
+
+async fn pushing(folder: &Path, remote: &Remote, net: &Net) -> Result<Git> {
+    let git = Git::new(folder).await?.with_network(remote, net).await?;
+    Ok(git.args(["push", "--porcelain", "--no-verify", "--no-thin"]))
+}
+
+async fn push_batch(folder: &Path, remote: &Remote, batch: &[&Refspec], net: &Net) -> Result<HashMap<String, Outcome>> {
+    let mut git = pushing(folder, remote, net).await?;
     for Refspec { name, expected, .. } in batch {
         if let Some(expected) = expected {
             let expected = expected.map(|id| id.to_string()).unwrap_or_default();
@@ -69,17 +118,15 @@ async fn push_batch(folder: &Path, remote: &Remote, batch: &[Refspec], net: &Net
         let local = local.map(|id| id.to_string()).unwrap_or_default();
         git = git.arg(format!("{local}:{name}"));
     }
-    let output = git.output(None).await?;
-    let mut told = outcomes(&output);
+    read(remote, &git.output(None).await?)
+}
+
+fn read(remote: &Remote, output: &Output) -> Result<HashMap<String, Outcome>> {
+    let told = outcomes(output);
     if told.is_empty() && !output.status.success() {
-        return Err(failure(remote, &output));
+        return Err(failure(remote, output));
     }
-    let silent = || Outcome::Rejected("the server did not say what became of it".to_owned());
-    let pushed = batch.iter().map(|refspec| {
-        let outcome = told.remove(refspec.name.as_str()).unwrap_or_else(silent);
-        Pushed { name: refspec.name.clone(), outcome }
-    });
-    Ok(pushed.collect())
+    Ok(told)
 }
 
 /// `<flag>\t<from>:<to>\t<summary>`, by `<to>`. What a server's hooks print goes to standard error and belongs to every
