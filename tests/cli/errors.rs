@@ -42,6 +42,18 @@ async fn commands_that_make_no_sense() {
       for example 127.0.0.1:8080; port 0 takes any free one
     => 2
     ");
+    insta::assert_snapshot!(run(&world, &["restore", "acme/api", "--at", "10 minutes"]).await, @"
+    error: invalid value '10 minutes' for '--at <SEQ|TIME>': `10 minutes` lies in the future; did you mean `10 minutes ago`?
+
+    For more information, try '--help'.
+    => 2
+    ");
+    insta::assert_snapshot!(run(&world, &["audit", "--since", "2999-01-01T00:00:00Z"]).await, @"
+    error: invalid value '2999-01-01T00:00:00Z' for '--since <TIME>': `2999-01-01T00:00:00Z` lies in the future
+
+    For more information, try '--help'.
+    => 2
+    ");
     insta::assert_snapshot!(run(&world, &["backup"]).await, @"
     error: the following required arguments were not provided:
       <REPO|--all|--group <GROUP>>

@@ -290,7 +290,7 @@ mod text {
     }
 }
 
-/// A moment, as [`Point`] reads it back.
+/// A moment, as [`Point::written`] reads it back.
 mod point {
     use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de};
 
@@ -307,6 +307,8 @@ mod point {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Point>, D::Error> {
         let text = Option::<String>::deserialize(deserializer)?;
-        text.map(|text| text.parse()).transpose().map_err(de::Error::custom)
+        let read =
+            |text: String| Point::written(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is no point")));
+        text.map(read).transpose()
     }
 }
