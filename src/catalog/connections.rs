@@ -68,13 +68,13 @@ impl Connection {
 pub struct ConnectionSettings {
     /// Select repositories that appear later.
     pub auto_add: bool,
-    /// Globs over `OWNER/NAME`; empty means all.
+    /// Globs over `NAME`, or with a slash over `OWNER/NAME`; empty means all.
     #[serde(default)]
     pub include: Vec<String>,
-    /// Globs over `OWNER/NAME` that win over `include`.
+    /// Globs that win over `include`.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// Names for the repositories that match globs over `OWNER/NAME`.
+    /// Names for the repositories that match globs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: BTreeMap<String, Vec<String>>,
     /// When the repositories are listed anew, instead of when it seems worth it.

@@ -4,6 +4,7 @@
 mod globs;
 mod told;
 
+pub(super) use globs::fits_scope;
 pub use globs::{Filter, Groups, groups_of};
 
 use std::collections::{HashMap, HashSet};

@@ -1,9 +1,8 @@
 //! Which scopes of an owner's repositories a connection wants to hear of.
 
-use globset::Glob;
-
 use crate::catalog::ConnectionSettings;
-use crate::domain::{Error, Result};
+use crate::domain::Result;
+use crate::jobs::discover::fits_scope as fits;
 
 /// Whether a connection's globs could let a repository of this scope through that nobody has seen yet.
 pub(super) fn could_let_through(settings: &ConnectionSettings, scope: &str) -> Result<bool> {
@@ -26,11 +25,6 @@ pub(super) fn could_let_through(settings: &ConnectionSettings, scope: &str) -> R
     Ok(included)
 }
 
-fn fits(pattern: &str, scope: &str) -> Result<bool> {
-    let glob = Glob::new(pattern).map_err(|error| Error::bad_request(format!("`{pattern}` is not a glob: {error}")))?;
-    Ok(glob.compile_matcher().is_match(scope))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +40,7 @@ mod tests {
         assert!(wants(&[], &[], "Web"));
         assert!(wants(&["Web/*"], &[], "Web"));
         assert!(wants(&["W*/api"], &[], "Web"));
+        assert!(wants(&["web/*"], &[], "Web"), "case does not matter");
         assert!(wants(&["api-*"], &[], "Web"), "any project can have a repository of that name");
         assert!(!wants(&["Shop/*"], &[], "Web"));
         assert!(!wants(&[], &["Web/*"], "Web"));
