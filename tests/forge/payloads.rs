@@ -1,7 +1,7 @@
 //! GitHub's events in our words, one by one.
 
 use bytes::Bytes;
-use refward::forge::{Content, Delivery};
+use refward::forge::{Content, Delivery, Rejected};
 use serde_json::{Value, json};
 
 use crate::support::fake_github::hooks::signature;
@@ -11,7 +11,11 @@ fn read(event: &str, mut payload: Value) -> Delivery {
     if payload.get("repository").is_none() {
         payload["repository"] = json!({ "id": 42, "full_name": "acme/api" });
     }
-    let body = Bytes::from(payload.to_string());
+    read_body(event, payload.to_string()).unwrap()
+}
+
+fn read_body(event: &str, body: impl Into<Bytes>) -> Result<Delivery, Rejected> {
+    let body = body.into();
     let headers = headers(&[
         ("content-type", "application/json"),
         ("x-github-event", event),
@@ -20,7 +24,7 @@ fn read(event: &str, mut payload: Value) -> Delivery {
     ]);
     let forge = github();
     let verified = forge.verify(posted(&headers, body), &[secret(1, "s3cret")]);
-    verified.and_then(|verified| forge.read(&verified)).unwrap()
+    verified.and_then(|verified| forge.read(&verified))
 }
 
 fn changes(event: &str, payload: Value) -> String {
@@ -133,4 +137,39 @@ fn when_it_happened_and_who_did_it() {
     let Content::Events(events) = delivery.content else { panic!() };
     assert_eq!(events[0].at.unwrap().to_rfc3339(), "2019-05-15T20:20:18+00:00");
     assert_eq!(events[0].actor.as_ref().unwrap().0, "mona");
+}
+
+fn pushed_to(repository: &Value) -> Result<String, Rejected> {
+    let delivery = read_body("push", json!({ "ref": "refs/heads/main", "repository": repository }).to_string())?;
+    let Content::Events(events) = delivery.content else { panic!("a push is an event") };
+    Ok(events[0].repository.as_ref().expect("it says where").full_name.clone())
+}
+
+#[test]
+fn a_repository_without_a_full_name_is_named_by_its_parts() {
+    for owner in [json!({ "login": "acme" }), json!({ "name": "acme", "email": "acme@example.com" })] {
+        assert_eq!(pushed_to(&json!({ "id": 42, "name": "api", "owner": owner })), Ok("acme/api".to_owned()));
+    }
+    for parts in [json!({ "id": 42, "name": "api" }), json!({ "id": 42, "owner": { "login": "acme" } })] {
+        assert_eq!(pushed_to(&parts), Err(Rejected::Malformed("the payload names no repository")));
+    }
+}
+
+#[test]
+fn a_character_that_is_none_does_not_cost_a_push() {
+    let push = |member: &[u8], full_name: &[u8]| {
+        let (start, middle, end) = (
+            br#"{"ref":"refs/heads/main","x":""#.as_slice(),
+            br#"","repository":{"id":42,"full_name":""#.as_slice(),
+            br#""}}"#.as_slice(),
+        );
+        read_body("push", [start, member, middle, full_name, end].concat())
+    };
+    for member in [br"\ud800".as_slice(), br"\udc00\ud83d", b"\xff", b"\\\\\\ud800"] {
+        let Content::Events(events) = push(member, b"acme/api").unwrap().content else { panic!("a push is an event") };
+        assert_eq!(events[0].repository.as_ref().unwrap().full_name, "acme/api");
+    }
+    // Where it matters, nothing is guessed.
+    let refused = push(b"", b"acme/\xff").unwrap_err();
+    assert_eq!(refused, Rejected::Malformed("the payload names no repository"));
 }

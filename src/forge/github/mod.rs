@@ -6,6 +6,7 @@ mod apps;
 mod errors;
 mod hosts;
 mod jwt;
+mod legible;
 pub mod limits;
 mod login;
 mod manifest;

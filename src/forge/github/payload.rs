@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
 
+use super::legible::legible;
 use crate::domain::{Actor, Change, DeliveryId, Event, ObjectId, RefName, RemoteRepository};
 use crate::forge::{Content, Delivery, Rejected, Verified};
 
@@ -114,12 +115,12 @@ impl Payload {
         let declared = header(verified.headers(), CONTENT_TYPE.as_str()).unwrap_or_default();
         let media_type = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let value = match media_type.as_str() {
-            "application/json" => serde_json::from_slice(verified.body()),
+            "application/json" => parse(verified.body()),
             "application/x-www-form-urlencoded" => {
                 let fields = url::form_urlencoded::parse(verified.body());
                 let field = fields.into_iter().find(|(name, _)| name == "payload");
                 let (_, text) = field.ok_or(Rejected::Malformed("the form has no field `payload`"))?;
-                serde_json::from_str(&text)
+                parse(text.as_bytes())
             }
             _ => return Err(Rejected::UnsupportedType),
         };
@@ -225,11 +226,20 @@ impl Payload {
         let flag = |name: &str| repository.get(name).and_then(Value::as_bool);
         Some(RemoteRepository {
             forge_id,
-            full_name: self.text("/repository/full_name")?.to_owned(),
+            full_name: self.full_name()?,
             // Not told is treated as the one that needs more care.
             private: flag("private").unwrap_or(true),
             archived: flag("archived").unwrap_or(false),
             default_branch: self.text("/repository/default_branch").map(str::to_owned),
+        })
+    }
+
+    /// `OWNER/NAME`. Older products tell the parts alone, and of the owner of a pushed repository the name, not the login.
+    fn full_name(&self) -> Option<String> {
+        let told = self.text("/repository/full_name").map(str::to_owned);
+        told.or_else(|| {
+            let owner = self.text("/repository/owner/login").or_else(|| self.text("/repository/owner/name"))?;
+            Some(format!("{owner}/{}", self.text("/repository/name")?))
         })
     }
 
@@ -253,9 +263,15 @@ impl Payload {
         self.text("/action")
     }
 
+    /// What stands there, if it could be read.
     fn text(&self, path: &str) -> Option<&str> {
-        self.0.pointer(path)?.as_str().filter(|text| !text.is_empty())
+        self.0.pointer(path)?.as_str().filter(|text| !text.is_empty() && !text.contains(char::REPLACEMENT_CHARACTER))
     }
+}
+
+/// One character that is none, in a description that nobody reads here, must not cost a push.
+fn parse(body: &[u8]) -> serde_json::Result<Payload> {
+    serde_json::from_slice(body).or_else(|error| serde_json::from_str(&legible(body)).map_err(|_| error))
 }
 
 /// Events that are about one kind of a repository's settings.
