@@ -22,7 +22,7 @@ pub enum Point {
 impl Point {
     /// A number or an RFC 3339 time, as the program itself writes points down; whatever the clock says.
     pub fn written(text: &str) -> Option<Self> {
-        if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        if is_number(text) {
             return text.parse().ok().and_then(Seq::new).map(Self::Seq);
         }
         DateTime::parse_from_rfc3339(text).ok().map(|time| Self::Time(time.to_utc()))
@@ -31,14 +31,15 @@ impl Point {
     /// What somebody has typed at this moment. Every question is about the past: a time in the future is a slip, and taken
     /// at its word it would quietly be the newest snapshot.
     fn typed(text: &str, now: DateTime<Utc>) -> Result<Self> {
-        let point = Self::written(text).or_else(|| in_words(text, now).map(Self::Time)).ok_or_else(|| {
-            if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-                return Error::bad_request("snapshots are counted from 1");
-            }
-            Error::bad_request(format!(
-                "`{text}` is not a moment: write a snapshot number, a time like 2026-11-20T14:05:00Z, or \"10 minutes ago\""
-            ))
-        })?;
+        let point = match Self::written(text) {
+            Some(point) => point,
+            None if is_number(text) => return Err(Error::bad_request("snapshots are counted from 1")),
+            None => in_words(text, now).map(Self::Time).ok_or_else(|| {
+                Error::bad_request(format!(
+                    "`{text}` is not a moment: write a snapshot number, a time like 2026-11-20T14:05:00Z, or \"10 minutes ago\""
+                ))
+            })?,
+        };
         match point {
             Self::Time(time) if time > now + CLOCKS_DIFFER => Err(in_the_future(text)),
             _ => Ok(point),
@@ -54,6 +55,10 @@ impl FromStr for Point {
         // Where no shell takes the quotes away, people write them all the same.
         Self::typed(text.trim().trim_matches('"').trim(), Utc::now())
     }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn in_words(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -137,6 +142,12 @@ mod tests {
         ] {
             assert_eq!(typed(text).expect(text), meant, "{text}");
         }
+    }
+
+    #[test]
+    fn snapshots_are_counted_from_1() {
+        assert_eq!(typed("1").expect("the first"), "1");
+        assert_eq!(typed("0").expect_err("there is none").to_string(), "snapshots are counted from 1");
     }
 
     #[test]
