@@ -11,7 +11,7 @@ use super::setup::random;
 use crate::catalog::{
     Connection, ConnectionSettings, NewConnection, NewCredential, Priority, StoredCredential, job_kind,
 };
-use crate::domain::{ConnectionId, Error, Result};
+use crate::domain::{ConnectionId, Error, Kind, Result};
 use crate::forge::quota::Urgency;
 use crate::forge::{Access, Inspection};
 use crate::jobs::{self, Discovered, Filter};
@@ -117,6 +117,14 @@ pub async fn test(services: &Services, name: &str) -> Result<Inspection> {
     let inspection = services.forge(&connection.forge)?.inspect(&access).await?;
     keep_inspection(services, connection.id, &main, &inspection).await?;
     Ok(inspection)
+}
+
+/// The error that stands for what a credential may not do.
+pub fn lacking(inspection: &Inspection) -> Option<Error> {
+    let count = inspection.missing.len();
+    let text =
+        format!("the credential lacks {}", if count == 1 { "one thing".to_owned() } else { format!("{count} things") });
+    (count > 0).then(|| Error::new(Kind::Partial, text).hint("each is named above"))
 }
 
 /// The credential that a connection does everything with if it can.

@@ -192,7 +192,7 @@ async fn connections() {
                       webhooks
       pair            Restore the repositories of one connection to another by default: --to-peer
       unpair          Undo `pair`. Both connections stay, with their credentials
-      test            Ask the forge what the credential may do now
+      test            Ask the forge what the credential may do now; exit code 1 if anything is missing
       set-token       Replace the token, or a client's secret or certificate, e.g. before it expires.
                       The new one is checked first; the old one is deleted
       add-secret      Accept deliveries signed with one more secret. Then change it on the forge, then

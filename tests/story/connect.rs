@@ -98,6 +98,10 @@ async fn what_a_token_lacks_is_listed() {
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(ran.stdout.contains("missing: the scope `repo`"), "{}", ran.stdout);
     assert_eq!(names(&world.ok(&["repos", "list"]).await), ["acme/web"]);
+    // Asked whether all is well, scripts hear that it is not.
+    let test = world.refward(&["connections", "test", "work", "--json"]).await;
+    assert_eq!((test.code, &test.error()["kind"]), (1, &json!("partial")), "{test:?}");
+    assert!(test.json()["missing"][0].as_str().unwrap().starts_with("the scope `repo`"), "{test:?}");
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ pub(super) enum Command {
         #[arg(long, requires = "remove_peer")]
         yes: bool,
     },
-    /// Ask the forge what the credential may do now.
+    /// Ask the forge what the credential may do now; exit code 1 if anything is missing.
     Test {
         /// The connection.
         name: String,
@@ -109,7 +109,11 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Check { name } => pair::check(context, &services, &name).await,
         Command::Pair { name, peer } => pair::pair(context, &services, &name, &peer).await,
         Command::Unpair { name, remove_peer, yes } => pair::unpair(context, &services, &name, remove_peer, yes).await,
-        Command::Test { name } => output::print(context.json, &connect::test(&services, &name).await?, describe),
+        Command::Test { name } => {
+            let inspection = connect::test(&services, &name).await?;
+            output::print(context.json, &inspection, describe)?;
+            connect::lacking(&inspection).map_or(Ok(()), Err)
+        }
         Command::SetToken { name, token_file, client_secret_file, client_certificate_file } => {
             let proof = proof(client_secret_file.as_ref(), client_certificate_file.as_ref())?;
             let replacing = async {
