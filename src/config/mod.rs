@@ -102,6 +102,9 @@ impl Settings {
 
     fn check(&self) -> Result<()> {
         let refuse = |key: &str, why: &str| Err(Error::misconfigured(format!("the setting `{key}` {why}")));
+        if !names_a_port(&self.server.listen) {
+            return refuse("server.listen", "must be an address and a port, e.g. 127.0.0.1:8080 or [::]:8080");
+        }
         if !self.server.public_url.is_empty() {
             self.server.public_url()?;
         }
@@ -171,6 +174,15 @@ impl Http {
             self.no_proxy = first_set(&["NO_PROXY", "no_proxy"]);
         }
     }
+}
+
+/// `ADDRESS:PORT`. A name in the place of the address is looked up only by whoever listens there.
+fn names_a_port(listen: &str) -> bool {
+    let named = |(host, port): (&str, &str)| {
+        let is_name = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+        is_name && port.parse::<u16>().is_ok()
+    };
+    listen.parse::<std::net::SocketAddr>().is_ok() || listen.rsplit_once(':').is_some_and(named)
 }
 
 fn redact(address: &str) -> String {

@@ -14,7 +14,7 @@ use crate::forge::quota::{Quotas, Urgency};
 use crate::forge::{self, Access, AppKey, Credential, CredentialKind, Forge, Net, Place, Role};
 use crate::git;
 use crate::notify;
-use crate::vault::{CredentialKey, Keys, Vault};
+use crate::vault::{CredentialKey, Keys, Store, Vault};
 
 pub use oauth::{Given, Unkept};
 
@@ -58,6 +58,20 @@ impl Services {
         let quotas = net.quotas.clone();
         let forges = forge::ALL.iter().map(|(_, make)| Arc::from(make(net.clone()))).collect();
         Ok(Arc::new(Self { settings, catalog, vault: Arc::new(vault), git, credentials, forges, chats, quotas, http }))
+    }
+
+    /// Whether what the settings name could be opened, as far as that shows without asking any other machine. Fails with the
+    /// setting that is wrong. A missing `keys.identity` is none: that makes a sealed deployment.
+    pub fn check(settings: &Settings) -> Result<()> {
+        Store::open(&settings.vault)?;
+        Keys::load(&settings.keys)?;
+        CredentialKey::load(&settings.keys.credentials)?;
+        let http = http_client(&settings.http)?;
+        open_chats(settings, &http)?;
+        for (receiver, _) in notify::configured(settings) {
+            notify::open(settings, &http, receiver)?;
+        }
+        Ok(())
     }
 
     /// The forge with this slug.

@@ -28,12 +28,13 @@ impl Keys {
     pub fn load(settings: &config::Keys) -> Result<Self> {
         let identities = match read(&settings.identity)? {
             Some(text) => parse_identities(&text)
-                .map_err(|e| e.while_doing(format!("reading {}", settings.identity.display())))?,
+                .map_err(|e| e.while_doing(format!("reading `keys.identity`, {}", settings.identity.display())))?,
             None => Vec::new(),
         };
         let pem = read(&settings.signing)?.ok_or_else(|| missing(&settings.signing, "keys.signing"))?;
         let signing = SigningKey::from_pkcs8_pem(&pem).map_err(|e| {
-            Error::misconfigured(format!("{} is not an Ed25519 key in PKCS#8 PEM", settings.signing.display()))
+            let file = settings.signing.display();
+            Error::misconfigured(format!("`keys.signing`, {file}, is not an Ed25519 key in PKCS#8 PEM"))
                 .hint("put back the file that `refward init` wrote")
                 .detail(e)
         })?;
@@ -144,8 +145,8 @@ impl CredentialKey {
     /// Reads the identity file.
     pub fn load(path: &Path) -> Result<Self> {
         let text = read(path)?.ok_or_else(|| missing(path, "keys.credentials"))?;
-        let mut identities =
-            parse_identities(&text).map_err(|e| e.while_doing(format!("reading {}", path.display())))?;
+        let mut identities = parse_identities(&text)
+            .map_err(|e| e.while_doing(format!("reading `keys.credentials`, {}", path.display())))?;
         Ok(Self(identities.swap_remove(0)))
     }
 

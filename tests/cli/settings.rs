@@ -14,6 +14,11 @@ async fn what_is_wrong_is_named() {
         ("workers.count", "many"),
         ("sweep.interval", "often"),
         ("database.url", "mysql://localhost/x"),
+        ("server.listen", "nonsense"),
+        ("server.listen", "127.0.0.1:http"),
+        ("server.listen", "127.0.0.1:70000"),
+        ("vault.url", "ftp://x"),
+        ("http.proxy", "ftp://"),
     ] {
         let mut command = world.command(&["config", "check"]);
         command.env(format!("REFWARD__{}", key.to_uppercase().replace('.', "__")), value);
@@ -41,6 +46,54 @@ async fn what_is_wrong_is_named() {
     unclosed table, expected `]`
      in backup/refward.toml
       `refward init` writes a file with every setting explained
+    => 6
+    ");
+}
+
+#[tokio::test]
+async fn what_could_not_be_opened_is_refused_before_it_matters() {
+    let mut world = World::new().await;
+    for listen in ["localhost:0", "[::1]:8080", "0.0.0.0:8080"] {
+        world.set("server.listen", listen);
+        assert!(run(&world, &["config", "check"]).await.ends_with("=> 0"), "{listen}");
+    }
+    let with = async |key: &str, text: Option<&str>| {
+        let file = world.folder().join(key);
+        let own = std::fs::read(&file).unwrap();
+        match text {
+            Some(text) => std::fs::write(&file, text).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        let told = run(&world, &["config", "check"]).await;
+        std::fs::write(&file, own).unwrap();
+        told
+    };
+    insta::assert_snapshot!(with("keys/signing.pem", None).await, @"
+    error: the key file [DIR]/backup/keys/signing.pem is missing
+      put it back where `keys.signing` says, or run `refward init` for a new installation
+    => 6
+    ");
+    insta::assert_snapshot!(with("keys/credentials.agekey", None).await, @"
+    error: the key file [DIR]/backup/keys/credentials.agekey is missing
+      put it back where `keys.credentials` says, or run `refward init` for a new installation
+    => 6
+    ");
+    insta::assert_snapshot!(with("keys/signing.pem", Some("mine")).await, @"
+    error: `keys.signing`, [DIR]/backup/keys/signing.pem, is not an Ed25519 key in PKCS#8 PEM
+      put back the file that `refward init` wrote
+    => 6
+    ");
+    for (file, setting) in [("keys/vault.agekey", "keys.identity"), ("keys/credentials.agekey", "keys.credentials")] {
+        let told = with(file, Some("# nothing")).await;
+        assert!(told.contains(&format!("reading `{setting}`")) && told.ends_with("=> 6"), "{told}");
+    }
+    assert!(with("keys/vault.agekey", None).await.ends_with("=> 0"), "that is a sealed deployment");
+
+    world.set("vault.url", "s3://bucket/prefix");
+    world.set("vault.options.aws_regoin", "eu-central-1");
+    insta::assert_snapshot!(run(&world, &["config", "check"]).await, @"
+    error: the setting `vault.options.aws_regoin` is not one that this kind of store knows
+      the names are those that the `object_store` crate documents for this store
     => 6
     ");
 }
