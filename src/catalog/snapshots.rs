@@ -15,10 +15,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::domain::{
-    Actor, Error, Head, Kind, ObjectFormat, ObjectId, RefChange, RefName, RefState, RepoId, Result, Seq, Snapshot,
+    Actor, Error, Head, Kind, ObjectFormat, ObjectId, RefChange, RefName, RefState, RepoId, Result, Seq, Skipped,
+    Snapshot,
 };
 
 use super::error::{During, unreadable};
+use super::history;
 use super::tables::{current_ref, event, intent, ref_change, repository, snapshot};
 use super::values::{bytes, column, count, head, now, sha256};
 use super::{Catalog, Lease, NewAlarm, alarms, insert_all, queue};
@@ -30,6 +32,8 @@ pub struct SyncState {
     pub last: Option<LastSnapshot>,
     /// Every reference after it.
     pub refs: RefState,
+    /// What it lacks.
+    pub missing: Vec<Skipped>,
     /// Records since the last one with a full list of references.
     pub records_since_checkpoint: u64,
     /// Reference changes in those records.
@@ -113,11 +117,25 @@ impl Catalog {
         Ok(SyncState {
             last: last.transpose()?,
             refs,
+            missing: self.missing_after(repo, row.last_seq).await?,
             records_since_checkpoint: count(row.records_since_checkpoint),
             changes_since_checkpoint: count(row.changes_since_checkpoint),
             fingerprint: row.refs_fingerprint.as_deref().map(sha256).transpose()?,
             generation: row.generation,
         })
+    }
+
+    async fn missing_after(&self, repo: &RepoId, seq: i64) -> Result<Vec<Skipped>> {
+        let found: Option<Option<Value>> = snapshot::Entity::find()
+            .select_only()
+            .column(snapshot::Column::Skipped)
+            .filter(snapshot::Column::RepoId.eq(repo.as_str()))
+            .filter(snapshot::Column::Seq.eq(seq))
+            .into_tuple()
+            .one(&self.read)
+            .await
+            .during("reading what the newest snapshot lacks")?;
+        history::missing(found.flatten())
     }
 
     /// As one row of lines: each row is handed from SQLite's thread to ours, and where there are a thousand of them that

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use url::Url;
 
 pub use join::Joiner;
-pub use listing::Listing;
+pub use listing::{Listing, Unusable};
 pub use login::{Credential, Login};
 pub use pack::{Lineage, Pack};
 pub use scratch::Reader;

@@ -23,14 +23,16 @@ impl Version1 {
         if first.as_deref() == Some(b"version 1") {
             first = answer.line().await?;
         }
-        let (first, capabilities) = split_capabilities(first.unwrap_or_default());
+        let (first, words) = split_capabilities(first.unwrap_or_default());
+        let head = words.split(|&byte| byte == b' ').find_map(|word| word.strip_prefix(b"symref=HEAD:"));
+        let words = String::from_utf8_lossy(&words);
+        let capabilities: Vec<String> = words.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
         let value = |key: &str| capabilities.iter().find_map(|word| word.strip_prefix(key));
         let format = value("object-format=").map_or(Ok(ObjectFormat::Sha1), str::parse)?;
-        let head = value("symref=HEAD:").map(str::to_owned);
 
         let mut listing = ListingBuilder::new(format, None);
-        if let Some(target) = &head {
-            listing.note(target.as_bytes());
+        if let Some(target) = head {
+            listing.note(target);
             listing.head_symbolic(target);
         }
         let mut line = first;
@@ -105,12 +107,10 @@ impl Version1 {
 }
 
 /// The first line carries the capabilities after a NUL.
-fn split_capabilities(mut line: Bytes) -> (Bytes, Vec<String>) {
-    let Some(position) = line.iter().position(|&byte| byte == 0) else { return (line, Vec::new()) };
-    let words = String::from_utf8_lossy(&line[position + 1..]);
-    let words = words.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
-    line.truncate(position);
-    (line, words)
+fn split_capabilities(mut line: Bytes) -> (Bytes, Bytes) {
+    let Some(position) = line.iter().position(|&byte| byte == 0) else { return (line, Bytes::new()) };
+    let words = line.split_off(position);
+    (line, words.slice(1..))
 }
 
 fn read_ref(line: &[u8], format: ObjectFormat, listing: &mut ListingBuilder) -> Result<()> {

@@ -83,7 +83,7 @@ impl Version2 {
         };
         let target = words.find_map(|word| word.strip_prefix(b"symref-target:"));
         if let (b"HEAD", Some(target)) = (name, target) {
-            listing.head_symbolic(&String::from_utf8_lossy(target));
+            listing.head_symbolic(target);
         }
         if id != b"unborn" {
             listing.add(name, parse_id(id, self.format)?);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use chrono::Utc;
 use refward::domain::{Head, ObjectFormat, ObjectId, RefState};
-use refward::git::{Lineage, Listing, Pack, Remote, Session, bare, is_moved, program};
+use refward::git::{Lineage, Listing, Pack, Remote, Session, Unusable, bare, is_moved, program};
 
 use crate::repository::Repository;
 use crate::server::{Manner, SECRET, Server};
@@ -199,7 +199,8 @@ async fn names_that_cannot_be_written_down_are_reported() {
         server.behave(manner);
         let listing = server.open("r.git").await.unwrap().refs(None).await.unwrap();
         assert_eq!(listing.state.refs.len(), 1);
-        assert_eq!(listing.unusable, ["refs/heads/gr\u{fffd}n"]);
+        let id = Some(id);
+        assert_eq!(listing.unusable, [Unusable { name: r"refs/heads/gr\xfcn".to_owned(), id, legal: true }]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Sync;
+use super::{Sync, unkept};
 use crate::catalog::SyncState;
 use crate::domain::{Head, ObjectId, RefChange, Result};
 use crate::git::{Lineage, Listing, Pack, Session};
@@ -55,6 +55,7 @@ impl Sync<'_> {
             _ => None,
         };
         let mut wants: Vec<ObjectId> = changes.iter().filter_map(|change| change.new).chain(detached).collect();
+        wants.extend(unkept::new_tips(state, listing));
         wants.sort_unstable();
         wants.dedup();
         if state.last.is_some() {

@@ -7,10 +7,10 @@
 
 mod fetch;
 mod recover;
+mod unkept;
 
 pub use recover::row;
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::time::{Duration, Instant};
 
@@ -19,9 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::policies;
 use crate::catalog::{Intent, LastSnapshot, Lease, PendingEvent, Priority, Repository, SyncState, job_kind};
-use crate::domain::{
-    Coverage, Error, Kind, Ledger, RefChange, RefName, RepoId, Result, Seq, Skipped, Snapshot, Trigger,
-};
+use crate::domain::{Error, Kind, RefChange, RefName, RepoId, Result, Seq, Snapshot, Trigger};
 use crate::forge::quota::Urgency;
 use crate::git::{self, Listing, Pack};
 use crate::services::Services;
@@ -132,7 +130,8 @@ impl Sync<'_> {
                 None => self.state().await?,
             };
             let mut changes = changes(&state, &listing, only.as_deref());
-            if changes.is_empty() && last.is_some() && listing.state.head == state.refs.head {
+            let same = changes.is_empty() && listing.state.head == state.refs.head;
+            if last.is_some() && same && unkept::are_as_before(&state, &listing) {
                 return self.unchanged(last, &events, &listing).await;
             }
             let (fetched, checked) =
@@ -248,7 +247,7 @@ impl Sync<'_> {
             changes: found.changes.clone(),
             refs: checkpoint.then_some(refs.refs),
             pack: found.pack.as_ref().map(|pack| pack_entry(pack, &self.services.vault)).transpose()?,
-            ledger: ledger(total, listing),
+            ledger: unkept::ledger(total, state, listing),
             duration_ms: u64::try_from(found.clock.elapsed().as_millis()).unwrap_or(u64::MAX),
             packed: None,
             span: None,
@@ -321,16 +320,6 @@ fn changes(state: &SyncState, listing: &Listing, only: Option<&[RefName]>) -> Ve
             listing.state.changes_since(&before)
         }
     }
-}
-
-fn ledger(total: u64, listing: &Listing) -> Ledger {
-    let unusable = listing.unusable.iter().map(|name| Skipped {
-        what: name.clone(),
-        why: "git does not allow this reference name, so it cannot be written to a repository".to_owned(),
-    });
-    let skipped: Vec<Skipped> = unusable.collect();
-    let refs = Coverage { expected: total + skipped.len() as u64, captured: total };
-    Ledger { kinds: BTreeMap::from([("refs".to_owned(), refs)]), skipped }
 }
 
 /// The number of the snapshot to be taken.
