@@ -146,7 +146,7 @@ impl Catalog {
     }
 
     /// The repositories whose newest snapshot lacks something, and what.
-    async fn incomplete(&self) -> Result<HashMap<String, Vec<Skipped>>> {
+    pub async fn incomplete(&self) -> Result<HashMap<String, Vec<Skipped>>> {
         let rows: Vec<(String, Option<Value>)> = snapshot::Entity::find()
             .select_only()
             .columns([snapshot::Column::RepoId, snapshot::Column::Skipped])

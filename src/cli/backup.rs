@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Context, output};
 use crate::catalog::Repository;
-use crate::domain::{Error, Kind, RepoAddress, Result, Snapshot};
+use crate::domain::{Error, Kind, RepoAddress, Result, Skipped, Snapshot};
 use crate::ops::backup::{self, Backup};
 use crate::ops::repos;
 use crate::services::Services;
@@ -51,7 +51,12 @@ async fn chosen(services: &Services, args: &Args) -> Result<Vec<Repository>> {
 async fn one(context: &Context, services: &Services, address: &RepoAddress) -> Result<()> {
     let repository = services.catalog.resolve(address).await?;
     let backup = backup::run(services, &repository).await?;
-    output::print(context.json, &backup, |backup| format!("{}: {}", repository.full_name, describe(backup)))
+    let missing = services.catalog.incomplete().await?.remove(repository.id.as_str()).unwrap_or_default();
+    output::print(context.json, &backup, |backup| line(&repository, backup, &missing))?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(output::partial(format!("the newest snapshot of {} is incomplete", repository.full_name)))
 }
 
 async fn all(context: &Context, services: &Services, repositories: &[Repository]) -> Result<()> {
@@ -60,19 +65,27 @@ async fn all(context: &Context, services: &Services, repositories: &[Repository]
     let outcomes = backup::run_all(services, repositories, || bar.inc(1)).await?;
     bar.finish_and_clear();
 
+    let incomplete = services.catalog.incomplete().await?;
+    let missing = |repository: &Repository| incomplete.get(repository.id.as_str()).map_or(&[][..], Vec::as_slice);
     let answers: Vec<Value> = outcomes.iter().map(|(repository, outcome)| answer(repository, outcome)).collect();
     output::print(context.json, &answers, |_| {
         let lines = outcomes.iter().map(|(repository, outcome)| match outcome {
-            Ok(backup) => format!("{}: {}\n", repository.full_name, describe(backup)),
+            Ok(backup) => line(repository, backup, missing(repository)),
             Err(error) => format!("{}: FAILED: {error}\n", repository.full_name),
         });
         lines.collect()
     })?;
     let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err()).count();
-    if failed == 0 {
-        return Ok(());
+    if failed > 0 {
+        let told = format!("{failed} of {} repositories could not be backed up", outcomes.len());
+        return Err(Error::new(Kind::Partial, told));
     }
-    Err(Error::new(Kind::Partial, format!("{failed} of {} repositories could not be backed up", outcomes.len())))
+    match outcomes.iter().filter(|(repository, _)| !missing(repository).is_empty()).count() {
+        0 => Ok(()),
+        partly => {
+            Err(output::partial(format!("incomplete: {partly} of {}", output::count(outcomes.len(), "repository"))))
+        }
+    }
 }
 
 /// What the single form prints, and whose it is.
@@ -84,6 +97,11 @@ fn answer(repository: &Repository, outcome: &Result<Backup>) -> Value {
     answer["repository"] = json!(repository.full_name);
     answer["connection"] = json!(repository.connection);
     answer
+}
+
+/// What came of it, and what the newest snapshot lacks, whoever took it.
+fn line(repository: &Repository, backup: &Backup, missing: &[Skipped]) -> String {
+    format!("{}: {}\n{}", repository.full_name, describe(backup), output::lacks(missing))
 }
 
 fn describe(backup: &Backup) -> String {

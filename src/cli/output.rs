@@ -130,6 +130,12 @@ pub(super) fn lacks(missing: &[Skipped]) -> String {
     text
 }
 
+/// All was done that could be; what is missing has been printed, and a script must hear of it, too.
+pub(super) fn partial(what: String) -> Error {
+    Error::new(Kind::Partial, what)
+        .hint("the lines that begin with PARTIAL say what is missing and what would complete it")
+}
+
 /// What does not come along to where something is restored, a line each.
 pub(super) fn left_behind(left: &[Skipped]) -> String {
     left.iter().map(|Skipped { what, why }| format!("  STAYS BEHIND: {what}: {why}\n")).collect()

@@ -108,15 +108,16 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     if !receipt.complete() {
         return Err(incomplete(&receipt));
     }
-    match (&place, planned.makes.as_ref().and(planned.default_branch())) {
-        (Some((services, place)), Some(branch)) => {
-            let shown = place.show_first(services, branch).await;
-            shown.map_err(|error| {
-                error.while_doing(format!("all is restored; making {} the default branch", branch.short()))
-            })
-        }
-        _ => Ok(()),
+    if let (Some((services, place)), Some(branch)) = (&place, planned.makes.as_ref().and(planned.default_branch())) {
+        let shown = place.show_first(services, branch).await;
+        shown.map_err(|error| {
+            error.while_doing(format!("all is restored; making {} the default branch", branch.short()))
+        })?;
     }
+    if receipt.missing.is_empty() {
+        return Ok(());
+    }
+    Err(output::partial(format!("all of snapshot {} is restored, but it is incomplete", receipt.seq)))
 }
 
 /// What is to be done, and the repository of ours that it goes to, if it is one.

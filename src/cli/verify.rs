@@ -44,7 +44,13 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     })?;
     let damaged = verified.iter().map(|one| one.findings.len()).sum::<usize>();
     if damaged == 0 {
-        return Ok(());
+        return match verified.iter().filter(|one| !one.missing.is_empty()).count() {
+            0 => Ok(()),
+            partly => Err(output::partial(format!(
+                "incomplete, though in order: {partly} of {}",
+                output::count(verified.len(), "repository")
+            ))),
+        };
     }
     Err(Error::damaged(format!("{} found", output::count(damaged, "problem")))
         .hint("what the other snapshots hold can be restored; `refward backup REPO` takes what the forge still has"))

@@ -78,6 +78,11 @@ impl Ledger {
         });
         self.skipped.iter().cloned().chain(counted).collect()
     }
+
+    /// What a restore of the references `chosen` lacks: nothing, because they are named and found. None chosen: all are.
+    pub fn missing_from<T>(&self, chosen: &[T]) -> Vec<Skipped> {
+        if chosen.is_empty() { self.missing() } else { Vec::new() }
+    }
 }
 
 /// How much of one kind of data is held.

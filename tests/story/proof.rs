@@ -32,6 +32,13 @@ async fn health(world: &World) -> Value {
     world.status(REPO).await["health"].clone()
 }
 
+/// What a command says that did what it could.
+async fn partly(world: &World, arguments: &[&str]) -> Value {
+    let ran = world.refward(&[arguments, &["--json"]].concat()).await;
+    assert_eq!((ran.code, &ran.error()["kind"]), (1, &json!("partial")), "{arguments:?}: {ran:?}");
+    ran.json()
+}
+
 /// Turns one bit of a stored object around; twice, and it is whole again.
 fn flip(object: &Path) {
     std::fs::set_permissions(object, std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -247,23 +254,27 @@ async fn what_is_missing_is_told_wherever_a_snapshot_is_shown() {
         format!("{} refs/heads/gr", git(&api.folder(), &["rev-parse", "refs/heads/main"]).await).into_bytes();
     packed.extend_from_slice(b"\xfcn\n");
     std::fs::write(api.folder().join("packed-refs"), packed).unwrap();
-    world.ok(&["backup", "--all", "--wait"]).await;
+    let id = git(&api.folder(), &["rev-parse", "refs/heads/main"]).await;
+    partly(&world, &["backup", "--all", "--wait"]).await;
 
-    let why = "git does not allow this reference name, so it cannot be written to a repository";
-    let missing = json!([{ "what": "refs/heads/gr\u{fffd}n", "why": why }]);
+    let why =
+        &format!("its name is not UTF-8, which Refward cannot keep yet; rename it on the forge; it points at {id}");
+    let missing = json!([{ "what": r"refs/heads/gr\xfcn", "why": why }]);
     let status = world.status(REPO).await;
     assert_eq!((&status["state"], &status["health"]), (&json!("partial"), &json!("amber")), "{status:#}");
     assert_eq!(status["last_snapshot"]["missing"], missing);
     assert_eq!(world.snapshots(REPO).await[0]["missing"], missing);
-    assert_eq!(world.ok(&["verify"]).await[0]["missing"], missing);
+    assert_eq!(partly(&world, &["verify"]).await[0]["missing"], missing);
     assert_eq!(world.ok(&["drill", REPO]).await[0]["snapshot"]["missing"], missing);
     assert_eq!(world.ok(&["report"]).await["repositories"][0]["missing"], missing);
     let out = world.path("out");
     assert_eq!(world.ok(&["restore", REPO, "--to-dir", &out, "--plan"]).await["missing"], missing);
-    assert_eq!(world.ok(&["restore", REPO, "--to-dir", &out]).await["missing"], missing);
+    assert_eq!(partly(&world, &["restore", REPO, "--to-dir", &out]).await["missing"], missing);
     assert_eq!(health(&world).await, "amber", "a passed drill does not make it complete");
     for command in [
         &["status"][..],
+        &["backup", "--all", "--wait"],
+        &["backup", REPO, "--wait"],
         &["snapshots", REPO],
         &["verify"],
         &["drill", REPO],

@@ -1,9 +1,13 @@
 //! Repositories of every shape that git allows.
 
-use serde_json::json;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use serde_json::{Value, json};
 
 use crate::support::fake_github::{Repo, Work};
-use crate::support::shell::git;
+use crate::support::shell::{git, git_command};
 use crate::support::world::{Service, World};
 
 /// Whatever is in it when it is connected, and whatever a push then adds, comes back as it is on the server.
@@ -119,6 +123,88 @@ async fn a_default_branch_that_changes_is_a_snapshot() {
     assert_eq!(world.ok(&["refs", "acme/api", "--at", "1"]).await["HEAD"], "ref: refs/heads/main");
     assert_eq!(world.ok(&["refs", "acme/api"]).await["HEAD"], "ref: refs/heads/trunk");
     assert_eq!(world.ok(&["backup", "acme/api", "--wait"]).await, json!({ "unchanged": true, "seq": 2 }));
+}
+
+/// Points a reference whose name is not UTF-8 at `id`; `None` deletes it.
+fn latin1(repo: &Repo, id: Option<&str>) {
+    let name = OsStr::from_bytes(b"refs/heads/lat\xe9in");
+    let mut command = git_command(&repo.folder(), &["update-ref"]);
+    match id {
+        Some(id) => command.arg(name).arg(id),
+        None => command.arg("-d").arg(name),
+    };
+    assert!(command.status().unwrap().success());
+}
+
+/// Runs a command that does what it can, and says with its exit code that this is not all.
+async fn in_part(world: &World, arguments: &[&str]) -> Value {
+    let ran = world.refward(&[arguments, &["--json"]].concat()).await;
+    assert_eq!((ran.code, &ran.error()["kind"]), (1, &json!("partial")), "{arguments:?}: {ran:?}");
+    ran.json()
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_utf8_is_told_from_the_moment_it_appears_until_it_goes() {
+    let world = World::new().await;
+    let (repo, work) = with_a_commit(&world).await;
+    let backup = &["backup", "acme/api", "--wait"];
+    world.connect("acme").await;
+    world.ok(backup).await;
+
+    let one = work.commit("on no branch that has a name").await;
+    work.push(&["HEAD:refs/heads/passing"]).await;
+    latin1(&repo, Some(&one));
+    git(&repo.folder(), &["update-ref", "-d", "refs/heads/passing"]).await;
+    let missing = |id: &str| {
+        let why = "its name is not UTF-8, which Refward cannot keep yet; rename it on the forge; it points at";
+        json!([{ "what": r"refs/heads/lat\xe9in", "why": format!("{why} {id}") }])
+    };
+    let appeared = in_part(&world, backup).await;
+    assert_eq!((&appeared["seq"], &appeared["complete"]), (&json!(2), &json!(false)));
+    assert_eq!((&appeared["missing"], &appeared["refs"]["total"]), (&missing(&one), &json!(1)));
+    assert_eq!(appeared["objects"], 3, "what it points at is worth having under any name");
+
+    // Nothing happens, and no snapshot is taken of it; that it is not all stays true.
+    for _ in 0..2 {
+        assert_eq!(in_part(&world, backup).await, json!({ "unchanged": true, "seq": 2 }));
+        world.ok(&["catalog", "rebuild"]).await;
+    }
+    assert_eq!(in_part(&world, &["backup", "--all", "--wait"]).await[0]["seq"], 2);
+    assert_eq!(in_part(&world, &["verify", "--drill"]).await[0]["findings"], json!([]));
+
+    let whole = world.path("whole.git");
+    let receipt = in_part(&world, &["restore", "acme/api", "--to-dir", &whole, "--bare"]).await;
+    assert_eq!(receipt["missing"], missing(&one));
+    assert_eq!(git(Path::new(&whole), &["cat-file", "-t", &one]).await, "commit");
+    let main = world.path("main.git");
+    let receipt = world.ok(&["restore", "acme/api", "--ref", "main", "--to-dir", &main, "--bare"]).await;
+    assert_eq!(receipt["missing"], Value::Null, "all that was asked for is there");
+
+    let two = work.commit("further on").await;
+    work.push(&["HEAD:refs/heads/passing"]).await;
+    latin1(&repo, Some(&two));
+    git(&repo.folder(), &["update-ref", "-d", "refs/heads/passing"]).await;
+    let moved = in_part(&world, backup).await;
+    assert_eq!((&moved["seq"], &moved["missing"]), (&json!(3), &missing(&two)));
+
+    latin1(&repo, None);
+    let gone = world.ok(backup).await;
+    assert_eq!((&gone["seq"], &gone["complete"]), (&json!(4), &json!(true)));
+    assert_eq!(world.ok(backup).await, json!({ "unchanged": true, "seq": 4 }));
+    world.ok(&["verify", "--drill"]).await;
+    world.matches(&repo).await;
+}
+
+#[tokio::test]
+async fn a_head_that_names_a_branch_that_is_not_utf8_is_told() {
+    let world = World::new().await;
+    let (repo, _) = with_a_commit(&world).await;
+    world.connect("acme").await;
+    std::fs::write(repo.folder().join("HEAD"), b"ref: refs/heads/lat\xe9in\n").unwrap();
+    let taken = in_part(&world, &["backup", "acme/api", "--wait"]).await;
+    let why = r"it names the branch refs/heads/lat\xe9in, and its name is not UTF-8, which Refward cannot keep yet";
+    assert_eq!(taken["missing"], json!([{ "what": "HEAD", "why": why }]));
+    assert_eq!(in_part(&world, &["backup", "acme/api", "--wait"]).await["seq"], 1);
 }
 
 /// Legal names that somebody will use one day.

@@ -139,7 +139,7 @@ impl Plan {
             object_format: state.object_format,
             head,
             refs,
-            missing: record.ledger.missing(),
+            missing: record.ledger.missing_from(&request.refs),
             left_behind,
         })
     }

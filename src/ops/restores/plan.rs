@@ -70,7 +70,7 @@ impl Places {
             seq: at.record.seq,
             time: at.record.time,
             refs: Self::moves(wish, at.record.seq, &wanted, &now, server.as_ref())?,
-            missing: at.record.ledger.missing(),
+            missing: at.record.ledger.missing_from(&wish.refs),
             left_behind: Vec::new(),
             estimate_ms: None,
         };
