@@ -292,7 +292,9 @@ fn describe_plan(plan: &Plan) -> String {
             // Told together, among what stays behind.
             Action::Skip { .. } => continue,
         };
-        text += &format!("  {line}\n");
+        let stays = plan.checked_out.as_ref() == Some(&planned.target);
+        let unless = if stays { "; not while it is checked out: check out another branch there first" } else { "" };
+        text += &format!("  {line}{unless}\n");
     }
     text + &output::lacks(&plan.missing) + &output::left_behind(&plan.left_behind)
 }

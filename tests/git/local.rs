@@ -115,6 +115,12 @@ async fn references_move_together_or_not_at_all() {
     assert!(matches!(error.kind(), Kind::Busy { .. }), "{error}");
     assert_eq!(repository.refs().await, before);
 
+    // What is in the way is told as git tells it, and nobody is sent to look for what changed.
+    let below = [update("refs/heads/main/below", None, Some(old))];
+    let error = program::update_refs(&repository.path, &below).await.unwrap_err();
+    assert!(error.to_string().contains("'refs/heads/main' exists"), "{error}");
+    assert_eq!(error.kind(), Kind::Misconfigured);
+
     let good = [update("refs/heads/new", None, Some(old)), update("refs/heads/main", Some(tip), None)];
     program::update_refs(&repository.path, &good).await.unwrap();
     let names: Vec<_> = repository.refs().await.refs.into_keys().map(String::from).collect();

@@ -158,14 +158,20 @@ async fn the_branch_that_is_checked_out_is_not_pulled_away() {
     let dir = Path::new(&mine);
     git(dir, &["commit", "--quiet", "--allow-empty", "-m", "my own"]).await;
     let before = refs(&dir.join(".git")).await;
-    for more in [&["--force"][..], &["--force", "--plan"]] {
-        let ran = world.refward(&[&["restore", "acme/api", "--to-dir", &mine, "--json"], more].concat()).await;
-        assert_eq!((ran.code, &ran.error()["kind"]), (2, &json!("bad_request")));
-        assert!(ran.error()["message"].as_str().unwrap().starts_with("main is checked out"), "{ran:?}");
-    }
+    let forced = ["restore", "acme/api", "--to-dir", &mine, "--force"];
+    let plan = world.ok(&[&forced[..], &["--plan"]].concat()).await;
+    assert_eq!(actions(&plan)[0], "overwrite refs/heads/main");
+    assert_eq!(plan["checked_out"], "refs/heads/main");
+    let shown = world.refward(&[&forced[..], &["--plan"]].concat()).await.stdout;
+    let line = shown.lines().find(|line| line.contains("refs/heads/main")).unwrap();
+    assert!(line.ends_with("; not while it is checked out: check out another branch there first"), "{shown}");
+    let ran = world.refward(&[&forced[..], &["--json"]].concat()).await;
+    assert_eq!((ran.code, &ran.error()["kind"]), (2, &json!("bad_request")));
+    assert!(ran.error()["message"].as_str().unwrap().starts_with("main is checked out"), "{ran:?}");
     assert_eq!(refs(&dir.join(".git")).await, before);
     // Detached, nothing is pulled away.
     git(dir, &["checkout", "--quiet", "--detach"]).await;
+    assert_eq!(world.ok(&[&forced[..], &["--plan"]].concat()).await["checked_out"], json!(null));
     world.ok(&["restore", "acme/api", "--force", "--to-dir", &mine]).await;
     assert_eq!(git(dir, &["rev-parse", "main"]).await, other);
     assert_eq!(git(dir, &["status", "--porcelain"]).await, "");

@@ -1,7 +1,8 @@
 //! Running `git`: found once, checked once, always in the same clean environment.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
@@ -125,6 +126,20 @@ impl Git {
     pub fn setting(mut self, key: &str, value: &str) -> Self {
         self.set(key, value);
         self
+    }
+
+    /// Lets this run see what lies in `objects` as well, as if the repository held it.
+    pub fn borrowing(mut self, objects: &Path) -> Result<Self> {
+        let objects = std::path::absolute(objects).map_err(failed)?;
+        // Quoted, because the list is separated by colons.
+        let mut quoted = vec![b'"'];
+        for byte in objects.as_os_str().as_bytes() {
+            quoted.extend(matches!(byte, b'"' | b'\\').then_some(b'\\'));
+            quoted.push(*byte);
+        }
+        quoted.push(b'"');
+        self.command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", OsString::from_vec(quoted));
+        Ok(self)
     }
 
     fn set(&mut self, key: &str, value: &str) {

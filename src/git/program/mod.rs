@@ -17,7 +17,7 @@ pub use bundle::bundle;
 pub use command::{Net, version};
 pub use history::{commits_between, commits_beyond};
 pub use push::{Outcome, Pushed, Refspec, push};
-pub use refs::{RefUpdate, refs, update_refs};
+pub use refs::{RefUpdate, refs, rehearse_refs, update_refs};
 pub use repack::{join, keep};
 pub use slices::{Sliced, Slicing, is_unfinished, push_in_slices};
 

@@ -6,6 +6,10 @@ use std::path::Path;
 use super::command::Git;
 use crate::domain::{Error, Head, ObjectId, RefName, RefState, Result};
 
+/// How git says that a reference is not what was expected.
+const MOVED: [&str; 4] =
+    ["but expected", "reference already exists", "unable to resolve reference", "reference is missing"];
+
 /// One reference to move, provided that it still has its old value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefUpdate {
@@ -19,6 +23,17 @@ pub struct RefUpdate {
 
 /// Moves all references or none of them.
 pub async fn update_refs(folder: &Path, updates: &[RefUpdate]) -> Result<()> {
+    transaction(Git::new(folder).await?, folder, updates, "commit").await
+}
+
+/// Whether all of them would move if the repository held what lies in `objects` (a folder like its own `objects`).
+/// Changes nothing.
+pub async fn rehearse_refs(folder: &Path, updates: &[RefUpdate], objects: &Path) -> Result<()> {
+    let git = Git::new(folder).await?.borrowing(objects)?;
+    transaction(git, folder, updates, "abort").await
+}
+
+async fn transaction(git: Git, folder: &Path, updates: &[RefUpdate], end: &str) -> Result<()> {
     let mut input = String::from("start\n");
     for RefUpdate { name, old, new } in updates {
         // Writing to a string cannot fail.
@@ -29,16 +44,19 @@ pub async fn update_refs(folder: &Path, updates: &[RefUpdate]) -> Result<()> {
             (None, None) => return Err(Error::bug(format!("an update of {name} from nothing to nothing"))),
         };
     }
-    input.push_str("prepare\ncommit\n");
-    let output = Git::new(folder).await?.args(["update-ref", "--stdin"]).output(Some(input.into_bytes())).await?;
+    input += &format!("prepare\n{end}\n");
+    let output = git.args(["update-ref", "--stdin"]).output(Some(input.into_bytes())).await?;
     if output.status.success() {
         return Ok(());
     }
-    if output.stderr.contains("nonexistent object") {
-        let folder = folder.display();
-        return Err(Error::damaged(format!("{folder} lacks an object for a reference: {}", output.excerpt())));
+    let (folder, says) = (folder.display(), output.excerpt());
+    if says.contains("nonexistent object") {
+        return Err(Error::damaged(format!("{folder} lacks an object for a reference: {says}")));
     }
-    Err(Error::busy("the references changed in the meantime; none was moved").detail(output.excerpt()))
+    if MOVED.iter().any(|words| says.contains(words)) {
+        return Err(Error::busy("the references changed in the meantime; none was moved").detail(says));
+    }
+    Err(Error::misconfigured(format!("no reference of {folder} was moved; git says: {says}")))
 }
 
 /// Every reference of a local repository, and `HEAD`.

@@ -31,7 +31,7 @@ pub use place::Place;
 pub(in crate::ops) use place::nothing_writes;
 pub(in crate::ops) use plan::select;
 pub use plan::{Action, Plan, PlannedRef};
-pub(in crate::ops) use travel::{Journey, left_behind, refuse_names};
+pub(in crate::ops) use travel::{Journey, left_behind, refuse_format, refuse_names};
 
 /// What to bring back.
 pub struct Restore {
@@ -150,14 +150,10 @@ pub struct Refused {
 pub async fn plan(source: &Source, request: &Restore, client: &git::Client) -> Result<Plan> {
     let Moment { record, state } = moment(source, request.at).await?;
     let now = match &request.target {
-        Target::Directory { dir, .. } => directory::refs_of(dir).await?,
-        Target::Server(server) => remote::refs_of(client, server).await?,
+        Target::Directory { dir, .. } => directory::state_of(dir).await?,
+        Target::Server(server) => remote::state_of(client, server).await?,
     };
-    let plan = Plan::make(&record, &state, &now, request)?;
-    if let Target::Directory { dir, .. } = &request.target {
-        directory::refuse_checked_out(dir, &plan).await?;
-    }
-    Ok(plan)
+    Plan::make(&record, &state, now.as_ref(), request)
 }
 
 /// The recovery point at a moment, `None`: the newest, and every reference at it.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::travel::{Journey, left_behind, refuse_names};
-use super::{Kin, Restore, Server, Target};
+use super::travel::{Journey, left_behind, refuse_format, refuse_names};
+use super::{Kin, Restore, Server, Target, directory};
 use crate::domain::{Error, Head, ObjectFormat, ObjectId, RefName, RefState, Result, Seq, Skipped};
 use crate::ops::history::full_name;
 use crate::vault::Record;
@@ -26,6 +26,9 @@ pub struct Plan {
     #[serde(skip)]
     pub head: Option<Head>,
     pub refs: Vec<PlannedRef>,
+    /// The branch that is checked out in the folder and differs: it is not moved as long as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checked_out: Option<RefName>,
     /// What the snapshot does not hold, and what would complete it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Skipped>,
@@ -89,20 +92,22 @@ impl Action {
 }
 
 impl Plan {
-    /// `state` is what the backup holds, `now` what the target holds.
-    pub(super) fn make(
-        record: &Record,
-        state: &RefState,
-        now: &BTreeMap<RefName, ObjectId>,
-        request: &Restore,
-    ) -> Result<Self> {
+    /// `state` is what the backup holds, `now` what the target holds; `None`: there is no target yet.
+    pub(super) fn make(record: &Record, state: &RefState, now: Option<&RefState>, request: &Restore) -> Result<Self> {
         let wanted = select(state, &request.refs)?;
         if let Target::Server(server) = &request.target {
             refuse_names(state.object_format, &server.takes, &record.full_name, server.called())?;
         }
+        if let Some(now) = now {
+            let target = match &request.target {
+                Target::Directory { dir, .. } => dir.display().to_string(),
+                Target::Server(server) => server.remote.url.to_string(),
+            };
+            refuse_format(state.object_format, now.object_format, &record.full_name, &target)?;
+        }
         let refs = wanted.into_iter().map(|(name, new)| {
             let target = target_name(&name, &request.target)?;
-            let old = now.get(&target).copied();
+            let old = now.and_then(|now| now.refs.get(&target)).copied();
             let action = match old {
                 _ if refuses(&target, &request.target) => Action::Skip {
                     why: "servers keep these references for themselves; use --prefix to restore them elsewhere".into(),
@@ -116,6 +121,14 @@ impl Plan {
         });
         let refs: Vec<PlannedRef> = refs.collect::<Result<_>>()?;
         let head = head_of(state, &refs);
+        let checked_out = match (&request.target, now) {
+            (Target::Directory { dir, .. }, Some(now)) => directory::checked_out(dir, now),
+            _ => None,
+        };
+        let differs = |branch: &RefName| {
+            refs.iter().any(|planned| planned.target == *branch && planned.action != Action::Unchanged)
+        };
+        let checked_out = checked_out.filter(differs);
         let left_behind = match &request.target {
             Target::Directory { .. } => Vec::new(),
             Target::Server(server) => {
@@ -139,6 +152,7 @@ impl Plan {
             object_format: state.object_format,
             head,
             refs,
+            checked_out,
             missing: record.ledger.missing_from(&request.refs),
             left_behind,
         })

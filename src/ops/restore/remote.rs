@@ -1,20 +1,18 @@
 //! Restoring onto a git server by push.
 
-use std::collections::BTreeMap;
-
 use super::{Kin, Plan, Progress, Receipt, Refused, Server, Source, Step};
 use crate::assembly::assemble;
-use crate::domain::{ObjectId, RefName, Result};
+use crate::domain::{RefState, Result};
 use crate::git::program::{self, Outcome, Pushed, Refspec, Sliced, Slicing};
 use crate::git::{Client, bare};
 
-/// What the server shows now.
-pub(super) async fn refs_of(client: &Client, server: &Server) -> Result<BTreeMap<RefName, ObjectId>> {
+/// What the server shows now; `None` if the repository is yet to be made.
+pub(super) async fn state_of(client: &Client, server: &Server) -> Result<Option<RefState>> {
     if server.kin == Kin::New {
-        return Ok(BTreeMap::new());
+        return Ok(None);
     }
     let session = client.open(&server.remote).await?;
-    Ok(session.refs(None).await?.state.refs)
+    Ok(Some(session.refs(None).await?.state))
 }
 
 pub(super) async fn restore(

@@ -54,3 +54,19 @@ pub(in crate::ops) fn refuse_names(format: ObjectFormat, takes: &Takes, reposito
     ))
     .hint("restore it to a folder, or to a server that does"))
 }
+
+/// Refuses to mix names of both hashes: git can tell neither apart from damage.
+pub(in crate::ops) fn refuse_format(
+    backup: ObjectFormat,
+    there: ObjectFormat,
+    repository: &str,
+    target: &str,
+) -> Result<()> {
+    if backup == there {
+        return Ok(());
+    }
+    Err(Error::bad_request(format!(
+        "{repository} has objects of the format {backup}, {target} of {there}: one repository cannot hold both"
+    ))
+    .hint(format!("restore it into a new folder, or into a repository that is made for {backup}")))
+}

@@ -229,6 +229,7 @@ impl Run<'_> {
             object_format: refs.first().map(|planned| planned.new.format()).unwrap_or_default(),
             head: None,
             refs,
+            checked_out: None,
             missing: plan.missing.clone(),
             left_behind: plan.left_behind.clone(),
         }

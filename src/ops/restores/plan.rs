@@ -12,7 +12,7 @@ use crate::catalog::JournalEntry;
 use crate::domain::{Error, Head, Kind, ObjectId, ProofKind, RefName, RefState, Result, Seq};
 use crate::git::{Remote, bare, program};
 use crate::ops::restore::{
-    Action, Journey, Kin, Place, Server, Source, left_behind, moment, refuse_names, select, source_of,
+    Action, Journey, Kin, Place, Server, Source, left_behind, moment, refuse_format, refuse_names, select, source_of,
 };
 use crate::services::{Services, git_limits};
 
@@ -61,28 +61,29 @@ impl Places {
         let wanted = select(&at.state, &wish.refs)?;
         let server = self.server(services).await?;
         let now = match &server {
-            Some(server) => refs_of(services, &server.remote).await?,
-            None => Standing::new(),
+            Some(server) => state_of(services, &server.remote).await?,
+            None => RefState { object_format: at.state.object_format, ..RefState::default() },
         };
         let mut plan = DetailedPlan {
             repository: self.source.full_name.clone(),
             target: self.target.as_ref().map_or_else(|| "download".to_owned(), |target| target.address().to_string()),
             seq: at.record.seq,
             time: at.record.time,
-            refs: Self::moves(wish, at.record.seq, &wanted, &now, server.as_ref())?,
+            refs: Self::moves(wish, at.record.seq, &wanted, &now.refs, server.as_ref())?,
             missing: at.record.ledger.missing_from(&wish.refs),
             left_behind: Vec::new(),
             estimate_ms: None,
         };
         if let Some(server) = &server {
             refuse_names(at.state.object_format, &server.takes, &plan.repository, &plan.target)?;
+            refuse_format(at.state.object_format, now.object_format, &plan.repository, &plan.target)?;
             leave_out(&mut plan, wish, server, at.state.head.as_ref())?;
         }
         if !plan.refs.iter().any(|planned| planned.action.writes()) {
             return Err(nothing_to_do(&plan));
         }
         if self.target.as_ref().is_some_and(|target| target.id == self.source.id) {
-            self.look_into(services, &backup, &now, &mut plan).await?;
+            self.look_into(services, &backup, &now.refs, &mut plan).await?;
         }
         plan.estimate_ms = Some(self.estimate(services, &backup, plan.seq).await?);
         Ok(plan)
@@ -222,8 +223,12 @@ impl DetailedPlan {
 
 /// What a server shows now.
 pub(super) async fn refs_of(services: &Services, remote: &Remote) -> Result<Standing> {
+    Ok(state_of(services, remote).await?.refs)
+}
+
+async fn state_of(services: &Services, remote: &Remote) -> Result<RefState> {
     let (_, listing) = services.git.list(remote, None).await?;
-    Ok(listing.state.refs)
+    Ok(listing.state)
 }
 
 async fn count(git_dir: &Path, planned: &mut PlannedMove, tips: &[ObjectId]) -> Result<()> {
