@@ -24,6 +24,8 @@ mod continuity;
 mod deliveries;
 #[path = "story/demo.rs"]
 mod demo;
+#[path = "story/folders.rs"]
+mod folders;
 #[path = "story/older_catalog.rs"]
 mod older_catalog;
 #[path = "story/pair.rs"]

@@ -179,8 +179,8 @@ impl Ground {
 /// The mode of any new folder, less the umask: a temporary one's would keep everybody else out of the repository.
 fn scratch_in(folder: &Path) -> Result<TempDir> {
     let mode = Permissions::from_mode(0o777);
-    let made = tempfile::Builder::new().prefix(SCRATCH).permissions(mode).tempdir_in(folder);
-    made.map_err(|error| cannot(folder, &error))
+    let scratch = tempfile::Builder::new().prefix(SCRATCH).permissions(mode).tempdir_in(folder);
+    scratch.map_err(|error| cannot(folder, &error))
 }
 
 fn names_in(folder: &Path) -> Result<Vec<OsString>> {
