@@ -26,6 +26,8 @@ mod deliveries;
 mod demo;
 #[path = "story/folders.rs"]
 mod folders;
+#[path = "story/namesakes.rs"]
+mod namesakes;
 #[path = "story/older_catalog.rs"]
 mod older_catalog;
 #[path = "story/pair.rs"]

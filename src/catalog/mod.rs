@@ -83,7 +83,7 @@ pub use proofs::{ReadSoFar, Reading, Standing, StoredProof};
 pub use queue::{CHAT_POOL, DEFAULT_POOL, Job, JobState, Lease, NewJob, Priority, job_kind};
 pub use quotas::StoredQuota;
 pub use rebuild::RestoredRepository;
-pub use repositories::Repository;
+pub use repositories::{Repository, only_one};
 pub use restores::{NewRestore, RestoreState, RestoreStep, StoredRestore, restore_subject};
 pub use setup::SetupKind;
 pub use snapshots::{Commit, Intent, LastSnapshot, SyncState};

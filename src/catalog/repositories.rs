@@ -46,6 +46,8 @@ pub struct Repository {
     pub selected: bool,
     /// It is no longer listed: deleted, transferred, or hidden from us. Its snapshots stay.
     pub gone: bool,
+    /// Since when, as far as that is known.
+    pub gone_at: Option<DateTime<Utc>>,
     /// Whether it can be read, as the forge said last.
     pub availability: Availability,
     /// The connection's globs leave it out, so it is not backed up, even where somebody has selected it.
@@ -69,9 +71,19 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Names it beyond doubt.
+    /// Names it beyond doubt while it is on the forge.
     pub fn address(&self) -> RepoAddress {
-        RepoAddress { connection: Some(self.connection.clone()), full_name: self.full_name.clone() }
+        RepoAddress::Name { within: Some(self.connection.clone()), full_name: self.full_name.clone() }
+    }
+
+    /// Names it beyond doubt whatever becomes of it: the name of what is deleted may be another's tomorrow.
+    pub fn lasting_address(&self) -> RepoAddress {
+        if self.is_deleted() { RepoAddress::Id(self.id.clone()) } else { self.address() }
+    }
+
+    /// It is not on the forge any more, or in its recycle bin: its name is free for another.
+    pub fn is_deleted(&self) -> bool {
+        self.gone || self.availability == Recycled
     }
 
     /// Everybody can read it on the forge now. What is gone or closed may have been made private.
@@ -146,7 +158,34 @@ impl Catalog {
 
     /// The repository that a person means. Case does not matter, as on the forges.
     pub async fn resolve(&self, address: &RepoAddress) -> Result<Repository> {
-        let name = &address.full_name;
+        let (within, name) = match address {
+            RepoAddress::Id(id) => return self.repository(id).await,
+            RepoAddress::Name { within, full_name } => (within, full_name),
+        };
+        let mut found = self.named(name).await?;
+        if let Some(within) = within {
+            let is = |prefix: &str| prefix.eq_ignore_ascii_case(within);
+            let by_host = !found.iter().any(|known| is(&known.connection));
+            found.retain(|known| is(if by_host { &known.host } else { &known.connection }));
+        }
+        match only_one(address, found)? {
+            Some(repository) => Ok(repository),
+            None => Err(self.unknown(address, name).await?),
+        }
+    }
+
+    /// Deleted repositories that had the name of this one where it is, and have backups.
+    pub async fn namesakes(&self, repository: &Repository) -> Result<Vec<Repository>> {
+        let mut found = self.named(&repository.full_name).await?;
+        found.retain(|known| {
+            let other = known.id != repository.id && known.host == repository.host;
+            other && known.is_deleted() && known.last_seq.is_some()
+        });
+        Ok(found)
+    }
+
+    /// Every repository that is or was called this, case aside.
+    async fn named(&self, name: &str) -> Result<Vec<Repository>> {
         let named = Expr::expr(Func::lower(Expr::col((repository::Entity, repository::Column::FullName))));
         let rows = repository::Entity::find()
             .find_also_related(connection::Entity)
@@ -160,26 +199,13 @@ impl Catalog {
             found = self.repositories().await?;
             found.retain(|known| same_name(&known.full_name, name));
         }
-        if let Some(connection) = &address.connection {
-            found.retain(|repository| repository.connection.eq_ignore_ascii_case(connection));
-        }
-        // A name can be used again after its repository was deleted or renamed away.
-        for deleted in [|known: &Repository| known.gone, |known: &Repository| known.availability == Recycled] {
-            if found.len() > 1 && !found.iter().all(deleted) {
-                found.retain(|repository| !deleted(repository));
-            }
-        }
-        match found.len() {
-            0 => Err(self.unknown(address).await?),
-            1 => Ok(found.remove(0)),
-            _ => Err(ambiguous(address, &found)),
-        }
+        Ok(found)
     }
 
-    async fn unknown(&self, address: &RepoAddress) -> Result<Error> {
+    async fn unknown(&self, address: &RepoAddress, name: &str) -> Result<Error> {
         let missing = Error::not_found(format!("{address} is not a repository that refward knows"));
         let known = self.repositories().await?;
-        let wanted = address.full_name.to_lowercase();
+        let wanted = name.to_lowercase();
         let closest = known
             .iter()
             .map(|known| (distance(&known.full_name.to_lowercase(), &wanted), known))
@@ -260,9 +286,32 @@ pub(super) fn connected() -> SelectStatement {
         .take()
 }
 
+/// The one that is meant, of those that an address may mean; `None`: there are none.
+pub fn only_one(address: &RepoAddress, mut found: Vec<Repository>) -> Result<Option<Repository>> {
+    // A name can be used again after its repository was deleted or renamed away.
+    for deleted in [|known: &Repository| known.gone, Repository::is_deleted] {
+        if found.len() > 1 && !found.iter().all(deleted) {
+            found.retain(|repository| !deleted(repository));
+        }
+    }
+    if found.len() > 1 { Err(ambiguous(address, &found)) } else { Ok(found.pop()) }
+}
+
 fn ambiguous(address: &RepoAddress, found: &[Repository]) -> Error {
-    let choices: Vec<String> = found.iter().map(|repository| repository.address().to_string()).collect();
-    Error::bad_request(format!("{address} is ambiguous: {}", choices.join(", "))).hint("write one of these")
+    let called = |known: &Repository| known.address().to_string().to_lowercase();
+    let shares = |known: &Repository| found.iter().any(|other| other.id != known.id && called(other) == called(known));
+    let choices = found.iter().map(|known| match known.gone_at {
+        _ if !shares(known) => known.address().to_string(),
+        Some(since) if known.gone => format!("{} (gone since {} UTC)", known.id, since.format("%Y-%m-%d %H:%M")),
+        _ => known.id.to_string(),
+    });
+    let choices: Vec<String> = choices.collect();
+    let hint = if found.iter().any(shares) {
+        "write an id instead: they have had the same name, one after the other"
+    } else {
+        "write one of these"
+    };
+    Error::bad_request(format!("{address} is ambiguous: {}", choices.join(", "))).hint(hint)
 }
 
 /// Levenshtein's distance: letters to change, add or remove.
@@ -310,6 +359,7 @@ impl TryFrom<(repository::Model, Option<connection::Model>)> for Repository {
             former_rules: former_rules(row.former_rules)?,
             selected: row.selected && row.state != LEFT_OUT,
             gone: row.state == GONE,
+            gone_at: row.gone_at.map(time),
             availability: Availability::from_word(&row.availability),
             left_out: row.state == LEFT_OUT,
             object_format: object_format.map_err(|error| unreadable("an object format", error))?,

@@ -3,6 +3,7 @@
 use super::{Context, output};
 use crate::domain::{Point, RepoAddress, Result, Snapshot};
 use crate::ops::history::{self, Move};
+use crate::ops::restore::namesakes;
 
 #[derive(clap::Args)]
 pub(super) struct SnapshotsArgs {
@@ -30,12 +31,17 @@ pub(super) struct JournalArgs {
 
 pub(super) async fn snapshots(context: &Context, args: SnapshotsArgs) -> Result<()> {
     let catalog = context.catalog().await?;
-    let snapshots = history::snapshots(&catalog, &args.repo).await?;
+    let repository = catalog.resolve(&args.repo).await?;
+    let snapshots = history::snapshots(&catalog, &repository.id).await?;
+    let namesakes = namesakes(&catalog, &repository, &args.repo).await?;
     output::print(context.json, &snapshots, |snapshots| {
         let header = ["seq", "time (UTC)", "why", "refs", "changed", "objects", "received", "stored", "complete", ""];
         let mut text = output::table(header, snapshots.iter().map(snapshot_row), "No snapshots yet.");
         for snapshot in snapshots.iter().filter(|snapshot| !snapshot.complete) {
             text += &format!("\nsnapshot {}\n{}", snapshot.seq, output::lacks(&snapshot.missing).trim_end());
+        }
+        for deleted in &namesakes {
+            text += &format!("\n{}", deleted.way());
         }
         text
     })
@@ -69,13 +75,15 @@ fn remarks(snapshot: &Snapshot) -> String {
 
 pub(super) async fn refs(context: &Context, args: RefsArgs) -> Result<()> {
     let catalog = context.catalog().await?;
-    let refs = history::refs(&catalog, &args.repo, args.at).await?;
+    let repository = catalog.resolve(&args.repo).await?;
+    let refs = history::refs(&catalog, &repository.id, args.at).await?;
     output::print(context.json, &refs, |refs| refs.iter().map(|(name, value)| format!("{value}\t{name}\n")).collect())
 }
 
 pub(super) async fn journal(context: &Context, args: JournalArgs) -> Result<()> {
     let catalog = context.catalog().await?;
-    let moves = history::journal(&catalog, &args.repo, args.name.as_deref()).await?;
+    let repository = catalog.resolve(&args.repo).await?;
+    let moves = history::journal(&catalog, &repository.id, args.name.as_deref()).await?;
     output::print(context.json, &moves, |moves| {
         let header = ["seq", "time (UTC)", "ref", "old", "new", "", "who"];
         output::table(header, moves.iter().map(move_row), "No moves recorded.")

@@ -1,5 +1,7 @@
 //! `refward repos`: what there is and what is backed up.
 
+use std::collections::HashMap;
+
 use serde_json::json;
 
 use super::{Context, output, recorded};
@@ -72,6 +74,11 @@ async fn select(
 }
 
 fn describe(rows: &[RepoRow]) -> String {
+    let called = |row: &RepoRow| (row.connection.clone(), row.repository.to_lowercase());
+    let mut named: HashMap<_, usize> = HashMap::new();
+    for row in rows {
+        *named.entry(called(row)).or_default() += 1;
+    }
     let lines = rows.iter().map(|row| {
         let state = match row {
             row if row.gone => "gone from the forge",
@@ -82,14 +89,9 @@ fn describe(rows: &[RepoRow]) -> String {
             row if row.last_seq.is_none() => "waiting for its first snapshot",
             _ => "backed up",
         };
+        let state = if named[&called(row)] > 1 { format!("{state}; its id: {}", row.id) } else { state.to_owned() };
         let groups = (!row.groups.is_empty()).then(|| row.groups.join(", "));
-        [
-            row.repository.clone(),
-            row.connection.clone(),
-            output::or_dash(groups),
-            output::or_dash(row.last_seq),
-            state.to_owned(),
-        ]
+        [row.repository.clone(), row.connection.clone(), output::or_dash(groups), output::or_dash(row.last_seq), state]
     });
     output::table(
         ["repository", "connection", "groups", "snapshots", "state"],

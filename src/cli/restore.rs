@@ -17,7 +17,8 @@ use crate::forge::quota::Quotas;
 use crate::forge::{self, Forge, Net, Takes};
 use crate::git::{self, Credential, Login, Remote};
 use crate::ops::restore::{
-    Action, Kin, Place, Plan, Receipt, Restore, Server, Source, Target, incomplete, locate, plan, run as carry_out,
+    Action, Kin, Namesake, Place, Plan, Receipt, Restore, Server, Source, Target, incomplete, locate, plan,
+    run as carry_out,
 };
 use crate::services::{Services, git_limits, http_client};
 use crate::vault::Vault;
@@ -82,9 +83,9 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
         _ => context.settings()?,
     };
     let client = git::Client::new(http_client(&settings.http)?, &git_limits(&settings.git));
-    let source = source(&settings, &args).await?;
+    let (source, namesakes) = source(&settings, &args).await?;
     let Asked { request, place } = asked(context, &settings, &args).await?;
-    let planned = plan(&source, &request, &client).await?;
+    let planned = Plan { namesakes, ..plan(&source, &request, &client).await? };
     if args.plan {
         return output::print(context.json, &planned, describe_plan);
     }
@@ -195,7 +196,7 @@ impl OnRecord {
     }
 }
 
-async fn source(settings: &Settings, args: &Args) -> Result<Source> {
+async fn source(settings: &Settings, args: &Args) -> Result<(Source, Vec<Namesake>)> {
     let mut place = settings.vault.clone();
     if let Some(url) = &args.vault {
         place.url.clone_from(url);
@@ -296,7 +297,7 @@ fn describe_plan(plan: &Plan) -> String {
         let unless = if stays { "; not while it is checked out: check out another branch there first" } else { "" };
         text += &format!("  {line}{unless}\n");
     }
-    text + &output::lacks(&plan.missing) + &output::left_behind(&plan.left_behind)
+    text + &output::lacks(&plan.missing) + &output::left_behind(&plan.left_behind) + &aside(&plan.namesakes)
 }
 
 fn describe_receipt(receipt: &Receipt) -> String {
@@ -328,7 +329,11 @@ fn describe_receipt(receipt: &Receipt) -> String {
     for left in &receipt.left_over {
         text += &format!("  left over from pushing in parts, to be deleted there: {}: {}\n", left.name, left.why);
     }
-    text + &output::lacks(&receipt.missing)
+    text + &output::lacks(&receipt.missing) + &aside(&receipt.namesakes)
+}
+
+fn aside(namesakes: &[Namesake]) -> String {
+    namesakes.iter().map(|deleted| format!("  {}\n", deleted.way())).collect()
 }
 
 fn heading(what: &str, plan: &Plan) -> String {

@@ -275,8 +275,8 @@ async fn dispatch(
             restores::propose(services, visitor, this()?, refs, at, to).await.map(Outcome::from)
         }
         Request::Policy(Policy::Explain { .. }) => {
-            // By its whole address: the name alone may be another's, too.
-            let explain = Policy::Explain { repo: this()?.address() };
+            // The name alone may be another's, too.
+            let explain = Policy::Explain { repo: this()?.lasting_address() };
             policies::perform(services, visitor, explain, id).await
         }
         Request::Policy(request) => policies::perform(services, visitor, request, id).await,

@@ -119,7 +119,7 @@ async fn repositories(services: &Services, visitor: &Visitor) -> Result<Vec<Choi
     let visible: Vec<Repository> = visitor.visible(services).await?.into_iter().map(|(one, _)| one).collect();
     let twice = |name: &str| visible.iter().filter(|one| same_name(&one.full_name, name)).count() > 1;
     let name = |one: &Repository| {
-        if twice(&one.full_name) { one.address().to_string() } else { one.full_name.clone() }
+        if twice(&one.full_name) { one.lasting_address().to_string() } else { one.full_name.clone() }
     };
     Ok(visible.iter().map(|one| same(&name(one))).collect())
 }

@@ -354,7 +354,7 @@ mod tests {
             refused(line("restore acme/api --frob")),
         ];
         assert_snapshot!(refusals.join("\n"), @r#"
-        invalid value 'acme' for '<REPO>': `acme` is not a repository: write OWNER/NAME or CONNECTION:OWNER/NAME
+        invalid value 'acme' for '<REPO>': `acme` is not a repository: write OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
         invalid value 'someday' for '--at <AT>': `someday` is not a moment: write a snapshot number, a time like 2026-11-20T14:05:00Z, or "10 minutes ago"
         invalid value 'nowhere' for '--to <TO>': `nowhere` is no place to restore to
         invalid value 'daily' for '<SET>...': write KEY=VALUE

@@ -100,7 +100,7 @@ fn standing(row: &RepoStatus) -> Reply {
 /// The newest snapshots.
 pub(super) async fn snapshots(services: &Services, visitor: &Visitor, repository: &Repository) -> Result<Reply> {
     visitor.reads(services, repository).await?;
-    Ok(listed(&repository.full_name, &history::snapshots(&services.catalog, &repository.address()).await?))
+    Ok(listed(&repository.full_name, &history::snapshots(&services.catalog, &repository.id).await?))
 }
 
 fn listed(name: &str, snapshots: &[Snapshot]) -> Reply {
@@ -132,7 +132,7 @@ pub(super) async fn journal(
     name: Option<&str>,
 ) -> Result<Reply> {
     visitor.reads(services, repository).await?;
-    let moves = history::journal(&services.catalog, &repository.address(), name).await?;
+    let moves = history::journal(&services.catalog, &repository.id, name).await?;
     let of = name.map_or_else(|| repository.full_name.clone(), |name| format!("{} {name}", repository.full_name));
     Ok(moved(&of, &moves))
 }

@@ -2,9 +2,9 @@
 
 use super::asked::Asked;
 use super::grammar::Over;
-use crate::catalog::Repository;
+use crate::catalog::{Repository, only_one};
 use crate::domain::policy::RepositoryFacts;
-use crate::domain::{By, Error, Kind, Person, RepoAddress, Result, Role, same_name};
+use crate::domain::{By, Error, Kind, Person, RepoAddress, Result, Role};
 use crate::forge::Rights;
 use crate::jobs::policies;
 use crate::ops::identity;
@@ -122,24 +122,9 @@ impl Visitor {
 
     /// The name is not unique, but maybe among what they see.
     async fn only_one(&self, services: &Services, address: &RepoAddress) -> Result<Repository> {
-        let mut named = self.visible(services).await?;
-        named.retain(|(repository, facts)| {
-            let connection = address.connection.as_ref();
-            same_name(&facts.full_name, &address.full_name)
-                && connection.is_none_or(|name| name.eq_ignore_ascii_case(&repository.connection))
-        });
-        match (named.pop(), named.pop()) {
-            (Some((only, _)), None) => Ok(only),
-            (None, _) => Err(unknown(&address.to_string())),
-            (Some((one, _)), Some((other, _))) => {
-                let name = &address.full_name;
-                Err(Error::bad_request(format!("several connections have a repository called {name}")).hint(format!(
-                    "write {}, or {}",
-                    other.address(),
-                    one.address()
-                )))
-            }
-        }
+        let visible = self.visible(services).await?.into_iter().map(|(repository, _)| repository);
+        let meant = |known: &Repository| address.means(&known.id, &[&known.connection, &known.host], &known.full_name);
+        only_one(address, visible.filter(meant).collect())?.ok_or_else(|| unknown(&address.to_string()))
     }
 
     /// Every repository that they may see.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Result};
+use super::{Error, RepoId, Result};
 
 /// A repository as a forge lists it or names it in an event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,59 +82,103 @@ pub fn same_name(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
 }
 
-/// How a person names a repository: `OWNER/NAME`, or `CONNECTION:OWNER/NAME` where that is ambiguous.
+/// How a person names a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RepoAddress {
-    /// The connection's name, if given.
-    pub connection: Option<String>,
-    /// `OWNER/NAME`.
-    pub full_name: String,
+pub enum RepoAddress {
+    /// `OWNER/NAME`, or `CONNECTION:OWNER/NAME` or `HOST:OWNER/NAME` where that is ambiguous.
+    Name {
+        /// The connection's name, or the forge's host with the port where it is not the default one.
+        within: Option<String>,
+        /// `OWNER/NAME`.
+        full_name: String,
+    },
+    /// By its id in the vault, which a namesake does not share.
+    Id(RepoId),
+}
+
+impl RepoAddress {
+    /// Whether this is meant: `within` are the prefixes that a name may have.
+    pub fn means(&self, id: &RepoId, within: &[&str], full_name: &str) -> bool {
+        match self {
+            Self::Id(meant) => meant == id,
+            Self::Name { within: prefix, full_name: name } => {
+                let fits = |prefix: &String| within.iter().any(|one| one.eq_ignore_ascii_case(prefix));
+                same_name(name, full_name) && prefix.as_ref().is_none_or(fits)
+            }
+        }
+    }
 }
 
 impl FromStr for RepoAddress {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (connection, full_name) = match text.split_once(':') {
-            Some((connection, rest)) => (Some(connection.to_owned()), rest),
-            None => (None, text),
-        };
-        let complete = full_name.split_once('/').is_some_and(|(owner, name)| !owner.is_empty() && !name.is_empty());
-        if !complete || connection.as_deref() == Some("") {
-            return Err(Error::bad_request(format!(
-                "`{text}` is not a repository: write OWNER/NAME or CONNECTION:OWNER/NAME"
-            )));
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
         }
-        Ok(Self { connection, full_name: full_name.to_owned() })
+        let named = text.split_once('/').and_then(|(before, name)| {
+            // A host may have a port, and neither owners nor names have a colon.
+            let (within, owner) = match before.rsplit_once(':') {
+                Some((within, owner)) => (Some(within), owner),
+                None => (None, before),
+            };
+            let complete = !owner.is_empty() && !name.is_empty() && within != Some("");
+            complete.then(|| Self::Name { within: within.map(str::to_owned), full_name: format!("{owner}/{name}") })
+        });
+        named.ok_or_else(|| {
+            Error::bad_request(format!(
+                "`{text}` is not a repository: write OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id"
+            ))
+        })
     }
 }
 
 impl fmt::Display for RepoAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(connection) = &self.connection {
-            write!(f, "{connection}:")?;
+        match self {
+            Self::Name { within: Some(within), full_name } => write!(f, "{within}:{full_name}"),
+            Self::Name { within: None, full_name } => f.write_str(full_name),
+            Self::Id(id) => id.fmt(f),
         }
-        f.write_str(&self.full_name)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{RepoAddress, same_name};
+    use super::{RepoAddress, RepoId, same_name};
 
     #[test]
     fn an_address_may_have_spaces_and_letters_of_any_script() {
-        for text in
-            ["acme/api", "acme:acme/api", "Prój eñt/My Repo", "Azure:Prój eñt/My Repo", "部署:プロジェクト/倉庫 1"]
-        {
+        for text in [
+            "acme/api",
+            "acme:acme/api",
+            "git.example.com:8443:acme/api",
+            "Prój eñt/My Repo",
+            "Azure:Prój eñt/My Repo",
+            "部署:プロジェクト/倉庫 1",
+        ] {
             let address: RepoAddress = text.parse().expect("an address");
             assert_eq!(address.to_string(), text);
         }
-        let address: RepoAddress = "Azure:Prój eñt/My Repo".parse().expect("an address");
-        assert_eq!((address.connection.as_deref(), address.full_name.as_str()), (Some("Azure"), "Prój eñt/My Repo"));
-        for text in ["", "api", "/api", "acme/", ":acme/api", "Prój eñt"] {
+        let (azure, ghes) = ("Azure:Prój eñt/My Repo", "git.example.com:8443:acme/api");
+        let parts = |text: &str| match text.parse() {
+            Ok(RepoAddress::Name { within, full_name }) => (within.unwrap_or_default(), full_name),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(parts(azure), ("Azure".to_owned(), "Prój eñt/My Repo".to_owned()));
+        assert_eq!(parts(ghes), ("git.example.com:8443".to_owned(), "acme/api".to_owned()));
+        for text in ["", "api", "/api", "acme/", ":acme/api", "acme:/api", "Prój eñt", "0123456789abcdef"] {
             assert!(text.parse::<RepoAddress>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_id_means_one_repository_whatever_it_is_called() {
+        let (old, new) = (RepoId::derive("github", "github.com", "1"), RepoId::derive("github", "github.com", "2"));
+        let address: RepoAddress = old.as_str().parse().expect("an address");
+        assert_eq!(address.to_string(), old.as_str());
+        assert!(address.means(&old, &[], "acme/api"));
+        assert!(!address.means(&new, &[], "acme/api"));
     }
 
     #[test]

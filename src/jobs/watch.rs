@@ -105,7 +105,7 @@ impl<'a> Watch<'a> {
         let (mut drills, mut damages) = (Vec::new(), Vec::new());
         for (id, standing) in catalog.standings().await? {
             let Some(repository) = self.repositories.get(&id) else { continue };
-            let (name, address) = (&repository.full_name, repository.address().to_string());
+            let (name, address) = (&repository.full_name, repository.lasting_address().to_string());
             if let Some((at, false)) = standing.last_drill {
                 drills.push(alarm(Alarm {
                     kind: "drill.failed",
@@ -166,7 +166,7 @@ impl<'a> Watch<'a> {
                     "That {} can be restored was {last} proved: its policy wants that more often.",
                     repository.full_name
                 ),
-                command: command(["drill", &repository.address().to_string()]),
+                command: command(["drill", &repository.lasting_address().to_string()]),
                 ..Alarm::default()
             });
             alarm.notice.severity = Severity::Warning;

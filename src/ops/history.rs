@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::catalog::Catalog;
-use crate::domain::{Actor, ObjectId, Point, RefName, RefState, RepoAddress, Result, Seq, Snapshot};
+use crate::domain::{Actor, ObjectId, Point, RefName, RefState, RepoId, Result, Seq, Snapshot};
 
 /// One move of a reference.
 #[derive(Debug, Serialize)]
@@ -23,23 +23,20 @@ pub struct Move {
 }
 
 /// All snapshots of a repository, oldest first.
-pub async fn snapshots(catalog: &Catalog, address: &RepoAddress) -> Result<Vec<Snapshot>> {
-    let repository = catalog.resolve(address).await?;
-    catalog.snapshots(&repository.id).await
+pub async fn snapshots(catalog: &Catalog, repo: &RepoId) -> Result<Vec<Snapshot>> {
+    catalog.snapshots(repo).await
 }
 
 /// The references at a moment, by default now; `HEAD` among them as git's file has it.
-pub async fn refs(catalog: &Catalog, address: &RepoAddress, at: Option<Point>) -> Result<BTreeMap<String, String>> {
-    let repository = catalog.resolve(address).await?;
-    let (_, state) = catalog.refs_at(&repository.id, at).await?;
+pub async fn refs(catalog: &Catalog, repo: &RepoId, at: Option<Point>) -> Result<BTreeMap<String, String>> {
+    let (_, state) = catalog.refs_at(repo, at).await?;
     Ok(with_head(&state))
 }
 
 /// The moves of one reference or of all, oldest first.
-pub async fn journal(catalog: &Catalog, address: &RepoAddress, name: Option<&str>) -> Result<Vec<Move>> {
-    let repository = catalog.resolve(address).await?;
+pub async fn journal(catalog: &Catalog, repo: &RepoId, name: Option<&str>) -> Result<Vec<Move>> {
     let name = name.map(full_name).transpose()?;
-    catalog.journal(&repository.id, name.as_ref()).await.map(|rows| {
+    catalog.journal(repo, name.as_ref()).await.map(|rows| {
         let moves = rows.into_iter().map(|row| Move {
             seq: row.seq,
             time: row.time,

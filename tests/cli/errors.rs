@@ -20,7 +20,7 @@ async fn commands_that_make_no_sense() {
     => 2
     ");
     insta::assert_snapshot!(run(&world, &["snapshots", "acme"]).await, @"
-    error: invalid value 'acme' for '<REPO>': `acme` is not a repository: write OWNER/NAME or CONNECTION:OWNER/NAME
+    error: invalid value 'acme' for '<REPO>': `acme` is not a repository: write OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
 
     For more information, try '--help'.
     => 2
@@ -107,7 +107,7 @@ async fn commands_that_make_no_sense() {
     => 2
     ");
     insta::assert_snapshot!(run(&world, &["snapshots", "acme", "--json"]).await, @r#"
-    {"error":{"hint":"see `refward help`","kind":"bad_request","message":"invalid value 'acme' for '<REPO>': `acme` is not a repository: write OWNER/NAME or CONNECTION:OWNER/NAME"}}
+    {"error":{"hint":"see `refward help`","kind":"bad_request","message":"invalid value 'acme' for '<REPO>': `acme` is not a repository: write OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id"}}
     => 2
     "#);
 }

@@ -21,7 +21,7 @@ use crate::domain::{Error, Point, RepoAddress, Result, Seq, Snapshot};
 use crate::forge::Takes;
 use crate::forge::quota::Urgency;
 use crate::ops::connect::{Connect, connect};
-use crate::ops::restore::{self, Kin, Restore, Server, Source, Target, locate};
+use crate::ops::restore::{self, Kin, Restore, Server, Source, Target, source_of};
 use crate::ops::status::status;
 use crate::ops::verify::{Depth, verify};
 use crate::ops::{ConnectionSettings, Level, history};
@@ -143,7 +143,8 @@ impl Tour {
     async fn snapshot_after(&self, seq: Option<Seq>) -> Result<Snapshot> {
         let mut idle_since = Instant::now();
         while idle_since.elapsed() < PATIENCE {
-            let snapshots = history::snapshots(&self.services.catalog, &self.address).await?;
+            let repository = self.services.catalog.resolve(&self.address).await?;
+            let snapshots = history::snapshots(&self.services.catalog, &repository.id).await?;
             if let Some(newest) = snapshots.into_iter().next_back().filter(|newest| Some(newest.seq) > seq) {
                 return Ok(newest);
             }
@@ -161,7 +162,8 @@ impl Tour {
 
     async fn journal(&self) -> Result<()> {
         step(9, "what the journal says of it (refward journal):");
-        for row in history::journal(&self.services.catalog, &self.address, None)
+        let repository = self.services.catalog.resolve(&self.address).await?;
+        for row in history::journal(&self.services.catalog, &repository.id, None)
             .await?
             .into_iter()
             .filter(|row| row.old.is_some())
@@ -199,7 +201,8 @@ impl Tour {
 
     async fn source(&self) -> Result<Source> {
         let limits = git_limits(&self.services.settings.git);
-        locate(Arc::clone(&self.services.vault), limits, Some(&self.services.catalog), &self.address).await
+        let repository = self.services.catalog.resolve(&self.address).await?;
+        source_of(Arc::clone(&self.services.vault), limits, &self.services.catalog, &repository).await
     }
 
     async fn restore(&self, source: &Source, seq: Seq, target: Target) -> Result<restore::Receipt> {

@@ -29,7 +29,7 @@ pub(super) async fn propose(
         Destination::Repository(address) => {
             let theirs = visitor.repository(services, &address, Role::Restorer).await;
             let theirs = recorded(services, visitor, theirs, "restore.plan", repository).await?;
-            Destination::Repository(theirs.address())
+            Destination::Repository(theirs.lasting_address())
         }
         to => to,
     };

@@ -89,7 +89,7 @@ pub(super) async fn of_lost(
             subject: lost.subject(&repository.id),
             repository: Some(repository),
             text: format!("{} {}. Its backups stay.", repository.full_name, lost.so()),
-            command: command(["restore", &repository.address().to_string(), "--to-dir", folder]),
+            command: command(["restore", repository.id.as_str(), "--to-dir", folder]),
             hold: if services.settings.alarms.hold { vec![repository.id.clone()] } else { Vec::new() },
             ..Alarm::default()
         });

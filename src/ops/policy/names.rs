@@ -30,7 +30,7 @@ impl Names {
             if let Some(repository) = self.0.iter().find(|known| known.id.as_str() == entry) {
                 let name = &repository.full_name;
                 let alone = self.0.iter().filter(|known| same_name(&known.full_name, name)).count() == 1;
-                *entry = if alone { name.clone() } else { repository.address().to_string() };
+                *entry = if alone { name.clone() } else { repository.lasting_address().to_string() };
             }
         }
         policy
@@ -38,11 +38,8 @@ impl Names {
 
     fn id(&self, name: &str) -> Option<String> {
         let address: RepoAddress = name.parse().ok()?;
-        let in_connection = |known: &&Repository| {
-            address.connection.as_ref().is_none_or(|of| of.eq_ignore_ascii_case(&known.connection))
-        };
-        let named = |known: &&Repository| same_name(&known.full_name, &address.full_name);
-        let mut found: Vec<&Repository> = self.0.iter().filter(named).filter(in_connection).collect();
+        let meant = |known: &&Repository| address.means(&known.id, &[&known.connection, &known.host], &known.full_name);
+        let mut found: Vec<&Repository> = self.0.iter().filter(meant).collect();
         // A name can be used again after its repository was deleted or renamed away.
         if found.iter().any(|known| !known.gone) {
             found.retain(|known| !known.gone);

@@ -26,7 +26,7 @@ use crate::vault::{Moment, Vault, object_name};
 pub use crate::vault::Progress;
 
 pub use crate::assembly::Source;
-pub use locate::{locate, source_of};
+pub use locate::{Namesake, locate, namesakes, source_of};
 pub use place::Place;
 pub(in crate::ops) use place::nothing_writes;
 pub(in crate::ops) use plan::select;
@@ -127,6 +127,9 @@ pub struct Receipt {
     /// What the snapshot does not hold, and what would complete it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Skipped>,
+    /// Deleted repositories of the same name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub namesakes: Vec<Namesake>,
     pub packs: usize,
     pub duration_ms: u64,
 }
@@ -211,6 +214,7 @@ impl Receipt {
             refused: Vec::new(),
             left_over: Vec::new(),
             missing: plan.missing.clone(),
+            namesakes: plan.namesakes.clone(),
             packs,
             duration_ms: 0,
         }

@@ -39,13 +39,14 @@ impl Place {
 
     /// Wherever somebody says.
     pub async fn at(services: &Services, repository: &Repository, to: &RepoAddress) -> Result<Self> {
-        let name = to.connection.as_deref().ok_or_else(|| {
-            Error::bad_request(format!("`{to}` does not say at which connection")).hint("write CONNECTION:OWNER/NAME")
-        })?;
+        let RepoAddress::Name { within: Some(name), full_name } = to else {
+            return Err(Error::bad_request(format!("`{to}` does not say at which connection"))
+                .hint("write CONNECTION:OWNER/NAME"));
+        };
         let connection = named(services, name).await?;
-        let same = connection.id == repository.connection_id && same_name(&to.full_name, &repository.full_name);
+        let same = connection.id == repository.connection_id && same_name(full_name, &repository.full_name);
         let kin = if same { Kin::Same } else { Kin::Other };
-        Ok(Self { connection, full_name: to.full_name.clone(), forge_id: None, kin })
+        Ok(Self { connection, full_name: full_name.clone(), forge_id: None, kin })
     }
 
     /// The slug of the forge that it is on.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::travel::{Journey, left_behind, refuse_format, refuse_names};
-use super::{Kin, Restore, Server, Target, directory};
+use super::{Kin, Namesake, Restore, Server, Target, directory};
 use crate::domain::{Error, Head, ObjectFormat, ObjectId, RefName, RefState, Result, Seq, Skipped};
 use crate::ops::history::full_name;
 use crate::vault::Record;
@@ -35,6 +35,9 @@ pub struct Plan {
     /// What does not come along to where it is restored, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<Skipped>,
+    /// Deleted repositories of the same name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub namesakes: Vec<Namesake>,
 }
 
 /// One reference.
@@ -155,6 +158,7 @@ impl Plan {
             checked_out,
             missing: record.ledger.missing_from(&request.refs),
             left_behind,
+            namesakes: Vec::new(),
         })
     }
 

@@ -232,6 +232,7 @@ impl Run<'_> {
             checked_out: None,
             missing: plan.missing.clone(),
             left_behind: plan.left_behind.clone(),
+            namesakes: Vec::new(),
         }
     }
 
@@ -337,7 +338,7 @@ impl Run<'_> {
     }
 
     fn undo(&self, receipt: &Receipt, seq: Seq) -> Option<Undo> {
-        let (address, at) = (self.places.source.address().to_string(), seq.to_string());
+        let (address, at) = (self.places.source.lasting_address().to_string(), seq.to_string());
         let overwritten: Vec<&Written> = receipt.written.iter().filter(|written| written.old.is_some()).collect();
         if overwritten.is_empty() {
             return None;
