@@ -12,7 +12,7 @@ use crate::services::Services;
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("which").required(true).args(["repo", "all", "group"])))]
 pub(super) struct Args {
-    /// OWNER/NAME or CONNECTION:OWNER/NAME
+    /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
     repo: Option<RepoAddress>,
     /// Every repository that is backed up.
     #[arg(long)]

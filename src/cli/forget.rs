@@ -9,7 +9,7 @@ use crate::ops::retention::{self, Forgetting};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Only of this repository: OWNER/NAME or CONNECTION:OWNER/NAME
+    /// Only of this repository: OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
     repo: Option<RepoAddress>,
     /// Say what would be marked, what is leaving and when it goes, and why everything else stays; change nothing.
     #[arg(long)]

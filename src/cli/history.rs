@@ -7,13 +7,13 @@ use crate::ops::restore::namesakes;
 
 #[derive(clap::Args)]
 pub(super) struct SnapshotsArgs {
-    /// OWNER/NAME or CONNECTION:OWNER/NAME
+    /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
     repo: RepoAddress,
 }
 
 #[derive(clap::Args)]
 pub(super) struct RefsArgs {
-    /// OWNER/NAME or CONNECTION:OWNER/NAME
+    /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
     repo: RepoAddress,
     /// A snapshot's number or a time such as "10 minutes ago"; by default now.
     #[arg(long, value_name = "SEQ|TIME")]
@@ -22,7 +22,7 @@ pub(super) struct RefsArgs {
 
 #[derive(clap::Args)]
 pub(super) struct JournalArgs {
-    /// OWNER/NAME or CONNECTION:OWNER/NAME
+    /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
     repo: RepoAddress,
     /// Only this reference: a branch's name or a full name.
     #[arg(long = "ref", value_name = "REF")]

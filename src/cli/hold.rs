@@ -11,7 +11,7 @@ use crate::ops::holds::{self, HoldRow};
 pub(super) enum Command {
     /// From now on nothing of a repository goes.
     Set {
-        /// OWNER/NAME or CONNECTION:OWNER/NAME
+        /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
         repo: RepoAddress,
         /// Why, for those who find it later.
         #[arg(long)]
@@ -21,7 +21,7 @@ pub(super) enum Command {
     },
     /// Lift all holds of a repository, also those that an alarm has placed: rules decide again.
     Lift {
-        /// OWNER/NAME or CONNECTION:OWNER/NAME
+        /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
         repo: RepoAddress,
         #[command(flatten)]
         asks: Asks,

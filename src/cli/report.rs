@@ -8,7 +8,7 @@ use crate::ops::report::{Document, SignedReport, Summary, check, report};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// OWNER/NAME or CONNECTION:OWNER/NAME; by default all.
+    /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id; by default all.
     repo: Option<RepoAddress>,
     /// Only what was proved since then, e.g. "30 days ago" or 2026-11-01T00:00:00Z.
     #[arg(long, value_name = "TIME")]

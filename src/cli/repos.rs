@@ -25,12 +25,12 @@ pub(super) enum Command {
     },
     /// Start backing a repository up.
     Add {
-        /// OWNER/NAME or CONNECTION:OWNER/NAME
+        /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
         repo: RepoAddress,
     },
     /// Stop backing a repository up. Its backups stay.
     Remove {
-        /// OWNER/NAME or CONNECTION:OWNER/NAME
+        /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
         repo: RepoAddress,
     },
 }

@@ -27,7 +27,7 @@ use crate::vault::Vault;
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(group(clap::ArgGroup::new("target").args(["to_dir", "to_url", "to", "to_peer", "to_origin"])))]
 pub(super) struct Args {
-    /// OWNER/NAME or CONNECTION:OWNER/NAME
+    /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
     repo: RepoAddress,
     /// A snapshot's number or a time such as "10 minutes ago"; by default the newest.
     #[arg(long, value_name = "SEQ|TIME")]

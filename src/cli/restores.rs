@@ -10,7 +10,7 @@ use crate::ops::restores::{self, Asker, PlannedMove, Proposal, State};
 pub(super) enum Command {
     /// The newest ones.
     List {
-        /// Only of this repository: OWNER/NAME or CONNECTION:OWNER/NAME
+        /// Only of this repository: OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
         repo: Option<RepoAddress>,
         /// At most so many.
         #[arg(long, default_value_t = 20)]

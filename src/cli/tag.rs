@@ -8,7 +8,7 @@ use crate::ops::retention;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// OWNER/NAME or CONNECTION:OWNER/NAME
+    /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
     repo: RepoAddress,
     /// The snapshot's number.
     #[arg(value_parser = seq)]

@@ -7,7 +7,7 @@ use crate::ops::{Level, backup};
 
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// OWNER/NAME or CONNECTION:OWNER/NAME; by default all.
+    /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id; by default all.
     repo: Option<RepoAddress>,
     /// Read every byte in the vault, not only the records.
     #[arg(long, conflicts_with = "read_data_subset")]

@@ -8,7 +8,7 @@ use crate::services::Services;
 #[derive(clap::Args)]
 #[command(group(clap::ArgGroup::new("which").required(true)))]
 pub(super) struct Which {
-    /// OWNER/NAME or CONNECTION:OWNER/NAME
+    /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
     #[arg(group = "which")]
     repo: Option<RepoAddress>,
     /// Every repository that has a snapshot.

@@ -74,7 +74,7 @@ async fn restore_first() {
     Usage: refward restore [OPTIONS] <REPO>
 
     Arguments:
-      <REPO>  OWNER/NAME or CONNECTION:OWNER/NAME
+      <REPO>  OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
 
     Options:
           --at <SEQ|TIME>      A snapshot's number or a time such as "10 minutes ago"; by default the
@@ -417,7 +417,7 @@ async fn policies() {
 
     Arguments:
       <NAME>     The policy
-      <REPO>...  OWNER/NAME or CONNECTION:OWNER/NAME
+      <REPO>...  OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
 
     Options:
           --as <NAME>  Who does this, for the record; by default who runs this program
@@ -458,7 +458,7 @@ async fn what_stays_and_what_goes() {
     Usage: refward forget [OPTIONS] [REPO]
 
     Arguments:
-      [REPO]  Only of this repository: OWNER/NAME or CONNECTION:OWNER/NAME
+      [REPO]  Only of this repository: OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
 
     Options:
           --plan    Say what would be marked, what is leaving and when it goes, and why everything else
@@ -479,7 +479,7 @@ async fn what_stays_and_what_goes() {
     Usage: refward hold set [OPTIONS] --reason <REASON> <REPO>
 
     Arguments:
-      <REPO>  OWNER/NAME or CONNECTION:OWNER/NAME
+      <REPO>  OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
 
     Options:
           --reason <REASON>  Why, for those who find it later
@@ -498,7 +498,7 @@ async fn what_stays_and_what_goes() {
     Usage: refward tag [OPTIONS] <REPO> <SEQ> <LABEL>...
 
     Arguments:
-      <REPO>      OWNER/NAME or CONNECTION:OWNER/NAME
+      <REPO>      OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
       <SEQ>       The snapshot's number
       <LABEL>...  What to call it; a policy keeps it if `retention.labels` has one of these, or `*`
 

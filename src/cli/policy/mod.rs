@@ -58,7 +58,7 @@ pub(super) enum Command {
     Assign {
         /// The policy.
         name: String,
-        /// OWNER/NAME or CONNECTION:OWNER/NAME
+        /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
         #[arg(required = true, value_name = "REPO")]
         repos: Vec<RepoAddress>,
         #[command(flatten)]
@@ -74,7 +74,7 @@ pub(super) enum Command {
     },
     /// Which policy applies to a repository and why, the next run, and why each snapshot is kept and until when.
     Explain {
-        /// OWNER/NAME or CONNECTION:OWNER/NAME
+        /// OWNER/NAME, CONNECTION:OWNER/NAME or the repository's id
         repo: RepoAddress,
     },
     /// Check a file of policies, and say what importing it would change.
