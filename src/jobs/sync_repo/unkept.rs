@@ -27,17 +27,18 @@ pub(super) fn new_tips(state: &SyncState, listing: &Listing) -> Vec<ObjectId> {
 
 /// Where only some references were asked for, nothing is known of the others but what was known before.
 fn skipped(state: &SyncState, listing: &Listing) -> Vec<Skipped> {
-    match listing.partial {
-        true => state.missing.clone(),
-        false => listing.unusable.iter().map(told).collect(),
+    if listing.partial {
+        return state.missing.clone();
     }
+    listing.unusable.iter().map(told).collect()
 }
 
 /// With the id, so that a move is another text: ledgers are compared by it.
 fn told(Unusable { name, id, legal }: &Unusable) -> Skipped {
-    let why = match legal {
-        true => "its name is not UTF-8, which Refward cannot keep yet",
-        false => "git does not allow this name, so it cannot be written to a repository",
+    let why = if *legal {
+        "its name is not UTF-8, which Refward cannot keep yet"
+    } else {
+        "git does not allow this name, so it cannot be written to a repository"
     };
     match id {
         Some(id) => Skipped { what: name.clone(), why: format!("{why}; rename it on the forge; it points at {id}") },
