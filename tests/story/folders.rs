@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::support::fake_github::Token;
-use crate::support::shell::git;
+use crate::support::shell::{git, try_git};
 use crate::support::world::{Ran, World, files, fsck};
 
 /// `acme/old` with names by SHA-1 and `acme/new` by SHA-256, each with one commit in `main` and in `topic`.
@@ -21,6 +21,10 @@ async fn both_formats() -> World {
             repo.use_sha256().await;
         }
         let work = repo.work().await;
+        for file in ["a", "b", "c", "d", "e", "f"] {
+            std::fs::write(work.path().join(file), file).unwrap();
+        }
+        work.git(&["add", "."]).await;
         work.commit("one").await;
         work.push(&["main", "HEAD:refs/heads/topic"]).await;
     }
@@ -161,4 +165,44 @@ async fn a_link_to_nowhere_is_refused_at_once() {
         assert!(ran.error()["message"].as_str().unwrap().contains(&link), "{ran:?}");
     }
     assert!(!Path::new(&world.path("nowhere")).exists());
+}
+
+#[tokio::test]
+async fn killed_at_any_step_it_leaves_no_repository_and_says_so_the_next_time() {
+    let world = both_formats().await;
+    for (name, bare) in [("tree", &[][..]), ("bare.git", &["--bare"])] {
+        let target = world.path(name);
+        let arguments = [&["restore", "acme/old", "--json", "--to-dir", &target], bare].concat();
+        let mut half_moved = 0;
+        for step in 1.. {
+            let (folder, link) = empty_folder(&world, name);
+            if killed_at_rename(&world, &arguments, step).await {
+                fsck(&folder).await;
+                break;
+            }
+            assert!(!try_git(&folder, &["rev-parse", "--git-dir"]).await.status.success(), "rename {step}");
+            if let [scratch] = &hidden_scratch(&folder)[..] {
+                half_moved += usize::from(std::fs::read_dir(&folder).unwrap().count() > 1);
+                let again = world.refward(&arguments).await;
+                assert_eq!(again.code, 2, "{again:?}");
+                assert!(again.error()["hint"].as_str().unwrap().starts_with(scratch.as_str()), "{again:?}");
+            }
+            std::fs::remove_dir_all(&folder).unwrap();
+            std::fs::remove_file(&link).unwrap();
+        }
+        assert!(half_moved > 0, "it was never killed between the moves");
+    }
+}
+
+/// Runs the program and kills whoever comes to its rename of this number; says whether nobody did and it went well.
+async fn killed_at_rename(world: &World, arguments: &[&str], number: usize) -> bool {
+    let mut refward = world.command(arguments);
+    let mut strace = std::process::Command::new("strace");
+    let inject = format!("inject=/^rename:signal=SIGKILL:when={number}");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=/^rename", "-e", &inject]);
+    strace.arg(refward.as_std().get_program()).args(refward.as_std().get_args());
+    strace.current_dir(world.folder()).env_clear();
+    strace.envs(refward.as_std_mut().get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let ended = tokio::task::spawn_blocking(move || strace.output()).await.unwrap();
+    ended.expect("strace is not installed: run scripts/test-setup.sh").status.success()
 }
