@@ -81,6 +81,7 @@ fn describe(rows: &[RepoRow]) -> String {
     }
     let lines = rows.iter().map(|row| {
         let state = match row {
+            row if !row.connected => "its connection was removed",
             row if row.gone => "gone from the forge",
             row if row.left_out => "left out by globs",
             row if !row.selected => "not backed up",

@@ -1,6 +1,6 @@
 //! Which repositories there are and which are backed up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::services::Services;
 /// A repository as listings show it.
 #[derive(Debug, Serialize)]
 #[expect(missing_docs, reason = "the names say it")]
-#[expect(clippy::struct_excessive_bools, reason = "five facts that are independent of one another")]
+#[expect(clippy::struct_excessive_bools, reason = "six facts that are independent of one another")]
 pub struct RepoRow {
     pub repository: String,
     pub connection: String,
@@ -29,6 +29,8 @@ pub struct RepoRow {
     pub availability: Availability,
     /// The connection's globs leave it out; its backups stay.
     pub left_out: bool,
+    /// Its connection is still there; without one nothing new is backed up.
+    pub connected: bool,
     /// By the connection's rules.
     pub groups: Vec<String>,
     pub last_seq: Option<Seq>,
@@ -36,9 +38,11 @@ pub struct RepoRow {
 
 /// All repositories ever seen, or those of a group.
 pub async fn list(services: &Services, group: Option<&str>) -> Result<Vec<RepoRow>> {
+    let connections: HashSet<ConnectionId> = services.catalog.connections().await?.iter().map(|one| one.id).collect();
     let grouped = grouped(services, group).await?;
     let rows = grouped.into_iter().map(|(repository, groups)| RepoRow {
         groups,
+        connected: connections.contains(&repository.connection_id),
         left_out: repository.left_out,
         connection: repository.connection,
         repository: repository.full_name,

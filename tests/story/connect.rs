@@ -308,6 +308,8 @@ async fn removing_a_connection_deletes_its_credentials_and_keeps_its_backups() {
     let at = |path: &str| world.github.url().join(path).unwrap().to_string();
     assert_eq!(pages, [at("organizations/acme/settings/hooks"), at("settings/tokens")], "what is left to do there");
     assert_eq!(world.ok(&["connections", "list"]).await, json!([]));
+    let listed = world.refward(&["repos", "list"]).await.stdout;
+    assert!(listed.contains("its connection was removed"), "{listed}");
     world.matches(&api).await;
     assert_eq!(world.snapshots("acme/api").await.len(), 2);
     let ran = world.refward(&["backup", "acme/api", "--wait", "--json"]).await;
