@@ -58,7 +58,7 @@ async fn a_long_log_is_folded_by_whoever_is_last() {
     assert_eq!(length(), 0);
     stage.push("two").await;
     stage.world.ok(&["backup", REPO, "--wait"]).await;
-    assert!((1..1 << 20).contains(&length()), "a short one is left: {}", length());
+    assert!(length() < 1 << 20, "a short one may be left: {}", length());
     stage.whole(Some(2)).await;
 }
 
