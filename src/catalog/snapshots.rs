@@ -125,6 +125,14 @@ impl Catalog {
         })
     }
 
+    /// What the newest snapshot lacks.
+    pub async fn lacking(&self, repo: &RepoId) -> Result<Vec<Skipped>> {
+        match self.last_seq(repo).await? {
+            Some(seq) => self.missing_after(repo, column(seq.get())).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     async fn missing_after(&self, repo: &RepoId, seq: i64) -> Result<Vec<Skipped>> {
         let found: Option<Option<Value>> = snapshot::Entity::find()
             .select_only()

@@ -51,7 +51,7 @@ async fn chosen(services: &Services, args: &Args) -> Result<Vec<Repository>> {
 async fn one(context: &Context, services: &Services, address: &RepoAddress) -> Result<()> {
     let repository = services.catalog.resolve(address).await?;
     let backup = backup::run(services, &repository).await?;
-    let missing = services.catalog.incomplete().await?.remove(repository.id.as_str()).unwrap_or_default();
+    let missing = services.catalog.lacking(&repository.id).await?;
     output::print(context.json, &backup, |backup| line(&repository, backup, &missing))?;
     if missing.is_empty() {
         return Ok(());
