@@ -104,14 +104,14 @@ async fn search(vault: &Vault, address: &RepoAddress) -> Result<RepoId> {
         RepoAddress::Name { full_name, .. } => full_name,
     };
     let newest = stream::iter(vault.repositories().await?).map(|repo| async move {
-        match vault.cover(&repo).await?.live.last() {
-            Some(newest) => vault.record(&repo, &newest.extent).await.map(Some),
-            None => Ok(None),
-        }
+        let cover = vault.cover(&repo).await?;
+        let Some(newest) = cover.live.last() else { return Ok(None) };
+        let record = vault.record(&repo, &newest.extent).await?;
+        // A record may list all references: only those that are meant stay in memory.
+        Ok::<_, Error>(same_name(&record.full_name, name).then_some(record))
     });
-    let records: Vec<Option<Record>> = newest.buffer_unordered(AT_A_TIME).try_collect().await?;
-    let named = records.into_iter().flatten().filter(|record| same_name(&record.full_name, name));
-    let mut named: Vec<Record> = named.collect();
+    let found: Vec<Option<Record>> = newest.buffer_unordered(AT_A_TIME).try_collect().await?;
+    let mut named: Vec<Record> = found.into_iter().flatten().collect();
     named.sort_by_key(|record| Reverse(record.time));
     let on_host: Vec<&Record> =
         named.iter().filter(|record| address.means(&record.repo, &[&record.host], &record.full_name)).collect();
