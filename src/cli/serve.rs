@@ -1,6 +1,5 @@
 //! `refward serve`: webhooks, workers and scheduler in one process, or some of them.
 
-use std::net::ToSocketAddrs as _;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -10,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::apps::describe_door;
 use super::{Context, output};
 use crate::assembly::clear_drills;
+use crate::config::names_a_port;
 use crate::desk::{self, Desk};
 use crate::domain::{Error, Result};
 use crate::jobs::{Scheduler, Workers};
@@ -41,8 +41,9 @@ enum Role {
 }
 
 pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
-    if let Some(listen) = &args.listen {
-        must_be_an_address(listen)?;
+    if let Some(listen) = args.listen.as_deref().filter(|listen| !names_a_port(listen)) {
+        return Err(Error::bad_request(format!("--listen {listen} is no address with a port"))
+            .hint("for example 127.0.0.1:8080; port 0 takes any free one"));
     }
     let services = context.services().await?;
     let listen = args.listen.unwrap_or_else(|| services.settings.server.listen.clone());
@@ -55,16 +56,6 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     tracing::info!("stopping");
     running.stop(&services).await;
     services.catalog.close().await
-}
-
-fn must_be_an_address(listen: &str) -> Result<()> {
-    // Of whatever else is wrong with it, the system tells more when it is used.
-    let no_address = listen.to_socket_addrs().is_err_and(|error| error.kind() == std::io::ErrorKind::InvalidInput);
-    if no_address {
-        return Err(Error::bad_request(format!("--listen {listen} is no address with a port"))
-            .hint("for example 127.0.0.1:8080; port 0 takes any free one"));
-    }
-    Ok(())
 }
 
 /// As long as there is nothing to back up, whoever reads the output may set it up; the log is kept by too many for a code.

@@ -177,7 +177,7 @@ impl Http {
 }
 
 /// `ADDRESS:PORT`. A name in the place of the address is looked up only by whoever listens there.
-fn names_a_port(listen: &str) -> bool {
+pub fn names_a_port(listen: &str) -> bool {
     let named = |(host, port): (&str, &str)| {
         let is_name = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
         is_name && port.parse::<u16>().is_ok()

@@ -31,7 +31,7 @@ fn unescaped(text: &str) -> (Cow<'_, str>, &str) {
     (escape.into(), after)
 }
 
-/// The UTF-16 unit of an escape `\uXXXX`.
+/// The UTF-16 unit of an escape, `\u` and four digits.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     u16::from_str_radix(digits, 16).ok()
